@@ -1,0 +1,4 @@
+//! Page frames: their descriptors, and the buddy allocator over them.
+
+pub mod buddy;
+pub mod page;

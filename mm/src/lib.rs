@@ -1,0 +1,24 @@
+//! Memory management for a 32-bit kernel, as a library of values.
+//!
+//! Nothing here knows which CPU it runs on, which board, or how to print: a test on the host makes
+//! a machine out of an arena and runs the very code that the kernel runs. There are no globals and
+//! no assembly; whoever uses the crate holds the values.
+//!
+//! Data flows one way, from what the boot loader tells to what the kernel allocates:
+//!
+//! ```text
+//! banks ─▶ boot::memblock ─▶ boot::layout ─▶ (page tables, in the arch crate)
+//!                                 │
+//!                                 ▼
+//!                frame::page ─▶ zone ─▶ frame::buddy ─▶ report
+//! ```
+
+#![cfg_attr(not(test), no_std)]
+#![deny(unsafe_code)]
+
+pub mod addr;
+pub mod boot;
+pub mod frame;
+pub mod param;
+pub mod report;
+pub mod zone;

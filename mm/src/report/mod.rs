@@ -1,0 +1,1 @@
+//! Text in the forms of `/proc`, one file for each form.

@@ -1,0 +1,1 @@
+//! Zones: which frames a device, the kernel or a user page may have.
