@@ -1,5 +1,34 @@
-//! ARMv7-A.
+//! ARMv7-A: what the processor offers a kernel, and the formats it reads.
+//!
+//! Two layers, kept apart:
+//!
+//! | layer | modules | runs |
+//! |---|---|---|
+//! | formats and logic | [`mmu`]; [`trap::fault_status`], [`trap::registers`]; the bit fields in [`cp15`]; results in [`psci`]; [`sync`] | anywhere, tested on the host |
+//! | instructions | the accesses in [`cp15`], [`barrier`], `tlb`, `cache`, `entry`, [`interrupt`], the calls in [`psci`], `trap::vectors` | on ARM only |
+//!
+//! The second layer is thin, and what it offers does not exist on other architectures: a host test
+//! that called it would not compile. Two exceptions let portable code run in tests: barriers are
+//! compiler fences there, and interrupt masking masks nothing.
+//!
+//! The crate knows no board address and no policy, keeps no state, and has no statics. The kernel
+//! holds those: it provides one function, `vmsplit_exception` ([`trap::Handler`]).
 
 #![cfg_attr(not(test), no_std)]
 
+pub mod barrier;
+#[cfg(target_arch = "arm")]
+pub mod cache;
+pub mod cp15;
+#[cfg(target_arch = "arm")]
+pub mod entry;
+pub mod interrupt;
 pub mod mmu;
+pub mod psci;
+pub mod sync;
+#[cfg(target_arch = "arm")]
+pub mod tlb;
+pub mod trap;
+
+#[cfg(any(target_arch = "arm", test))]
+mod mva;

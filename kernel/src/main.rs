@@ -1,2 +1,28 @@
-//! Stub.
-fn main() {}
+//! The kernel: the boot sequence, readable as a list, and then the monitor.
+//!
+//! It ties the three libraries together and holds what they do not: the few statics, the order of
+//! things, and the decision to stop. On the host this crate is an empty program; `cargo xtask build`
+//! builds it for the ARM target.
+
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+#[cfg(target_os = "none")]
+mod boot;
+#[cfg(target_os = "none")]
+mod console;
+#[cfg(target_os = "none")]
+mod image;
+#[cfg(target_os = "none")]
+mod monitor;
+#[cfg(target_os = "none")]
+mod readback;
+#[cfg(target_os = "none")]
+mod stop;
+#[cfg(target_os = "none")]
+mod take_cell;
+
+#[cfg(not(target_os = "none"))]
+fn main() -> std::process::ExitCode {
+    eprintln!("the kernel runs on ARM: try `cargo xtask run`");
+    std::process::ExitCode::from(2)
+}

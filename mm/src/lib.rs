@@ -8,7 +8,8 @@
 //!
 //! ```text
 //! banks ─▶ boot::memblock ─▶ boot::layout ─▶ (page tables, in the arch crate)
-//!                                 │
+//!                                 │          ▲
+//!                                 │          └─ map: the regions' own allocators
 //!                                 ▼
 //!                frame::page ─▶ zone ─▶ frame::buddy ─▶ report
 //! ```
@@ -19,6 +20,7 @@
 pub mod addr;
 pub mod boot;
 pub mod frame;
+pub mod map;
 pub mod param;
 pub mod report;
 pub mod zone;

@@ -1,2 +1,103 @@
-//! Stub.
-fn main() {}
+//! The host commands, `cargo xtask …`: one file for each command.
+//!
+//! Every command first sees to what it needs ([`setup`]), so that on a fresh machine one command
+//! is enough. Exit status: 0 done, 1 failed, 2 wrong usage, 124 time-out (`run`).
+//!
+//! | file | idea |
+//! |---|---|
+//! | `setup` `build` `run` `gdb` `test` | the commands |
+//! | `machine` | what this host has, asked of its own tools |
+//! | `toolchain` | which Rust builds for the target, and how cargo is called for it |
+//! | `workspace` | where the sources and the target directory are |
+//! | `image` | the ELF, the raw image flattened from it, and where they are published |
+//! | `qemu` | the emulated machine's options, and the guard that ends QEMU |
+//! | `console` | the protocol on the serial line: prompt, commands, errors, the last line |
+
+mod build;
+mod console;
+mod gdb;
+mod image;
+mod machine;
+mod qemu;
+mod run;
+mod setup;
+mod test;
+mod toolchain;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+/// Wrong usage, as clap reports it too.
+const EXIT_USAGE: u8 = 2;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "Build, boot and test the vmsplit kernel",
+    after_help = "VMSPLIT_TOOLCHAIN=installed|debian|rustup overrides the choice of toolchain."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Find what the other commands need and install what is missing
+    Setup(setup::Args),
+    /// Build the kernel: an ELF file and a raw image
+    Build(build::ImageArgs),
+    /// Boot the kernel under QEMU
+    Run(run::Args),
+    /// Boot under QEMU, stopped, with a debugger attached
+    Gdb(gdb::Args),
+    /// Check everything: format, lints, documentation, host tests, whole boots
+    Test(test::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Setup(args) => setup::run(&args),
+        Command::Build(args) => build::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Gdb(args) => gdb::run(&args),
+        Command::Test(args) => test::run(&args),
+    };
+    result.unwrap_or_else(|error| {
+        if is_broken_pipe(&error) {
+            // The reader has left (`| head -1`): there is nobody to tell.
+            return ExitCode::FAILURE;
+        }
+        note(format_args!("{error:#}"));
+        if error.is::<toolchain::BadOverride>() {
+            return ExitCode::from(EXIT_USAGE);
+        }
+        ExitCode::FAILURE
+    })
+}
+
+/// Tells the user something on standard error. Unlike `eprintln!` it does not panic when standard
+/// error is closed.
+fn note(message: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "xtask: {message}");
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

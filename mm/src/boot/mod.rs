@@ -1,4 +1,16 @@
 //! Before there is an allocator: which memory there is, and where the kernel's regions go.
+//!
+//! ```text
+//! banks, mem= ─▶ memory ─▶ memblock ─▶ layout (split, vmalloc_size, lowmem) ─▶ regions, zones
+//!                  │                      │
+//!                  └──── warning ◀────────┘
+//! ```
 
 pub mod layout;
+pub mod lowmem;
 pub mod memblock;
+pub mod memory;
+pub mod relocate;
+pub mod split;
+pub mod vmalloc_size;
+pub mod warning;

@@ -1,0 +1,75 @@
+//! From the boot loader's first jump to Rust: the image header, the early page tables, the MMU.
+//!
+//! The image runs wherever a loader put it, on a 4 KiB boundary. The early tables map it, page by
+//! page and with all rights, at the addresses it was linked for, so no byte has to be moved before
+//! the device tree has been read and the move can be planned. `mover` then carries out that plan
+//! and enters the image again, as if a loader had put it in its place.
+//!
+//! Contract with the linker script: `__image_start` and `__image_end` are page-aligned and hold
+//! everything the loader must load, `.bss` included; the last page is `__entry_tail_page`, which
+//! nothing else uses; `__early_l1` and `__early_l2_pool` are zeroed with `.bss`.
+//!
+//! Contract with the kernel: it provides `kernel_main` (see [`BootRegisters`]) and the word
+//! `vmsplit_early_uart`, the physical base of a PL011 that may be written to before there is a
+//! device tree, or 0.
+
+mod mover;
+
+use core::arch::global_asm;
+
+use mm::addr::PhysAddr;
+
+use crate::cp15::ttbr0::WALK_ATTRIBUTES;
+use crate::mmu::attributes::{self, Attributes};
+use crate::mmu::descriptor::{L2Entry, SmallPageBase, SoftwareBits};
+
+pub use mover::{MoveJob, move_and_restart};
+
+/// What the boot loader and the entry code hand to the kernel.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct BootRegisters {
+    /// r2 of the boot protocol: the device tree's physical address, or 0.
+    pub dtb: u32,
+    /// Where the initial RAM disk was moved to before this entry, or 0.
+    pub moved_initrd: u32,
+    /// The physical address at which the image runs.
+    pub image: u32,
+    /// r1 of the boot protocol: the machine type, of no meaning with a device tree.
+    pub machine_type: u32,
+}
+
+impl BootRegisters {
+    /// Where the image runs.
+    #[must_use]
+    pub const fn image_start(&self) -> PhysAddr {
+        PhysAddr::new(self.image as u64)
+    }
+}
+
+/// SCTLR bits that are cleared before the MMU goes on: A, V, WXN, UWXN, EE, AFE, TE.
+const SCTLR_CLEAR: u32 = 1 << 1 | 1 << 13 | 1 << 19 | 1 << 20 | 1 << 25 | 1 << 29 | 1 << 30;
+/// SCTLR bits that turn the MMU on: M, C, Z, I, TRE.
+const SCTLR_SET: u32 = 1 << 0 | 1 << 2 | 1 << 11 | 1 << 12 | 1 << 28;
+/// DACR with domain 0 a client and no other domain accessible.
+pub const DACR_KERNEL: u32 = 1;
+
+/// The low bits of the small-page descriptor that the early tables map the image with.
+const EARLY_PAGE: u32 = {
+    let Some(base) = SmallPageBase::new(PhysAddr::new(0)) else {
+        panic!("0 is a multiple of 4096");
+    };
+    let leaf = Attributes::KERNEL_RWX.leaf;
+    L2Entry::SmallPage { base, leaf, software: SoftwareBits::NONE }.encode()
+};
+
+global_asm!(
+    include_str!("head.s"),
+    prrr = const attributes::PRRR,
+    nmrr = const attributes::NMRR,
+    sctlr_clear = const SCTLR_CLEAR,
+    sctlr_set = const SCTLR_SET,
+    ttbr = const WALK_ATTRIBUTES,
+    dacr = const DACR_KERNEL,
+    page = const EARLY_PAGE,
+);

@@ -1,0 +1,204 @@
+//! Exceptions: how they are entered, what is saved, and what the hardware says about them.
+//!
+//! ```text
+//! hardware ─▶ vectors ─▶ stub: saves every register in a TrapFrame, on a stack that works
+//!                          │
+//!                          ▼
+//!                 vmsplit_exception(kind, &mut TrapFrame)      the kernel's, may not return
+//!                          │
+//!                          ▼
+//!                 Cause::read(kind): FSR and FAR, decoded
+//! ```
+//!
+//! - [`fault_status`] decodes the fault status registers; ordinary code, tested on the host.
+//! - [`registers`] is the frame, and how it prints; likewise.
+//! - `vectors` holds the vector page's content, the stubs and their stacks; ARM only.
+//!
+//! Invariant: a [`TrapFrame`] holds the interrupted mode's own registers, sp and lr included, and
+//! its pc is the instruction that the exception is about: the one that faulted or was interrupted,
+//! or, after `svc`, the one to go on with.
+
+pub mod fault_status;
+pub mod registers;
+#[cfg(target_arch = "arm")]
+pub mod vectors;
+
+pub use self::fault_status::{DataFault, FaultStatus, InstructionFault, Level};
+pub use self::registers::{Mode, Psr, TrapFrame};
+
+use core::fmt;
+use mm::addr::VirtAddr;
+
+/// Which vector an exception came through. The number is the vector's index in the table.
+///
+/// The other two vectors are not exceptions of this mode: reset cannot be seen by a running kernel,
+/// and `0x14` is for HYP mode. A stray jump to either executes an undefined instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum ExceptionKind {
+    /// The instruction is not one, or not one for this mode.
+    Undefined = 1,
+    /// `svc`.
+    SupervisorCall = 2,
+    /// The instruction could not be fetched.
+    PrefetchAbort = 3,
+    /// A data access failed.
+    DataAbort = 4,
+    /// Interrupt.
+    Irq = 6,
+    /// Fast interrupt.
+    Fiq = 7,
+}
+
+impl fmt::Display for ExceptionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Undefined => "undefined instruction",
+            Self::SupervisorCall => "supervisor call",
+            Self::PrefetchAbort => "prefetch abort",
+            Self::DataAbort => "data abort",
+            Self::Irq => "IRQ",
+            Self::Fiq => "FIQ",
+        })
+    }
+}
+
+/// The type of the one function that a kernel provides to this crate, for every exception:
+///
+/// ```
+/// use arch_arm::trap::{ExceptionKind, Handler, TrapFrame};
+///
+/// #[unsafe(no_mangle)]
+/// extern "C" fn vmsplit_exception(kind: ExceptionKind, frame: &mut TrapFrame) -> ! {
+///     panic!("{kind}\n{frame}")
+/// }
+/// const _: Handler = vmsplit_exception;
+/// ```
+///
+/// It is called in SVC mode with IRQ and FIQ masked, on the interrupted SVC stack, or on the report
+/// stack when that one cannot be written. It reads the [`Cause`] first: another abort overwrites it.
+pub type Handler = extern "C" fn(kind: ExceptionKind, frame: &mut TrapFrame) -> !;
+
+/// What an exception is about, with what the fault registers say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cause {
+    /// The instruction at the frame's pc is undefined.
+    Undefined,
+    /// The instruction before the frame's pc is an `svc`.
+    SupervisorCall,
+    /// The instruction at this address could not be fetched.
+    PrefetchAbort {
+        /// Why, from IFSR.
+        fault: InstructionFault,
+        /// Where, from IFAR.
+        address: VirtAddr,
+    },
+    /// The data at this address could not be read or written.
+    DataAbort {
+        /// Why, from DFSR.
+        fault: DataFault,
+        /// Where, from DFAR; `None` when the abort is asynchronous and nobody knows.
+        address: Option<VirtAddr>,
+    },
+    /// An interrupt came before the instruction at the frame's pc.
+    Irq,
+    /// A fast interrupt came before the instruction at the frame's pc.
+    Fiq,
+}
+
+impl Cause {
+    /// Reads the fault registers that belong to `kind`. Call it before anything else can abort.
+    #[cfg(target_arch = "arm")]
+    #[must_use]
+    pub fn read(kind: ExceptionKind) -> Self {
+        use crate::cp15::{DFAR, DFSR, IFAR, IFSR};
+        use tock_registers::interfaces::Readable;
+
+        match kind {
+            ExceptionKind::Undefined => Self::Undefined,
+            ExceptionKind::SupervisorCall => Self::SupervisorCall,
+            ExceptionKind::PrefetchAbort => Self::PrefetchAbort {
+                fault: InstructionFault::from_ifsr(IFSR.get()),
+                address: VirtAddr::new(IFAR.get()),
+            },
+            ExceptionKind::DataAbort => Self::data_abort(DFSR.get(), VirtAddr::new(DFAR.get())),
+            ExceptionKind::Irq => Self::Irq,
+            ExceptionKind::Fiq => Self::Fiq,
+        }
+    }
+
+    /// A data abort, from what the two registers hold.
+    #[cfg(any(target_arch = "arm", test))]
+    fn data_abort(dfsr: u32, dfar: VirtAddr) -> Self {
+        let fault = DataFault::from_dfsr(dfsr);
+        let address = (!fault.status().is_asynchronous()).then_some(dfar);
+        Self::DataAbort { fault, address }
+    }
+}
+
+/// One line: kind, address, and the fault with its register.
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Undefined => ExceptionKind::Undefined.fmt(f),
+            Self::SupervisorCall => ExceptionKind::SupervisorCall.fmt(f),
+            Self::PrefetchAbort { fault, address } => {
+                write!(f, "{} at {address}: {fault}", ExceptionKind::PrefetchAbort)
+            }
+            Self::DataAbort {
+                fault,
+                address: Some(address),
+            } => {
+                write!(f, "{} at {address}: {fault}", ExceptionKind::DataAbort)
+            }
+            Self::DataAbort {
+                fault,
+                address: None,
+            } => {
+                write!(
+                    f,
+                    "{} at an unknown address: {fault}",
+                    ExceptionKind::DataAbort
+                )
+            }
+            Self::Irq => ExceptionKind::Irq.fmt(f),
+            Self::Fiq => ExceptionKind::Fiq.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_name_kind_address_and_status() {
+        let address = VirtAddr::new(0xdead_beef);
+        assert_eq!(
+            Cause::data_abort(0x805, address).to_string(),
+            "data abort at 0xdeadbeef: section translation fault on write (DFSR 0x805)"
+        );
+        let fetch = Cause::PrefetchAbort {
+            fault: InstructionFault::from_ifsr(0xf),
+            address,
+        };
+        assert_eq!(
+            fetch.to_string(),
+            "prefetch abort at 0xdeadbeef: page permission fault (IFSR 0x00f)"
+        );
+        assert_eq!(Cause::Undefined.to_string(), "undefined instruction");
+    }
+
+    #[test]
+    fn an_asynchronous_abort_has_no_address() {
+        for dfsr in [0x406, 0x408] {
+            let cause = Cause::data_abort(dfsr, VirtAddr::new(0x1234));
+            assert!(matches!(cause, Cause::DataAbort { address: None, .. }));
+            assert!(
+                cause
+                    .to_string()
+                    .starts_with("data abort at an unknown address: ")
+            );
+        }
+    }
+}

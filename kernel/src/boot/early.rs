@@ -1,0 +1,177 @@
+//! The early page tables, which the entry code built around the image, and what boot adds to them:
+//! the device tree, the console, single pages of the linear map.
+//!
+//! They live until the kernel's own tables are complete. Every table of theirs lies in the image,
+//! so they can be read and written wherever the image runs.
+
+use core::ptr;
+
+use arch_arm::barrier;
+use arch_arm::entry::BootRegisters;
+use arch_arm::mmu::attributes::Attributes;
+use arch_arm::mmu::descriptor::{RootBase, SECTION_SIZE, TableBase};
+use arch_arm::mmu::mapper::{Granule, MapError, Mapper, TableMemory};
+use arch_arm::mmu::walk::{TableRead, Walker};
+use arch_arm::tlb;
+use mm::addr::{PAGE_SIZE, PHYS_LIMIT_32, PhysAddr, PhysRange, VirtAddr, VirtRange};
+use mm::boot::layout::FDT;
+use mm::map::fixmap::Slot;
+
+use crate::image;
+use crate::stop::halt;
+
+/// The tables under the image's `__early_l1`.
+pub struct EarlyTables {
+    root: RootBase,
+    memory: ImageMemory,
+}
+
+impl EarlyTables {
+    /// Takes over the tables that the entry code left, without the identity page that the MMU was
+    /// turned on with: its address may be wanted for something else now.
+    pub fn adopt(registers: &BootRegisters) -> Self {
+        let whole = image::whole();
+        let memory = ImageMemory { image: registers.image_start(), next_table: None };
+        let root_at = memory.phys(image::early_l1());
+        let Some(root) = RootBase::new(root_at) else {
+            halt(format_args!("the early first-level table lies at {root_at}"));
+        };
+        let mut tables = Self { root, memory };
+        let stray = |tables: &Self| {
+            let walker = Walker::new(root, &tables.memory);
+            walker.mappings().find(|mapping| !whole.contains(mapping.virt)).map(|m| m.virt)
+        };
+        while let Some(virt) = stray(&tables) {
+            let walker = Walker::new(root, &tables.memory);
+            let step = walker.translate(virt);
+            let entry = step.second.map_or(step.first.entry, |second| second.entry);
+            tables.memory.write(entry, 0);
+            barrier::dsb_ishst();
+            tlb::flush_kernel_range(VirtRange::new(
+                virt,
+                VirtAddr::new(virt.as_u32().saturating_add(PAGE_SIZE)),
+            ));
+        }
+        let highest = Walker::new(root, &tables.memory)
+            .tables()
+            .map(|slot| slot.table.address())
+            .max()
+            .unwrap_or(tables.memory.phys(image::early_l2_pool().start()));
+        tables.memory.next_table =
+            highest.checked_add(u64::from(TableBase::TABLE_BYTES)).and_then(TableBase::new);
+        tables
+    }
+
+    /// Where `virt`, an address in the image, lies physically.
+    pub fn phys_of_image(&self, virt: VirtAddr) -> PhysAddr {
+        self.memory.phys(virt)
+    }
+
+    /// Maps the bytes of the device tree at `dtb`, as many of `len` as the window holds, and
+    /// returns where they are. May be called again for more of the same tree.
+    pub fn map_fdt(&mut self, dtb: PhysAddr, len: u32) -> Result<VirtAddr, MapError> {
+        let section = u64::from(SECTION_SIZE);
+        let base = dtb.align_down(section);
+        let offset = (dtb.as_u64() - base.as_u64()) as u32;
+        let wanted = dtb.saturating_add(u64::from(len)).align_up(section).min(PHYS_LIMIT_32);
+        let window = base.saturating_add(u64::from(FDT.len()));
+        let end = wanted.min(window);
+        let mut phys = base;
+        while phys < end {
+            let virt = VirtAddr::new(FDT.start().as_u32() + (phys.as_u64() - base.as_u64()) as u32);
+            if Walker::new(self.root, &self.memory).translate(virt).mapping.is_none() {
+                self.map(virt, phys, section, Attributes::KERNEL_DATA, Granule::Sections)?;
+            }
+            phys = phys.saturating_add(section);
+        }
+        Ok(VirtAddr::new(FDT.start().as_u32() + offset))
+    }
+
+    /// Maps the page of device registers that holds `registers` in fixmap slot `slot`.
+    pub fn map_device(&mut self, slot: Slot, registers: PhysAddr) -> Result<VirtAddr, MapError> {
+        let page = registers.align_down(u64::from(PAGE_SIZE));
+        let offset = (registers.as_u64() - page.as_u64()) as u32;
+        let virt = slot.address();
+        self.map(virt, page, u64::from(PAGE_SIZE), Attributes::DEVICE, Granule::Pages)?;
+        Ok(VirtAddr::new(virt.as_u32() + offset))
+    }
+
+    /// Maps whole pages of RAM at `virt`, writable.
+    pub fn map_memory(&mut self, virt: VirtAddr, range: PhysRange) -> Result<(), MapError> {
+        self.map(virt, range.start(), range.len(), Attributes::KERNEL_DATA, Granule::Pages)
+    }
+
+    /// Maps the page at `page` at its physical address with all rights, for code that turns the
+    /// MMU off. Such a mapping never lives for long.
+    pub fn map_identity(&mut self, page: PhysAddr) -> Result<(), MapError> {
+        let virt = VirtAddr::new(page.as_u64() as u32);
+        self.map(virt, page, u64::from(PAGE_SIZE), Attributes::KERNEL_RWX, Granule::Pages)
+    }
+
+    fn map(
+        &mut self,
+        virt: VirtAddr,
+        phys: PhysAddr,
+        len_bytes: u64,
+        attributes: Attributes,
+        granule: Granule,
+    ) -> Result<(), MapError> {
+        let mut mapper = Mapper::new(self.root, &mut self.memory);
+        mapper.map(virt, phys, len_bytes, attributes, granule)?;
+        barrier::dsb_ishst();
+        barrier::isb();
+        Ok(())
+    }
+}
+
+/// The image's own memory, by physical address.
+struct ImageMemory {
+    /// Where the image starts.
+    image: PhysAddr,
+    /// The first table of the pool that is free.
+    next_table: Option<TableBase>,
+}
+
+impl ImageMemory {
+    fn phys(&self, virt: VirtAddr) -> PhysAddr {
+        self.image.saturating_add(u64::from(virt.as_u32() - image::whole().start().as_u32()))
+    }
+
+    /// The word at `entry`; `None` outside the image.
+    fn word(&self, entry: PhysAddr) -> Option<*mut u32> {
+        let offset = entry.as_u64().checked_sub(self.image.as_u64())?;
+        let whole = image::whole();
+        (offset < u64::from(whole.len()) && entry.is_aligned(4))
+            .then(|| (whole.start().as_u32() + offset as u32) as *mut u32)
+    }
+}
+
+impl TableRead for ImageMemory {
+    fn read(&self, entry: PhysAddr) -> u32 {
+        // SAFETY: an aligned word of the image, which is mapped; tables there are written through
+        // `write` only, on this CPU.
+        self.word(entry).map_or(0, |word| unsafe { ptr::read_volatile(word) })
+    }
+}
+
+impl TableMemory for ImageMemory {
+    fn write(&mut self, entry: PhysAddr, value: u32) {
+        if let Some(word) = self.word(entry) {
+            // SAFETY: as in `read`; the mapper writes only into the first-level table and into
+            // tables of the pool, which nothing else uses.
+            unsafe { ptr::write_volatile(word, value) };
+        }
+    }
+
+    fn alloc_table(&mut self) -> Option<TableBase> {
+        let table = self.next_table?;
+        let pool_end = self.phys(image::early_l2_pool().end());
+        if table.address() >= pool_end {
+            return None;
+        }
+        // The pool was zeroed with `.bss`, before the MMU was on.
+        self.next_table =
+            table.address().checked_add(u64::from(TableBase::TABLE_BYTES)).and_then(TableBase::new);
+        Some(table)
+    }
+}

@@ -1,0 +1,237 @@
+//! The machine's memory in memblock: banks, what is reserved, and what was said on the way.
+
+use core::slice;
+
+use arch_arm::entry::BootRegisters;
+use arrayvec::ArrayVec;
+use board::Machine;
+use board::dt::Placement;
+use mm::addr::{PAGE_SIZE, PhysAddr, PhysRange};
+use mm::boot::layout::{Layout, Settings};
+use mm::boot::memblock::{Limit, Memblock, Region, RegionStorage};
+use mm::boot::memory::{self, Given, phys_offset_of_bank};
+use mm::boot::split::Split;
+use mm::boot::warning::Warning;
+use mm::param::params;
+use mm::report::memblock::MemblockDump;
+
+use super::machine::Dtb;
+use super::{LinearMap, place, stop_for};
+use crate::console::print;
+use crate::stop::halt;
+use crate::take_cell::TakeCell;
+
+/// Regions of each list before it has to grow, which it can once the linear map is there.
+const REGIONS: usize = 512;
+/// Warnings that are kept for `layout --json`; more are printed only.
+const KEPT_WARNINGS: usize = 32;
+
+static REGION_ARRAYS: TakeCell<[[Region; REGIONS]; 2]> =
+    TakeCell::new([[Region::EMPTY; REGIONS]; 2]);
+
+/// The lines of warning that were printed.
+pub type Warnings = ArrayVec<Warning<'static>, KEPT_WARNINGS>;
+
+/// All that is known of memory.
+pub struct Memory {
+    /// Every range.
+    pub memblock: Memblock<'static>,
+    /// The kernel command line.
+    pub command_line: &'static str,
+    /// Where the linear map begins.
+    pub phys_offset: PhysAddr,
+    /// What was warned of.
+    pub warnings: Warnings,
+}
+
+/// Describes the machine's memory and reserves what is in use.
+pub fn describe(machine: &Machine<'static>, registers: &BootRegisters, dtb: &Dtb) -> Memory {
+    let command_line = machine.chosen.bootargs.unwrap_or("");
+    log::info!("Kernel command line: {command_line}");
+    let Some([memory, reserved]) = REGION_ARRAYS.take() else {
+        halt(format_args!("memory is described once"));
+    };
+    let image = place::image_now(registers);
+    // `place` made sure that there is such a bank.
+    let bank = machine.banks().find(|bank| bank.contains_range(&image)).unwrap_or_default();
+    let phys_offset = phys_offset_of_bank(bank.start());
+    let mut all = Memory {
+        memblock: Memblock::new(memory, reserved),
+        command_line,
+        phys_offset,
+        warnings: Warnings::new(),
+    };
+    let given = Given { command_line, phys_offset, image };
+    let mut warn = |warning| all.warnings.note(warning);
+    stop_for(
+        memory::describe(&mut all.memblock, || machine.banks(), given, &mut warn),
+        "can not describe memory",
+    );
+    all.reserve(image, "the kernel");
+    all.reserve(dtb.range, "the device tree");
+    all.reserve_initrd(machine, registers);
+    for range in machine.memreserve() {
+        all.reserve(range, "/memreserve/");
+    }
+    all.reserve_fixed_regions(machine);
+    all
+}
+
+/// Region arrays in lowmem, once there is a linear map.
+struct LinearStorage(Option<LinearMap>);
+
+static STORAGE: TakeCell<LinearStorage> = TakeCell::new(LinearStorage(None));
+
+impl RegionStorage<'static> for LinearStorage {
+    fn array_at(&mut self, range: PhysRange, len: usize) -> Option<&'static mut [Region]> {
+        let at = self.0?.pointer(range)?.cast::<Region>();
+        if range.len() < (len * size_of::<Region>()) as u64 || !at.is_aligned() {
+            return None;
+        }
+        // SAFETY: memblock keeps `range` for this array alone (duties 1 and 2 of the trait, which
+        // it answers for); it is mapped, large enough and aligned, and filled with valid regions
+        // before it is a slice.
+        unsafe {
+            for index in 0..len {
+                at.add(index).write(Region::EMPTY);
+            }
+            Some(slice::from_raw_parts_mut(at, len))
+        }
+    }
+}
+
+/// Prints warnings as they come and keeps them.
+trait Note {
+    fn note(&mut self, warning: Warning<'static>);
+}
+
+impl Note for Warnings {
+    fn note(&mut self, warning: Warning<'static>) {
+        log::warn!("{warning}");
+        // Past the capacity a line is printed but not kept.
+        let _ = self.try_push(warning);
+    }
+}
+
+impl Memory {
+    /// Decides the layout, places the tree's dynamic reservations under it, and prints memblock
+    /// if `memblock=debug` asks for it.
+    pub fn decide(&mut self, split: Split, machine: &Machine<'static>) -> Layout {
+        let settings = Settings {
+            split,
+            phys_offset: self.phys_offset,
+            command_line: self.command_line,
+            board_dma_zone: None,
+        };
+        let decide = |memory: &mut Self, loud: bool| {
+            let Self { memblock, warnings, .. } = memory;
+            let mut warn = |warning| {
+                if loud {
+                    warnings.note(warning);
+                }
+            };
+            Layout::decide(memblock, settings, &mut warn).unwrap_or_else(|| {
+                halt(format_args!("no memory below the lowmem limit"));
+            })
+        };
+        // Twice, as in Linux: reservations that are not to be mapped may move the end of lowmem.
+        let before = decide(self, false);
+        self.memblock.set_current_limit(before.lowmem_end);
+        self.place_dynamic_regions(machine);
+        let layout = decide(self, true);
+        self.memblock.set_current_limit(layout.lowmem_end);
+        if let Some(lost) = layout.lost(&self.memblock) {
+            stop_for(self.memblock.remove(lost), "can not drop HighMem");
+        }
+        let debug = |param: &mm::param::Param<'_>| {
+            param.is("memblock") && param.value == Some("debug")
+        };
+        if params(self.command_line).any(|param| debug(&param)) {
+            print!("{}", MemblockDump(&self.memblock));
+        }
+        layout
+    }
+
+    /// Lets memblock's lists grow from now on: `linear` is the live linear map.
+    pub fn allow_growth(&mut self, linear: LinearMap) {
+        if let Some(storage) = STORAGE.take() {
+            storage.0 = Some(linear);
+            self.memblock.allow_growth(storage);
+        }
+    }
+
+    fn reserve(&mut self, range: PhysRange, what: &str) {
+        if let Err(error) = self.memblock.reserve(range) {
+            halt(format_args!("can not reserve {what} at {range}: {error}"));
+        }
+    }
+
+    /// Keeps the initial RAM disk, unless it lies outside memory or in someone's way.
+    fn reserve_initrd(&mut self, machine: &Machine<'_>, registers: &BootRegisters) {
+        let Some(range) = place::initrd(machine, registers).filter(|range| !range.is_empty())
+        else {
+            return;
+        };
+        let (start, len) = (range.start(), range.len());
+        if !self.memblock.memory().covers(range) {
+            log::error!("INITRD: {start}+{len:#010x} is not a memory region - disabling initrd");
+        } else if self.memblock.reserved().overlaps(range) {
+            log::error!(
+                "INITRD: {start}+{len:#010x} overlaps in-use memory region - disabling initrd"
+            );
+        } else {
+            self.reserve(range, "the initrd");
+        }
+    }
+
+    /// Honours the children of `/reserved-memory` that have a fixed place.
+    fn reserve_fixed_regions(&mut self, machine: &Machine<'_>) {
+        for region in machine.reserved_regions() {
+            let Placement::Fixed(ranges) = region.placement else { continue };
+            for range in ranges.iter() {
+                self.set_aside(range, region.no_map, region.name);
+            }
+        }
+    }
+
+    fn set_aside(&mut self, range: PhysRange, no_map: bool, name: &str) {
+        if no_map && !self.memblock.reserved().overlaps(range) {
+            if let Err(error) = self.memblock.mark_nomap(range) {
+                halt(format_args!("can not set aside {range} for {name}: {error}"));
+            }
+            return;
+        }
+        if no_map {
+            // Linux refuses likewise: what is in use is mapped already.
+            log::error!("OF: reserved mem: {name}: {range} is in use, so it stays mapped");
+        }
+        self.reserve(range, name);
+    }
+
+    /// Finds room for the children of `/reserved-memory` that only give a size.
+    fn place_dynamic_regions(&mut self, machine: &Machine<'_>) {
+        for region in machine.reserved_regions() {
+            let Placement::Dynamic { size, alignment, within } = region.placement else {
+                continue;
+            };
+            let align = alignment.unwrap_or(u64::from(PAGE_SIZE));
+            let everywhere = PhysRange::new(PhysAddr::new(0), self.memblock.current_limit());
+            let place = match within {
+                Some(ranges) => ranges.iter().find_map(|range| self.room(size, align, range)),
+                None => self.room(size, align, everywhere),
+            };
+            match place {
+                Some(range) => self.set_aside(range, region.no_map, region.name),
+                None => log::error!(
+                    "OF: reserved mem: no room for {size:#x} bytes of {}",
+                    region.name
+                ),
+            }
+        }
+    }
+
+    fn room(&self, size: u64, align: u64, within: PhysRange) -> Option<PhysRange> {
+        let max = Limit::At(within.end().min(self.memblock.current_limit()));
+        self.memblock.find_in_range(size, align, within.start(), max).ok()
+    }
+}

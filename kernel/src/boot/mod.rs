@@ -1,0 +1,91 @@
+//! The boot sequence.
+//!
+//! Each step hands a plain value to the next. The only way out is forward, or to stop with a line
+//! that says why ([`crate::stop::halt`]).
+
+mod early;
+mod linear;
+mod machine;
+mod memory;
+mod pages;
+mod paging;
+mod place;
+
+use arch_arm::cp15::{MIDR, SCTLR};
+use arch_arm::entry::BootRegisters;
+use arch_arm::interrupt;
+use arch_arm::trap::vectors::{self, ExceptionStacks};
+use mm::boot::split::Split;
+use tock_registers::interfaces::Readable;
+
+use crate::console::Out;
+use crate::image;
+use crate::monitor::{self, Kernel};
+use crate::readback;
+use crate::stop::halt;
+
+pub use linear::LinearMap;
+pub use memory::Memory;
+pub use paging::{KernelTables, Regions};
+
+static EXCEPTION_STACKS: ExceptionStacks = ExceptionStacks::new();
+
+/// Where the entry code arrives: MMU and caches on, SVC mode, interrupts masked, the image mapped
+/// where it is linked by the early tables.
+#[unsafe(no_mangle)]
+extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
+    // SAFETY: 1. one CPU runs and it is this one, and statics stay mapped; 2. the entry code masked
+    // both; 3. it entered SVC mode.
+    unsafe { EXCEPTION_STACKS.install() };
+    // SAFETY: 1. the entry code mapped the image, and the stacks are installed; 2. every ARMv7-A
+    // core this kernel runs on (Cortex-A7, A15) has the Security Extensions.
+    unsafe { vectors::use_vectors_in_image() };
+    debug_assert!(interrupt::are_masked());
+
+    let mut early = early::EarlyTables::adopt(registers);
+    let dtb = machine::find(registers, &mut early);
+    let machine = machine::read(&dtb);
+    machine::start_console(&machine, &mut early);
+    place::ensure_in_place(&machine, registers, &dtb, &mut early);
+    greet(&machine);
+
+    let mut memory = memory::describe(&machine, registers, &dtb);
+    let layout = memory.decide(image::SPLIT, &machine);
+    let (tables, regions) = paging::build(&mut memory, &layout, &dtb, &machine, &mut early);
+    paging::switch(&tables, &machine, &regions);
+    memory.allow_growth(tables.linear());
+    let pages = pages::hand_over(&mut memory, &layout, tables.linear());
+    paging::report_wx(&tables);
+    let kernel = Kernel { machine, memory, tables, regions, pages };
+    log_layout(&kernel);
+    monitor::run(kernel)
+}
+
+/// The first lines of the log.
+fn greet(machine: &board::Machine<'_>) {
+    log::info!(
+        "vmsplit {} ({}, {} split)",
+        env!("CARGO_PKG_VERSION"),
+        if cfg!(debug_assertions) { "debug" } else { "release" },
+        image::SPLIT.name(),
+    );
+    log::info!(
+        "CPU: ARMv7 Processor [{:08x}] revision {} (ARMv7), cr={:08x}",
+        MIDR.get(),
+        MIDR.get() & 0xf,
+        SCTLR.get(),
+    );
+    log::info!("OF: fdt: Machine model: {}", machine.model.unwrap_or("unnamed"));
+    log::info!("Memory policy: Data cache writealloc");
+}
+
+/// The table that Linux printed until 5.0.
+fn log_layout(kernel: &Kernel) {
+    // The console can not fail.
+    let _ = mm::report::layout::write_table(&mut Out, &readback::observe(kernel));
+}
+
+/// Stops with the error's text after `what`.
+fn stop_for<T, E: core::fmt::Display>(result: Result<T, E>, what: &str) -> T {
+    result.unwrap_or_else(|error| halt(format_args!("{what}: {error}")))
+}

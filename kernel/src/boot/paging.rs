@@ -1,0 +1,369 @@
+//! The kernel's own page tables: built beside the early ones, checked, and switched to.
+//!
+//! Whatever both tables map, they map to the same memory with the same type and in the same sizes;
+//! only rights are taken away. So the switch needs no step in between: until the TLB has been
+//! flushed, an old entry allows too much, and never leads astray.
+
+use core::ptr;
+
+use arch_arm::barrier;
+use arch_arm::cache;
+use arch_arm::cp15::ttbr0::WALK_ATTRIBUTES;
+use arch_arm::cp15::{TTBR0, TTBR1};
+use arch_arm::mmu::attributes::{Attributes, Domain};
+use arch_arm::mmu::descriptor::{RootBase, SECTION_SIZE, TableBase};
+use arch_arm::mmu::mapper::{Granule, MapError, Mapper, TableMemory};
+use arch_arm::mmu::walk::{TableRead, Walker};
+use arch_arm::mmu::wx;
+use arch_arm::tlb;
+use arch_arm::trap::vectors;
+use board::Machine;
+use mm::addr::{PAGE_SIZE, PhysAddr, PhysRange, VirtAddr, VirtRange};
+use mm::boot::layout::{DMA, FDT, FIXMAP, Layout, STUBS, VECTORS};
+use mm::map::area::AreaSpace;
+use mm::map::fixmap::Slot;
+use tock_registers::interfaces::Writeable;
+
+use super::LinearMap;
+use super::early::EarlyTables;
+use super::machine::Dtb;
+use super::memory::Memory;
+use super::stop_for;
+use crate::console;
+use crate::image;
+use crate::stop::halt;
+
+/// Fills the stubs page, and the vector page around the vectors: an undefined instruction in ARM
+/// and in Thumb state.
+const UNDEFINED_INSTRUCTION: u32 = 0xe7fd_def1;
+
+/// The live tables.
+pub struct KernelTables {
+    root: RootBase,
+    linear: LinearMap,
+}
+
+impl KernelTables {
+    /// A reader of the live tables.
+    pub fn walker(&self) -> Walker<'_, LinearMap> {
+        Walker::new(self.root, &self.linear)
+    }
+
+    /// The linear map that the tables hold.
+    pub fn linear(&self) -> LinearMap {
+        self.linear
+    }
+}
+
+/// Who hands out the addresses of the regions that boot leaves empty.
+pub struct Regions {
+    /// vmalloc, vmap and ioremap.
+    pub vmalloc: AreaSpace,
+    /// Coherent DMA memory.
+    pub dma: AreaSpace,
+    /// Loadable modules.
+    pub modules: AreaSpace,
+    /// The pkmap's slots; `None` without HighMem.
+    pub pkmap: Option<VirtRange>,
+}
+
+/// Builds the tables of `layout`.
+pub fn build(
+    memory: &mut Memory,
+    layout: &Layout,
+    dtb: &Dtb,
+    machine: &Machine<'_>,
+    early: &mut EarlyTables,
+) -> (KernelTables, Regions) {
+    let lowmem = PhysRange::new(layout.phys_offset, layout.lowmem_end.pfn_down().start());
+    let linear = LinearMap::new(layout.split.page_offset(), lowmem);
+    let frames = Frames { memory, linear, early };
+    let built = Build::start(frames, linear).and_then(|build| build.all(layout, dtb, machine));
+    stop_for(built, "can not build page tables")
+}
+
+/// Makes `tables` the live ones, and takes the vectors and the console at their new places.
+pub fn switch(tables: &KernelTables, machine: &Machine<'_>, regions: &Regions) {
+    let Some(base) = tables.root.address().as_u32() else {
+        halt(format_args!("the first-level table lies above 4 GiB"));
+    };
+    barrier::dsb_ish();
+    // SAFETY: 1. the tables map the image, its stack, the device tree and the vectors where they
+    // were, to the same memory and with the same type; 2. the barrier above, the one below, and the
+    // flush: entries of the old tables differ in rights only.
+    unsafe {
+        TTBR1.writer().set(base | WALK_ATTRIBUTES);
+        TTBR0.writer().set(base | WALK_ATTRIBUTES);
+    }
+    barrier::isb();
+    tlb::flush_all();
+    cache::sync_instructions(VECTORS);
+    // SAFETY: 1. `build` put the vectors at the start of the page and mapped it for good, and the
+    // line above synchronised it; 2. the image is mapped, and the stacks were installed first of all.
+    unsafe { vectors::use_high_vectors() };
+    if let Some(console) = machine.console {
+        let offset = console.uart.registers.start().as_u64() as u32 & (PAGE_SIZE - 1);
+        let base = VirtAddr::new(regions.vmalloc.taken().start().as_u32() + offset);
+        // SAFETY: `build` mapped the UART as the first area of the vmalloc region, as a device and
+        // for good; its address in the fixmap is given up.
+        unsafe { console::use_uart(base, false) };
+    }
+}
+
+/// The check at the end of boot: nothing may be writable and executable at once.
+pub fn report_wx(tables: &KernelTables) {
+    let report = wx::check(&tables.walker(), |row| {
+        log::warn!("W+X mapping of {:#x} bytes at {}", row.len_bytes, row.virt);
+    });
+    log::info!("{report}");
+}
+
+/// Frames for tables, mapped by the early tables at their addresses in the linear map.
+struct Frames<'b> {
+    memory: &'b mut Memory,
+    linear: LinearMap,
+    early: &'b mut EarlyTables,
+}
+
+impl Frames<'_> {
+    /// `bytes` of zeroed memory at a multiple of `align`, both whole pages.
+    fn alloc(&mut self, bytes: u32, align: u32) -> Result<PhysRange, Failure> {
+        let (bytes, align) = (u64::from(bytes), u64::from(align));
+        let range = self.memory.memblock.alloc(bytes, align).map_err(Failure::Memory)?;
+        let virt = self.linear.virt(range.start()).ok_or(Failure::Outside(range))?;
+        self.early.map_memory(virt, range).map_err(Failure::Map)?;
+        // SAFETY: memblock gave the range to nobody else, and it was mapped just now.
+        unsafe { ptr::write_bytes(virt.as_u32() as *mut u8, 0, range.len() as usize) };
+        Ok(range)
+    }
+}
+
+/// Why the tables could not be built.
+enum Failure {
+    /// No frames.
+    Memory(mm::boot::memblock::MemblockError),
+    /// Frames that the linear map does not hold.
+    Outside(PhysRange),
+    /// A mapping that was refused.
+    Map(MapError),
+    /// No addresses.
+    Area(mm::map::area::NoRoom),
+}
+
+impl core::fmt::Display for Failure {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Memory(error) => error.fmt(f),
+            Self::Outside(range) => write!(f, "{range} lies outside the linear map"),
+            Self::Map(error) => error.fmt(f),
+            Self::Area(error) => error.fmt(f),
+        }
+    }
+}
+
+/// Table words through the linear map, tables from [`Frames`].
+struct NewTables<'b> {
+    linear: LinearMap,
+    frames: Frames<'b>,
+    /// What is left of the frame that second-level tables are cut from.
+    left: PhysRange,
+    /// Why the last table could not be had.
+    failure: Option<Failure>,
+}
+
+impl TableRead for NewTables<'_> {
+    fn read(&self, entry: PhysAddr) -> u32 {
+        self.linear.read(entry)
+    }
+}
+
+impl TableMemory for NewTables<'_> {
+    fn write(&mut self, entry: PhysAddr, word: u32) {
+        if let Some(virt) = self.linear.virt(entry) {
+            // SAFETY: the mapper writes only into the first-level table and into tables that
+            // `alloc_table` gave it, which lie in frames that are mapped and nobody else's.
+            unsafe { ptr::write_volatile(virt.as_u32() as *mut u32, word) };
+        }
+    }
+
+    fn alloc_table(&mut self) -> Option<TableBase> {
+        if self.left.is_empty() {
+            match self.frames.alloc(PAGE_SIZE, PAGE_SIZE) {
+                Ok(frame) => self.left = frame,
+                Err(failure) => {
+                    self.failure = Some(failure);
+                    return None;
+                }
+            }
+        }
+        let table = self.left.start();
+        let next = table.saturating_add(u64::from(TableBase::TABLE_BYTES));
+        self.left = PhysRange::new(next, self.left.end());
+        barrier::dsb_ishst();
+        TableBase::new(table)
+    }
+}
+
+/// Tables in the making.
+struct Build<'b> {
+    root: RootBase,
+    tables: NewTables<'b>,
+}
+
+impl<'b> Build<'b> {
+    fn start(mut frames: Frames<'b>, linear: LinearMap) -> Result<Self, Failure> {
+        let range = frames.alloc(RootBase::TABLE_BYTES, RootBase::TABLE_BYTES)?;
+        let root = RootBase::new(range.start()).ok_or(Failure::Outside(range))?;
+        let left = PhysRange::default();
+        Ok(Self { root, tables: NewTables { linear, frames, left, failure: None } })
+    }
+
+    fn all(
+        mut self,
+        layout: &Layout,
+        dtb: &Dtb,
+        machine: &Machine<'_>,
+    ) -> Result<(KernelTables, Regions), Failure> {
+        let mut regions = Regions {
+            vmalloc: AreaSpace::new(layout.vmalloc()),
+            dma: AreaSpace::new(DMA),
+            modules: AreaSpace::new(layout.modules()),
+            pkmap: layout.pkmap(),
+        };
+        self.vectors()?;
+        self.fdt(dtb)?;
+        self.prepare(FIXMAP)?;
+        self.prepare(DMA)?;
+        self.prepare(VirtRange::new(layout.modules().start(), layout.split.page_offset()))?;
+        self.console(machine, &mut regions)?;
+        #[cfg(feature = "test-planted-wx")]
+        self.plant_wx(layout)?;
+        self.lowmem()?;
+        Ok((KernelTables { root: self.root, linear: self.tables.linear }, regions))
+    }
+
+    fn map(
+        &mut self,
+        virt: VirtAddr,
+        phys: PhysRange,
+        attributes: Attributes,
+        granule: Granule,
+    ) -> Result<(), Failure> {
+        let mut mapper = Mapper::new(self.root, &mut self.tables);
+        let mapped = mapper.map(virt, phys.start(), phys.len(), attributes, granule);
+        mapped.map_err(|error| self.tables.failure.take().unwrap_or(Failure::Map(error)))
+    }
+
+    /// Second-level tables for a region whose pages come and go, so that every address space that
+    /// copies the kernel's first-level entries has them from the start.
+    fn prepare(&mut self, range: VirtRange) -> Result<(), Failure> {
+        let mut mapper = Mapper::new(self.root, &mut self.tables);
+        let prepared = mapper.prepare_tables(range, Domain::KERNEL);
+        prepared.map_err(|error| self.tables.failure.take().unwrap_or(Failure::Map(error)))
+    }
+
+    /// The linear map: every block that may be mapped, up to the end of lowmem. Sections where
+    /// alignment allows; the image's own pages with the rights of their section.
+    fn lowmem(&mut self) -> Result<(), Failure> {
+        let image = |range: VirtRange, early: &EarlyTables| {
+            let start = early.phys_of_image(range.start());
+            PhysRange::new(start, start.saturating_add(u64::from(range.len())))
+        };
+        let early = &*self.tables.frames.early;
+        let text = image(image::text(), early);
+        let rodata = image(image::rodata(), early);
+        // The entry code has run for the last time, so `.init` is memory like the rest.
+        let cuts = [
+            (text, Attributes::KERNEL_TEXT),
+            (rodata, Attributes::KERNEL_RODATA),
+        ];
+        let mut next_block = PhysAddr::default();
+        loop {
+            // Looked up anew each time, because building tables reserves memory.
+            let blocks = self.tables.frames.memory.memblock.mapped_memory();
+            let Some(block) = blocks
+                .filter_map(|block| block.intersection(&self.tables.linear.lowmem()))
+                .find(|block| block.start() >= next_block)
+            else {
+                return Ok(());
+            };
+            next_block = block.end();
+            let mut start = block.start();
+            for (cut, attributes) in cuts {
+                if let Some(cut) = cut.intersection(&block) {
+                    self.map_lowmem(PhysRange::new(start, cut.start()), Attributes::KERNEL_DATA)?;
+                    self.map_lowmem(cut, attributes)?;
+                    start = cut.end();
+                }
+            }
+            self.map_lowmem(PhysRange::new(start, block.end()), Attributes::KERNEL_DATA)?;
+        }
+    }
+
+    fn map_lowmem(&mut self, range: PhysRange, attributes: Attributes) -> Result<(), Failure> {
+        let Some(virt) = self.tables.linear.virt(range.start()).filter(|_| !range.is_empty())
+        else {
+            return Ok(());
+        };
+        #[cfg(feature = "test-shifted-mapping")]
+        if range.end() == self.tables.linear.lowmem().end() {
+            return self.map_shifted(virt, range, attributes);
+        }
+        self.map(virt, range, attributes, Granule::Sections)
+    }
+
+    /// A deliberate fault: the last MiB of lowmem is mapped a MiB too high.
+    #[cfg(feature = "test-shifted-mapping")]
+    fn map_shifted(
+        &mut self,
+        virt: VirtAddr,
+        range: PhysRange,
+        attributes: Attributes,
+    ) -> Result<(), Failure> {
+        let last = PhysAddr::new(range.end().as_u64() - u64::from(SECTION_SIZE));
+        self.map(virt, PhysRange::new(range.start(), last), attributes, Granule::Sections)?;
+        let end = virt.as_u32() + (range.len() as u32);
+        self.map(VirtAddr::new(end), PhysRange::new(last, range.end()), attributes, Granule::Sections)
+    }
+
+    /// The vector page and the stubs page, each a frame of its own.
+    fn vectors(&mut self) -> Result<(), Failure> {
+        for (region, content) in [(VECTORS, vectors::vectors()), (STUBS, &[])] {
+            let frame = self.tables.frames.alloc(PAGE_SIZE, PAGE_SIZE)?;
+            let words = PAGE_SIZE as usize / 4;
+            let at = self.tables.linear.virt(frame.start()).ok_or(Failure::Outside(frame))?;
+            for index in 0..words {
+                let word = content.get(index).copied().unwrap_or(UNDEFINED_INSTRUCTION);
+                // SAFETY: a word of the frame that was allocated and mapped just now.
+                unsafe { ptr::write_volatile((at.as_u32() as *mut u32).add(index), word) };
+            }
+            self.map(region.start(), frame, Attributes::VECTORS, Granule::Pages)?;
+        }
+        Ok(())
+    }
+
+    /// The device tree's window, read-only from now on.
+    fn fdt(&mut self, dtb: &Dtb) -> Result<(), Failure> {
+        let section = u64::from(SECTION_SIZE);
+        let sections =
+            PhysRange::new(dtb.range.start().align_down(section), dtb.range.end().align_up(section));
+        self.map(FDT.start(), sections, Attributes::DTB, Granule::Sections)
+    }
+
+    /// The console's registers: the early console's slot, and the first area of the vmalloc region.
+    fn console(&mut self, machine: &Machine<'_>, regions: &mut Regions) -> Result<(), Failure> {
+        let Some(console) = machine.console else { return Ok(()) };
+        let page = console.uart.registers.start().align_down(u64::from(PAGE_SIZE));
+        let page = PhysRange::new(page, page.saturating_add(u64::from(PAGE_SIZE)));
+        let area = regions.vmalloc.take(PAGE_SIZE).map_err(Failure::Area)?;
+        self.map(area.start(), page, Attributes::DEVICE, Granule::Pages)?;
+        self.map(Slot::EARLY_CONSOLE.address(), page, Attributes::DEVICE, Granule::Pages)
+    }
+
+    /// A deliberate fault: a page of the modules region that is writable and executable.
+    #[cfg(feature = "test-planted-wx")]
+    fn plant_wx(&mut self, layout: &Layout) -> Result<(), Failure> {
+        let frame = self.tables.frames.alloc(PAGE_SIZE, PAGE_SIZE)?;
+        self.map(layout.modules().start(), frame, Attributes::KERNEL_RWX, Granule::Pages)
+    }
+}

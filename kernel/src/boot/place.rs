@@ -1,0 +1,94 @@
+//! The image in its place: 2 MiB above the start of its own bank, or moved there.
+
+use arch_arm::entry::{BootRegisters, MoveJob, move_and_restart};
+use board::Machine;
+use board::dt::Placement;
+use mm::addr::{PAGE_SIZE, PhysAddr, PhysRange, VirtRange};
+use mm::boot::layout::FDT;
+use mm::boot::relocate::{self, Loaded, Plan};
+
+use super::early::EarlyTables;
+use super::machine::Dtb;
+use super::stop_for;
+use crate::image;
+use crate::stop::halt;
+
+/// The initial RAM disk, wherever an earlier entry may have moved it.
+pub fn initrd(machine: &Machine<'_>, registers: &BootRegisters) -> Option<PhysRange> {
+    let named = machine.chosen.initrd?;
+    match registers.moved_initrd {
+        0 => Some(named),
+        moved => PhysRange::from_len(PhysAddr::new(u64::from(moved)), named.len()),
+    }
+}
+
+/// The image as it runs now.
+pub fn image_now(registers: &BootRegisters) -> PhysRange {
+    let start = registers.image_start();
+    PhysRange::new(start, start.saturating_add(u64::from(image::whole().len())))
+}
+
+/// Every fixed range that the tree reserves, by either of its two ways.
+pub fn reserved<'m>(machine: &'m Machine<'_>) -> impl Iterator<Item = PhysRange> + use<'m> {
+    let regions = machine.reserved_regions().filter_map(|region| match region.placement {
+        Placement::Fixed(ranges) => Some(ranges),
+        Placement::Dynamic { .. } => None,
+    });
+    machine.memreserve().chain(regions.flat_map(|ranges| ranges.iter()))
+}
+
+/// Returns if the image is in its place; otherwise moves it and starts anew.
+pub fn ensure_in_place(
+    machine: &Machine<'_>,
+    registers: &BootRegisters,
+    dtb: &Dtb,
+    early: &mut EarlyTables,
+) {
+    let image = image_now(registers);
+    let loaded = Loaded { image, dtb: dtb.range, initrd: initrd(machine, registers) };
+    let Some(bank) = machine.banks().find(|bank| bank.contains_range(&image)) else {
+        halt(format_args!("the kernel runs at {image}, outside all memory of the device tree"));
+    };
+    // While the MMU is on, the copying code's address must mean nothing else.
+    let unfit = [image::whole(), VirtRange::new(FDT.start(), FDT.end())].map(same_numbers);
+    let fixed_up = PhysRange::new(PhysAddr::new(u64::from(FDT.end().as_u32())), TOP);
+    let unfit = [unfit[0], unfit[1], fixed_up, PhysRange::new(TOP, PhysAddr::new(u64::MAX))];
+    let plan = stop_for(
+        relocate::plan(bank, loaded, || reserved(machine), &unfit),
+        "can not move the kernel",
+    );
+    if !plan.copies.is_empty() {
+        carry_out(&plan, registers, early);
+    }
+}
+
+const TOP: PhysAddr = mm::addr::PHYS_LIMIT_32;
+
+/// The physical addresses with the same numbers as `range`.
+fn same_numbers(range: VirtRange) -> PhysRange {
+    let phys = |virt: mm::addr::VirtAddr| PhysAddr::new(u64::from(virt.as_u32()));
+    PhysRange::new(phys(range.start()), phys(range.end()))
+}
+
+fn carry_out(plan: &Plan, registers: &BootRegisters, early: &mut EarlyTables) -> ! {
+    for step in &plan.copies {
+        log::info!("moving {} to {}", step.from, step.to);
+    }
+    let moved_initrd = plan.initrd.map_or(0, |range| range.start().as_u64() as u32);
+    let job = (|| {
+        let image = plan.image.start().as_u32()?;
+        let dtb = plan.dtb.start().as_u32()?;
+        MoveJob::new(&plan.copies, image, dtb, moved_initrd)
+    })();
+    let Some(job) = job else {
+        halt(format_args!("can not move the kernel to {} above 4 GiB", plan.image));
+    };
+    debug_assert_eq!(registers.moved_initrd, 0, "a kernel that was moved is in its place");
+    stop_for(early.map_identity(plan.stub), "can not map the code that moves the kernel");
+    debug_assert!(plan.stub.is_aligned(u64::from(PAGE_SIZE)));
+    let stub = plan.stub.as_u64() as *mut u8;
+    // SAFETY: 1. the plan found the page free, apart from every copy, and it was mapped just now;
+    // 2. the plan's copies keep everything that the second start reads, one CPU runs, and no
+    // device has been started; 3. interrupts have been masked since entry.
+    unsafe { move_and_restart(stub, &job) }
+}

@@ -1,0 +1,59 @@
+//! Every way in which the kernel ends: power off, reboot, a stop that says why, a panic, an
+//! exception.
+//!
+//! A stop ends with the line `vmsplit: halted: REASON`, which scripts look for.
+
+use core::fmt;
+use core::panic::PanicInfo;
+
+use arch_arm::interrupt;
+use arch_arm::psci::{self, Conduit};
+use arch_arm::trap::{Cause, ExceptionKind, Handler, TrapFrame};
+
+use crate::console::println;
+
+/// Prints why and stops this CPU for good.
+pub fn halt(reason: fmt::Arguments<'_>) -> ! {
+    println!("vmsplit: halted: {reason}");
+    interrupt::halt()
+}
+
+/// Turns the machine off. Stops with the reason where the firmware will not.
+pub fn power_off(conduit: Option<Conduit>) -> ! {
+    println!("vmsplit: power off");
+    end(conduit, psci::system_off, "power off")
+}
+
+/// Resets the machine. Stops with the reason where the firmware will not.
+pub fn reboot(conduit: Option<Conduit>) -> ! {
+    println!("vmsplit: reboot");
+    end(conduit, psci::system_reset, "reboot")
+}
+
+fn end(conduit: Option<Conduit>, call: fn(Conduit) -> psci::Error, what: &str) -> ! {
+    match conduit {
+        Some(conduit) => halt(format_args!("PSCI refused to {what}: {}", call(conduit))),
+        None => halt(format_args!("no way to {what}: the device tree names no PSCI firmware")),
+    }
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    match info.location() {
+        Some(at) => halt(format_args!("panic at {at}: {}", info.message())),
+        None => halt(format_args!("panic: {}", info.message())),
+    }
+}
+
+/// Every exception ends here for now: kind, address, status, registers.
+#[unsafe(no_mangle)]
+extern "C" fn vmsplit_exception(kind: ExceptionKind, frame: &mut TrapFrame) -> ! {
+    let cause = Cause::read(kind);
+    println!();
+    println!("8<--- cut here ---");
+    println!("{cause}");
+    println!("{frame}");
+    halt(format_args!("{cause}"))
+}
+
+const _: Handler = vmsplit_exception;

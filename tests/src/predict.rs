@@ -1,0 +1,75 @@
+//! A layout predicted on the host, from the same code that the kernel runs.
+
+use mm::addr::{MIB, PhysAddr, PhysRange};
+use mm::boot::layout::{Layout, Settings};
+use mm::boot::memblock::{Flags, INIT_REGIONS, Memblock, Region};
+use mm::boot::memory::{self, Given};
+use mm::boot::relocate::IMAGE_OFFSET;
+use mm::boot::split::Split;
+
+/// Where RAM starts on QEMU's `virt` board.
+pub const RAM: u64 = 0x4000_0000;
+
+/// A machine to predict a layout for.
+#[derive(Clone, Debug)]
+pub struct Machine<'a> {
+    /// Its memory banks.
+    pub banks: Vec<PhysRange>,
+    /// Its no-map reservations.
+    pub no_map: Vec<PhysRange>,
+    /// The split of the kernel.
+    pub split: Split,
+    /// The kernel command line.
+    pub command_line: &'a str,
+}
+
+impl<'a> Machine<'a> {
+    /// QEMU's `virt` board with `mib` MiB of RAM, under the default split.
+    #[must_use]
+    pub fn virt(mib: u64, command_line: &'a str) -> Self {
+        Self::with_banks(&[(RAM, RAM + mib * MIB)], command_line)
+    }
+
+    /// A board with the banks `start..end`, under the default split.
+    #[must_use]
+    pub fn with_banks(banks: &[(u64, u64)], command_line: &'a str) -> Self {
+        let range = |&(start, end): &(u64, u64)| {
+            PhysRange::new(PhysAddr::new(start), PhysAddr::new(end))
+        };
+        let banks = banks.iter().map(range).collect();
+        Self { banks, no_map: Vec::new(), split: Split::default(), command_line }
+    }
+
+    /// The layout, and the lines of warning on the way to it.
+    ///
+    /// # Panics
+    ///
+    /// When the machine is beyond what a test may ask for: no usable memory, too many banks.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test's own set-up")]
+    pub fn predict(&self) -> (Layout, Vec<String>) {
+        let mut memory = vec![Region::EMPTY; INIT_REGIONS];
+        let mut reserved = vec![Region::EMPTY; INIT_REGIONS];
+        let mut memblock = Memblock::new(&mut memory, &mut reserved);
+        let mut lines = Vec::new();
+        let mut warn = |warning: mm::boot::warning::Warning<'_>| lines.push(warning.to_string());
+        let phys_offset = memory::phys_offset_of_bank(self.banks[0].start());
+        let image_start = phys_offset.saturating_add(IMAGE_OFFSET);
+        let image = PhysRange::new(image_start, image_start.saturating_add(MIB));
+        let given = Given { command_line: self.command_line, phys_offset, image };
+        memory::describe(&mut memblock, || self.banks.iter().copied(), given, &mut warn)
+            .expect("few enough banks");
+        for range in &self.no_map {
+            memblock.mark_nomap(*range).expect("few enough reservations");
+        }
+        assert!(memblock.validate().is_ok());
+        let settings = Settings {
+            split: self.split,
+            phys_offset,
+            command_line: self.command_line,
+            board_dma_zone: None,
+        };
+        let layout = Layout::decide(&memblock, settings, &mut warn).expect("usable memory");
+        (layout, lines)
+    }
+}

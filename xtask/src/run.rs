@@ -1,0 +1,181 @@
+//! `run`: boots the kernel under QEMU, at the keyboard or by a list of monitor commands.
+//!
+//! QEMU's serial output goes to standard output as it comes, and through a
+//! [`Session`](crate::console::Session) that knows what the kernel's lines mean. At a terminal
+//! QEMU reads the keyboard itself; otherwise the session says what to send.
+
+use anyhow::{Context as _, Result};
+use std::io::{self, IsTerminal as _, Read, Write as _};
+use std::process::{ExitCode, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::build::{self, ImageArgs};
+use crate::console::{self, Action, Session};
+use crate::note;
+use crate::qemu::{Guard, MachineArgs};
+use crate::setup;
+
+/// As `timeout` of coreutils has it.
+const EXIT_TIME_OUT: u8 = 124;
+
+const DEFAULT_COMMANDS: &str = "layout; zoneinfo; poweroff";
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Arguments of `run`.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Exit status: 0 powered off cleanly and every command succeeded; 1 a \
+                        command failed, the kernel halted, or QEMU ended otherwise; 2 wrong \
+                        usage; 124 time-out."
+)]
+pub struct Args {
+    #[command(flatten)]
+    machine: MachineArgs,
+    #[command(flatten)]
+    image: ImageArgs,
+    /// End QEMU after so long [default: 120, none at a terminal]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    timeout: Option<u32>,
+    /// Run these monitor commands, power off and exit [default without a terminal: layout;
+    /// zoneinfo; poweroff]
+    #[arg(long, value_name = "COMMANDS", value_parser = parse_script)]
+    exec: Option<Script>,
+    /// More options for QEMU, as they are
+    #[arg(last = true, value_name = "QEMU OPTION")]
+    qemu: Vec<String>,
+}
+
+/// Monitor commands.
+#[derive(Clone, Debug)]
+struct Script(Vec<String>);
+
+fn parse_script(text: &str) -> Result<Script, String> {
+    console::script(text).map(Script)
+}
+
+/// The command.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let at_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    let script = match &args.exec {
+        Some(script) => Some(script.clone()),
+        None if at_terminal => None,
+        None => Some(parse_script(DEFAULT_COMMANDS).map_err(anyhow::Error::msg)?),
+    };
+    let interactive = script.is_none();
+    let image = build::set_up_and_build(&setup::FOR_RUN, &args.image)?;
+
+    let mut command = args.machine.command(&image);
+    command.args(&args.qemu).stdout(Stdio::piped());
+    let given = args
+        .timeout
+        .map(|seconds| Duration::from_secs(seconds.into()));
+    let (mut session, timeout) = match script {
+        Some(Script(commands)) => {
+            command
+                .args(["-serial", "stdio", "-monitor", "none"])
+                .stdin(Stdio::piped());
+            (
+                Session::scripted(commands),
+                Some(given.unwrap_or(DEFAULT_TIMEOUT)),
+            )
+        }
+        None => {
+            note("the kernel's monitor follows; Ctrl-A x leaves QEMU, `poweroff` the kernel");
+            command.args(["-serial", "mon:stdio"]);
+            (Session::watching(), given)
+        }
+    };
+    let mut guard = Guard::start(&mut command, interactive)?;
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
+    let finished = drive(&mut guard, &mut session, deadline)?;
+    let status = match finished {
+        Finished::TimeOut => {
+            drop(guard);
+            note(format_args!(
+                "time-out after {} s, waiting for {}: QEMU ended",
+                timeout.unwrap_or_default().as_secs(),
+                session.waiting_for()
+            ));
+            return Ok(ExitCode::from(EXIT_TIME_OUT));
+        }
+        Finished::Stopped => None,
+        Finished::Exited(status) => Some(status),
+    };
+    drop(guard);
+    let faults = session.faults(status);
+    for fault in &faults {
+        note(fault);
+    }
+    Ok(if faults.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// How the wait for QEMU ended.
+enum Finished {
+    Exited(std::process::ExitStatus),
+    /// The session has seen enough.
+    Stopped,
+    TimeOut,
+}
+
+/// Carries bytes between QEMU, the session and standard output until one of them ends it.
+fn drive(guard: &mut Guard, session: &mut Session, deadline: Option<Instant>) -> Result<Finished> {
+    let mut keyboard = guard.child().stdin.take();
+    let serial = read_in_background(guard.child().stdout.take().context("QEMU has no output")?);
+    let mut screen = io::stdout().lock();
+    loop {
+        let chunk = match receive(&serial, deadline) {
+            Ok(chunk) => chunk,
+            Err(RecvTimeoutError::Timeout) => return Ok(Finished::TimeOut),
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
+        // Judged first, so that a halt is known even if the reader of our output has left.
+        let actions = session.feed(&chunk);
+        screen.write_all(&chunk)?;
+        screen.flush()?;
+        for action in actions {
+            match action {
+                Action::Stop => return Ok(Finished::Stopped),
+                Action::Send(text) => {
+                    // A QEMU that has gone is noticed by its exit status.
+                    let _ = keyboard
+                        .iter_mut()
+                        .try_for_each(|pipe| pipe.write_all(text.as_bytes()));
+                }
+            }
+        }
+    }
+    Ok(guard
+        .wait(deadline)?
+        .map_or(Finished::TimeOut, Finished::Exited))
+}
+
+fn receive(
+    serial: &Receiver<Vec<u8>>,
+    deadline: Option<Instant>,
+) -> Result<Vec<u8>, RecvTimeoutError> {
+    match deadline {
+        Some(deadline) => serial.recv_timeout(deadline.saturating_duration_since(Instant::now())),
+        None => serial.recv().map_err(|_| RecvTimeoutError::Disconnected),
+    }
+}
+
+/// Hands on each piece that `source` has, as soon as it has it.
+fn read_in_background(mut source: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    // A full queue holds back QEMU, not memory.
+    let (sender, receiver) = mpsc::sync_channel(16);
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(length @ 1..) = source.read(&mut buffer) {
+            if sender.send(buffer[..length].to_vec()).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
