@@ -4,14 +4,7 @@
 
 use std::env;
 
-/// The splits by feature name, with the `PAGE_OFFSET` that the image is linked for. The kernel
-/// asserts at compile time that `mm` agrees.
-const SPLITS: [(&str, u32); 4] = [
-    ("VMSPLIT_3G", 0xc000_0000),
-    ("VMSPLIT_3G_OPT", 0xb000_0000),
-    ("VMSPLIT_2G", 0x8000_0000),
-    ("VMSPLIT_1G", 0x4000_0000),
-];
+use mm::boot::split::Split;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -21,8 +14,12 @@ fn main() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../linker.ld");
     println!("cargo::rerun-if-changed={script}");
     println!("cargo::rustc-link-arg-bins=-T{script}");
-    let enabled = |name: &str| env::var_os(format!("CARGO_FEATURE_{name}")).is_some();
-    for (_, page_offset) in SPLITS.into_iter().filter(|(name, _)| enabled(name)) {
-        println!("cargo::rustc-link-arg-bins=--defsym=PAGE_OFFSET={page_offset:#x}");
+    // `src/image.rs` sees to it that exactly one of these features is on.
+    let is_chosen = |split: &Split| {
+        let name = split.name().replace('-', "_").to_uppercase();
+        env::var_os(format!("CARGO_FEATURE_VMSPLIT_{name}")).is_some()
+    };
+    for split in Split::ALL.iter().filter(|split| is_chosen(split)) {
+        println!("cargo::rustc-link-arg-bins=--defsym=PAGE_OFFSET={}", split.page_offset());
     }
 }

@@ -11,8 +11,9 @@
 //! that called it would not compile. Two exceptions let portable code run in tests: barriers are
 //! compiler fences there, and interrupt masking masks nothing.
 //!
-//! The crate knows no board address and no policy, keeps no state, and has no statics. The kernel
-//! holds those: it provides one function, `vmsplit_exception` ([`trap::Handler`]).
+//! The crate knows no board address and no policy, and keeps no state in statics of its own: the
+//! kernel holds those. Of the kernel it wants what `entry` names, and one function for every
+//! exception, `vmsplit_exception` ([`trap::Handler`]).
 
 #![cfg_attr(not(test), no_std)]
 

@@ -1,7 +1,6 @@
 //! The kernel image as the linker script laid it out, and the split that it was built for.
 
 use mm::addr::{VirtAddr, VirtRange};
-use mm::boot::relocate::IMAGE_OFFSET;
 use mm::boot::split::Split;
 use mm::report::layout::Section;
 
@@ -80,10 +79,4 @@ pub fn sections() -> [Section; 4] {
         Section { name: ".data", range: data() },
         Section { name: ".bss", range: bss() },
     ]
-}
-
-/// Is the image linked where the split says? The linker script has the split's `PAGE_OFFSET` from
-/// the build, and this crate has it from `mm`.
-pub fn is_linked_for_split() -> bool {
-    whole().start().as_u32() == SPLIT.page_offset().as_u32() + IMAGE_OFFSET as u32
 }

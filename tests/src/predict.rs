@@ -1,10 +1,9 @@
 //! A layout predicted on the host, from the same code that the kernel runs.
 
 use mm::addr::{MIB, PhysAddr, PhysRange};
-use mm::boot::layout::{Layout, Settings};
-use mm::boot::memblock::{Flags, INIT_REGIONS, Memblock, Region};
-use mm::boot::memory::{self, Given};
-use mm::boot::relocate::IMAGE_OFFSET;
+use mm::boot::layout::Layout;
+use mm::boot::memblock::{INIT_REGIONS, Memblock, Region};
+use mm::boot::predict::{self, Question};
 use mm::boot::split::Split;
 
 /// Where RAM starts on QEMU's `virt` board.
@@ -52,24 +51,16 @@ impl<'a> Machine<'a> {
         let mut reserved = vec![Region::EMPTY; INIT_REGIONS];
         let mut memblock = Memblock::new(&mut memory, &mut reserved);
         let mut lines = Vec::new();
-        let mut warn = |warning: mm::boot::warning::Warning<'_>| lines.push(warning.to_string());
-        let phys_offset = memory::phys_offset_of_bank(self.banks[0].start());
-        let image_start = phys_offset.saturating_add(IMAGE_OFFSET);
-        let image = PhysRange::new(image_start, image_start.saturating_add(MIB));
-        let given = Given { command_line: self.command_line, phys_offset, image };
-        memory::describe(&mut memblock, || self.banks.iter().copied(), given, &mut warn)
-            .expect("few enough banks");
-        for range in &self.no_map {
-            memblock.mark_nomap(*range).expect("few enough reservations");
-        }
-        assert!(memblock.validate().is_ok());
-        let settings = Settings {
+        let question = Question {
+            banks: &self.banks,
+            no_map: &self.no_map,
             split: self.split,
-            phys_offset,
+            phys_offset: None,
             command_line: self.command_line,
-            board_dma_zone: None,
         };
-        let layout = Layout::decide(&memblock, settings, &mut warn).expect("usable memory");
-        (layout, lines)
+        let layout = predict::predict(&mut memblock, &question, &mut |warning| {
+            lines.push(warning.to_string());
+        });
+        (layout.expect("a machine with usable memory"), lines)
     }
 }

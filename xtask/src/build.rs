@@ -153,17 +153,20 @@ pub fn build(workspace: &Workspace, toolchain: &Toolchain, args: &ImageArgs) -> 
     Ok(image)
 }
 
-/// Sees to what a build needs and to `more`, then builds.
-pub fn set_up_and_build(needs: &[setup::Need], args: &ImageArgs) -> Result<Image> {
+/// Sees to `needs`, then builds.
+pub fn set_up_and_build(
+    workspace: &Workspace,
+    needs: &[setup::Need],
+    args: &ImageArgs,
+) -> Result<Image> {
     let machine = setup::ensure(needs)?;
-    let toolchain = Toolchain::new(&machine, Target::Kernel)?;
-    build(&Workspace::find()?, &toolchain, args)
+    build(workspace, &Toolchain::new(&machine, Target::Kernel)?, args)
 }
 
 /// The command.
 pub fn run(args: &ImageArgs) -> Result<ExitCode> {
-    let image = set_up_and_build(&setup::FOR_BUILD, args)?;
     let workspace = Workspace::find()?;
+    let image = set_up_and_build(&workspace, &setup::FOR_BUILD, args)?;
     let mut out = io::stdout().lock();
     for path in [&image.elf, &image.raw] {
         let bytes = path.metadata()?.len();

@@ -11,6 +11,7 @@ use std::process::{Command, ExitCode, Stdio};
 use crate::build::{self, ImageArgs};
 use crate::qemu::{Guard, MachineArgs};
 use crate::setup::{self, Need};
+use crate::workspace::Workspace;
 
 /// Arguments of `gdb`.
 #[derive(clap::Args)]
@@ -26,8 +27,8 @@ pub struct Args {
 
 /// The command.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let image =
-        build::set_up_and_build(&[&setup::FOR_RUN[..], &[Need::Gdb]].concat(), &args.image)?;
+    let needs = [&setup::FOR_RUN[..], &[Need::Gdb]].concat();
+    let image = build::set_up_and_build(&Workspace::find()?, &needs, &args.image)?;
     let address = free_address().context("no free TCP port")?;
 
     let mut qemu = args.machine.command(&image);

@@ -24,7 +24,7 @@ pub struct Machine {
     /// `rustup` is on `PATH`.
     pub rustup: bool,
     /// `RUSTUP_AUTO_INSTALL=0`: the user wants rustup to fetch nothing by itself.
-    auto_install_off: bool,
+    pub auto_install_off: bool,
     /// `apt-get` is on `PATH`.
     pub apt: bool,
     /// This process may install packages.

@@ -161,7 +161,7 @@ impl Guard {
     /// Starts QEMU. With `has_terminal` it reads the user's terminal itself and so must be given
     /// the chance to set the terminal right again.
     pub fn start(qemu: &mut Command, has_terminal: bool) -> Result<Self> {
-        end_with_parent(qemu);
+        end_with_parent(qemu, has_terminal);
         let child = qemu.spawn().context("cannot start qemu-system-arm")?;
         Ok(Self {
             child,
@@ -211,18 +211,23 @@ impl Drop for Guard {
 /// Has the host's kernel end the child when this process ends in a way that runs no destructor:
 /// by a signal, by an abort, or by becoming another program that ends (`gdb`).
 #[cfg(target_os = "linux")]
-fn end_with_parent(command: &mut Command) {
+fn end_with_parent(command: &mut Command, has_terminal: bool) {
     use rustix::process::{Signal, set_parent_process_death_signal};
     use std::os::unix::process::CommandExt as _;
+    let signal = if has_terminal {
+        Signal::TERM
+    } else {
+        Signal::KILL
+    };
     let before_exec =
-        || set_parent_process_death_signal(Some(Signal::TERM)).map_err(std::io::Error::from);
+        move || set_parent_process_death_signal(Some(signal)).map_err(std::io::Error::from);
     // SAFETY: the closure runs between fork and exec, where only async-signal-safe work is
     // allowed; it makes one system call (prctl) and allocates nothing.
     unsafe { command.pre_exec(before_exec) };
 }
 
 #[cfg(not(target_os = "linux"))]
-fn end_with_parent(_command: &mut Command) {}
+fn end_with_parent(_command: &mut Command, _has_terminal: bool) {}
 
 #[cfg(test)]
 mod tests {

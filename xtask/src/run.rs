@@ -16,6 +16,7 @@ use crate::console::{self, Action, Session};
 use crate::note;
 use crate::qemu::{Guard, MachineArgs};
 use crate::setup;
+use crate::workspace::Workspace;
 
 /// As `timeout` of coreutils has it.
 const EXIT_TIME_OUT: u8 = 124;
@@ -64,7 +65,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         None => Some(parse_script(DEFAULT_COMMANDS).map_err(anyhow::Error::msg)?),
     };
     let interactive = script.is_none();
-    let image = build::set_up_and_build(&setup::FOR_RUN, &args.image)?;
+    let image = build::set_up_and_build(&Workspace::find()?, &setup::FOR_RUN, &args.image)?;
 
     let mut command = args.machine.command(&image);
     command.args(&args.qemu).stdout(Stdio::piped());
@@ -134,11 +135,9 @@ fn drive(guard: &mut Guard, session: &mut Session, deadline: Option<Instant>) ->
             Err(RecvTimeoutError::Timeout) => return Ok(Finished::TimeOut),
             Err(RecvTimeoutError::Disconnected) => break,
         };
-        // Judged first, so that a halt is known even if the reader of our output has left.
-        let actions = session.feed(&chunk);
         screen.write_all(&chunk)?;
         screen.flush()?;
-        for action in actions {
+        for action in session.feed(&chunk) {
             match action {
                 Action::Stop => return Ok(Finished::Stopped),
                 Action::Send(text) => {

@@ -63,6 +63,8 @@ const EVERYTHING: [Need; 9] = [
 
 const APT_INSTALL: &str = "apt-get install -y --no-install-recommends --no-remove";
 
+const ADD_LINTS: &str = "component add rustfmt clippy";
+
 /// What brings a missing thing.
 #[derive(Debug, PartialEq, Eq)]
 enum Remedy {
@@ -157,9 +159,10 @@ fn host_lints(machine: &Machine) -> State {
     let works = |tool| output_of(host_cargo().args([tool, "--version"]));
     match (works("fmt"), works("clippy")) {
         (Some(fmt), Some(clippy)) => State::Found(format!("{fmt}, {clippy}")),
-        _ if machine.rustup => {
-            State::Missing(Remedy::Rustup("component add rustfmt clippy".into()))
+        _ if machine.rustup && machine.auto_install_off => {
+            State::Missing(Remedy::Manual(format!("rustup {ADD_LINTS}")))
         }
+        _ if machine.rustup => State::Missing(Remedy::Rustup(ADD_LINTS.into())),
         _ => State::Missing(Remedy::Packages(vec!["rustfmt-web", "rust-web-clippy"])),
     }
 }
@@ -185,10 +188,14 @@ pub fn ensure(needs: &[Need]) -> Result<Machine> {
     for (need, _) in &unmet {
         note(format_args!("missing: {}", need.name()));
     }
-    install(
-        &machine,
-        unmet.into_iter().map(|(_, remedy)| remedy).collect(),
-    )?;
+    // Two needs may have one remedy.
+    let mut remedies: Vec<Remedy> = Vec::new();
+    for (_, remedy) in unmet {
+        if !remedies.contains(&remedy) {
+            remedies.push(remedy);
+        }
+    }
+    install(&machine, remedies)?;
     let machine = Machine::probe();
     let unmet = missing(&machine, needs)?;
     let names: Vec<_> = unmet.iter().map(|(need, _)| need.name()).collect();

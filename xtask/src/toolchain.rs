@@ -2,10 +2,10 @@
 //! for it.
 //!
 //! The choice is a pure function ([`choose`]) of an override and five facts about the machine.
-//! `docs/decisions/0002-toolchain.md` says why there is a choice at all. Invariant: nothing but
-//! [`Route::Rustup`] lets rustup fetch anything.
+//! `docs/decisions/0002-toolchain.md` says why there is a choice at all. Invariant: on the Debian
+//! route no rustup proxy runs, whatever `PATH` and the environment say.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -153,8 +153,8 @@ pub struct Toolchain {
 impl Toolchain {
     /// The toolchain for `target` on `machine`, which must have been set up for it.
     pub fn new(machine: &Machine, target: Target) -> Result<Self> {
-        // After set-up a library that rustup added is an installed one.
-        let route = choose(forced_route()?, machine.facts(target)).unwrap_or(Route::Installed);
+        let route = choose(forced_route()?, machine.facts(target))
+            .with_context(|| format!("there is no Rust for {}", target.triple()))?;
         Ok(Self {
             route,
             target,

@@ -19,6 +19,8 @@ use core::arch::global_asm;
 
 use mm::addr::PhysAddr;
 
+use crate::cp15::dacr::DACR;
+use crate::cp15::sctlr;
 use crate::cp15::ttbr0::WALK_ATTRIBUTES;
 use crate::mmu::attributes::{self, Attributes};
 use crate::mmu::descriptor::{L2Entry, SmallPageBase, SoftwareBits};
@@ -47,13 +49,6 @@ impl BootRegisters {
     }
 }
 
-/// SCTLR bits that are cleared before the MMU goes on: A, V, WXN, UWXN, EE, AFE, TE.
-const SCTLR_CLEAR: u32 = 1 << 1 | 1 << 13 | 1 << 19 | 1 << 20 | 1 << 25 | 1 << 29 | 1 << 30;
-/// SCTLR bits that turn the MMU on: M, C, Z, I, TRE.
-const SCTLR_SET: u32 = 1 << 0 | 1 << 2 | 1 << 11 | 1 << 12 | 1 << 28;
-/// DACR with domain 0 a client and no other domain accessible.
-pub const DACR_KERNEL: u32 = 1;
-
 /// The low bits of the small-page descriptor that the early tables map the image with.
 const EARLY_PAGE: u32 = {
     let Some(base) = SmallPageBase::new(PhysAddr::new(0)) else {
@@ -67,9 +62,10 @@ global_asm!(
     include_str!("head.s"),
     prrr = const attributes::PRRR,
     nmrr = const attributes::NMRR,
-    sctlr_clear = const SCTLR_CLEAR,
-    sctlr_set = const SCTLR_SET,
+    // V as well: the vectors are in the image until the vector page is mapped.
+    sctlr_clear = const sctlr::KERNEL_CLEAR | sctlr::SCTLR::V::SET.value,
+    sctlr_set = const sctlr::EARLY_SET,
     ttbr = const WALK_ATTRIBUTES,
-    dacr = const DACR_KERNEL,
+    dacr = const DACR::D0::Client.value,
     page = const EARLY_PAGE,
 );

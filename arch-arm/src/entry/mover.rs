@@ -22,7 +22,11 @@ unsafe extern "C" {
 /// The most copies one move can have.
 pub const MAX_COPIES: usize = 3;
 
-global_asm!(include_str!("mover.s"), job_bytes = const size_of::<MoveJob>());
+global_asm!(
+    include_str!("mover.s"),
+    job_bytes = const size_of::<MoveJob>(),
+    clean_invalidate_all = sym crate::cache::clean_invalidate_all,
+);
 
 /// What the copying code reads, in the order in which it reads it. Physical addresses.
 #[derive(Clone, Copy, Debug)]

@@ -7,48 +7,16 @@
     .section .text.vmsplit_leave_caches, "ax", %progbits
     .global vmsplit_leave_caches
     @ r0: where to jump to, an address that means the same with the MMU off. Turns the D-cache off
-    @ and cleans and invalidates it by set and way, level by level up to the point of coherency
-    @ (ARM DDI 0406C, B2.2.4 and B4.2.1). Uses no stack: with the cache off, what a stack in it
-    @ holds could not be read.
+    @ first and writes it out then, so that nothing becomes dirty in between; no stack is used,
+    @ because what a stack in the cache holds could not be read.
 vmsplit_leave_caches:
-    mov     r12, r0
+    mov     r4, r0
     mrc     p15, 0, r0, c1, c0, 0
     bic     r0, r0, #4              @ SCTLR.C
     mcr     p15, 0, r0, c1, c0, 0
     isb
-    dmb
-    mrc     p15, 1, r0, c0, c0, 1   @ CLIDR
-    ubfx    r1, r0, #24, #3         @ level of coherency
-    mov     r2, #0                  @ level << 1
-1:  cmp     r2, r1, lsl #1
-    bhs     5f
-    add     r3, r2, r2, lsr #1
-    lsr     r3, r0, r3
-    and     r3, r3, #7
-    cmp     r3, #2                  @ a data or unified cache at this level?
-    blo     4f
-    mcr     p15, 2, r2, c0, c0, 0   @ CSSELR
-    isb
-    mrc     p15, 1, r3, c0, c0, 0   @ CCSIDR
-    and     r4, r3, #7
-    add     r4, r4, #4              @ log2 of the line size in bytes
-    ubfx    r5, r3, #3, #10         @ ways - 1
-    clz     r6, r5                  @ where the way stands in the operand
-    ubfx    r7, r3, #13, #15        @ sets - 1
-2:  mov     r8, r5
-3:  orr     r9, r2, r7, lsl r4
-    lsl     r10, r8, r6
-    orr     r9, r9, r10
-    mcr     p15, 0, r9, c7, c14, 2  @ DCCISW
-    subs    r8, r8, #1
-    bhs     3b
-    subs    r7, r7, #1
-    bhs     2b
-4:  add     r2, r2, #2
-    b       1b
-5:  dsb
-    isb
-    bx      r12
+    bl      {clean_invalidate_all}
+    bx      r4
 
     .section .rodata.vmsplit_mover, "a", %progbits
     .balign 4

@@ -99,9 +99,10 @@ mod tests {
         arena.poke_l1(0xc020_0000, 0x4021_941e); // read only
         arena.poke_l1(0xc030_0000, 0x4031_941f); // PXN
         arena.poke_l1(0xc040_0000, 0x4041_943f); // domain 1
-        arena.poke_page(0xc050_0000, 0x4050_065f); // a page
-        arena.poke_page(0xc050_1000, 0x4050_165f);
-        arena.poke_page(0xc050_3000, 0x4050_365f); // behind a hole
+        arena.poke_l1(0xc050_0000, 0x4051_141e);
+        arena.poke_page(0xc060_0000, 0x4060_045f); // pages with the same attributes
+        arena.poke_page(0xc060_1000, 0x4060_145f);
+        arena.poke_page(0xc060_3000, 0x4060_345f); // behind a hole
         assert_eq!(
             joined(&arena),
             [
@@ -109,8 +110,9 @@ mod tests {
                 (0xc020_0000, 1 << 20),
                 (0xc030_0000, 1 << 20),
                 (0xc040_0000, 1 << 20),
-                (0xc050_0000, 2 << 12),
-                (0xc050_3000, 1 << 12),
+                (0xc050_0000, 1 << 20),
+                (0xc060_0000, 2 << 12),
+                (0xc060_3000, 1 << 12),
             ]
         );
     }

@@ -1,7 +1,7 @@
 //! `/cpus`: one node for each CPU, whether it runs yet or not.
 //!
 //! Invariant: once [`check_cpus`] has passed, every number that [`cpus`] gives has only affinity
-//! bits (MPIDR[23:0]), and no two are the same. The devicetree binding for ARM CPUs asks for both.
+//! bits (23 to 0 of MPIDR), and no two are the same. The devicetree binding for ARM CPUs asks for both.
 
 use mm::addr::{PhysAddr, PhysRange};
 

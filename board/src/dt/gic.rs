@@ -3,7 +3,8 @@
 //!
 //! An interrupt specifier is three cells: 0 for a shared interrupt or 1 for a private one, its
 //! number among those, and flags. A device's specifiers mean the controller that the nearest
-//! `interrupt-parent` on the way to the root points at; only those that mean the GIC are read.
+//! `interrupt-parent` on the way to the root points at; only those that mean the GIC are read, and
+//! only from `interrupts`: `interrupts-extended`, which a few boards use instead, counts as none.
 
 use mm::addr::PhysRange;
 

@@ -1,9 +1,9 @@
 //! Reading a flattened device tree that nobody vouches for.
 //!
-//! [`Tree::parse`] holds the bytes against the format ([`validate`]), squeezes out `NOP` tokens and
+//! [`Tree::parse`] holds the bytes against the format (`validate`), squeezes out `NOP` tokens and
 //! opens the tree with the `fdt` crate, of which only the walk is used: the root by
-//! `find_node("/")`, `children`, `properties` and `property`. The values of properties are decoded
-//! here, in 64 bits ([`cells`]), because `fdt` cuts addresses to `usize`.
+//! `find_node("/")`, a node's `name`, `children` and `property`. The values of properties are decoded
+//! here, in 64 bits (`cells`), because `fdt` cuts addresses to `usize`.
 //!
 //! The other modules each read one thing from the tree: memory banks and reservations, `/chosen`,
 //! CPUs, the console UART, the interrupt controller, the timer and PSCI.

@@ -1,5 +1,6 @@
-//! The generic timer: which interrupts its four timers raise. Its registers are in CP15, so the
-//! tree has no address for it (ARM DDI 0406C, chapter B8).
+//! The generic timer: which interrupts its four timers raise, under the names of the devicetree
+//! binding. Its registers are in CP15, so the tree has no address for it (ARM DDI 0406C, chapter
+//! B8).
 
 use super::{Error, Gic, Interrupt, Tree};
 
@@ -7,13 +8,13 @@ use super::{Error, Gic, Interrupt, Tree};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timer {
     /// The physical timer as seen from the Secure state.
-    pub secure_physical: Option<Interrupt>,
+    pub secure_phys: Option<Interrupt>,
     /// The physical timer of the Non-secure state: the kernel's, unless a hypervisor holds it.
-    pub physical: Option<Interrupt>,
+    pub phys: Option<Interrupt>,
     /// The virtual timer.
-    pub virtual_: Option<Interrupt>,
+    pub virt: Option<Interrupt>,
     /// The hypervisor's timer.
-    pub hypervisor: Option<Interrupt>,
+    pub hyp_phys: Option<Interrupt>,
     /// Counts per second, where firmware failed to set CNTFRQ.
     pub clock_frequency: Option<u32>,
 }
@@ -23,10 +24,10 @@ pub(crate) fn timer<'t>(tree: &Tree<'t>, gic: Option<&Gic>) -> Result<Option<Tim
     let found = tree.search(&mut |place| {
         place.node().is_compatible(&["arm,armv7-timer"]).then(|| {
             Ok(Timer {
-                secure_physical: place.interrupt(gic, 0)?,
-                physical: place.interrupt(gic, 1)?,
-                virtual_: place.interrupt(gic, 2)?,
-                hypervisor: place.interrupt(gic, 3)?,
+                secure_phys: place.interrupt(gic, 0)?,
+                phys: place.interrupt(gic, 1)?,
+                virt: place.interrupt(gic, 2)?,
+                hyp_phys: place.interrupt(gic, 3)?,
                 clock_frequency: place.node().u32("clock-frequency")?,
             })
         })
@@ -58,12 +59,7 @@ mod tests {
         let tree = Tree::parse(&mut bytes).unwrap();
         let gic = gic(&tree).unwrap();
         let timer = timer(&tree, gic.as_ref()).unwrap().unwrap();
-        let all = [
-            timer.secure_physical,
-            timer.physical,
-            timer.virtual_,
-            timer.hypervisor,
-        ];
+        let all = [timer.secure_phys, timer.phys, timer.virt, timer.hyp_phys];
         let ids = all.map(|interrupt| interrupt.map(|interrupt| interrupt.id()));
         assert_eq!(ids, [Some(29), Some(30), Some(27), None]);
         assert_eq!(timer.clock_frequency, Some(24_000_000));

@@ -40,12 +40,7 @@ fn one_gibibyte() {
     assert_eq!(gic.cpu_interface, range(0x801_0000, 0x1_0000));
 
     let timer = machine.timer.unwrap();
-    let timers = [
-        timer.secure_physical,
-        timer.physical,
-        timer.virtual_,
-        timer.hypervisor,
-    ];
+    let timers = [timer.secure_phys, timer.phys, timer.virt, timer.hyp_phys];
     assert_eq!(
         timers.map(|interrupt| interrupt.unwrap().id()),
         [29, 30, 27, 26]

@@ -15,7 +15,6 @@ use arch_arm::cp15::{MIDR, SCTLR};
 use arch_arm::entry::BootRegisters;
 use arch_arm::interrupt;
 use arch_arm::trap::vectors::{self, ExceptionStacks};
-use mm::boot::split::Split;
 use tock_registers::interfaces::Readable;
 
 use crate::console::Out;

@@ -61,8 +61,6 @@ pub struct Regions {
     pub vmalloc: AreaSpace,
     /// Coherent DMA memory.
     pub dma: AreaSpace,
-    /// Loadable modules.
-    pub modules: AreaSpace,
     /// The pkmap's slots; `None` without HighMem.
     pub pkmap: Option<VirtRange>,
 }
@@ -227,7 +225,6 @@ impl<'b> Build<'b> {
         let mut regions = Regions {
             vmalloc: AreaSpace::new(layout.vmalloc()),
             dma: AreaSpace::new(DMA),
-            modules: AreaSpace::new(layout.modules()),
             pkmap: layout.pkmap(),
         };
         self.vectors()?;

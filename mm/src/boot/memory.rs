@@ -52,10 +52,9 @@ pub fn describe<'a, I: Iterator<Item = PhysRange>>(
     let judge = |bank, warn: Sink<'_, 'a>| usable_part(bank, given.phys_offset, warn);
     let replaced = mem_params(given).any(|param| read_mem(&param, given, &mut |_| ()).is_some());
     for bank in banks() {
-        if let Some(range) = judge(bank, warn) {
-            if !replaced {
-                memblock.add(range, Flags::empty())?;
-            }
+        let usable = judge(bank, warn);
+        if let Some(range) = usable.filter(|_| !replaced) {
+            memblock.add(range, Flags::empty())?;
         }
     }
     for param in mem_params(given) {

@@ -10,6 +10,7 @@ pub mod layout;
 pub mod lowmem;
 pub mod memblock;
 pub mod memory;
+pub mod predict;
 pub mod relocate;
 pub mod split;
 pub mod vmalloc_size;

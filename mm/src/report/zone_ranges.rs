@@ -1,6 +1,6 @@
 //! The boot log's account of the zones: their bounds, the memory in them, and the holes.
 //!
-//! Ends are inclusive and addresses have sixteen digits, as in Linux since 2.6.37.
+//! Ends are inclusive and addresses have sixteen digits, as in today's Linux.
 
 use core::fmt::{Result, Write};
 

@@ -106,7 +106,7 @@ mod tests {
         Watermarks { min, low, high }
     }
 
-    /// Linux's figures for 768 MiB of lowmem and 256 MiB of HighMem.
+    /// Worked out by hand from Linux's rules: 768 MiB of lowmem and 256 MiB of HighMem.
     #[test]
     fn a_gibibyte_with_the_default_split() {
         let managed = [0, 196_608, 65_536];
@@ -135,7 +135,6 @@ mod tests {
         assert_eq!(lowmem_reserve(&[4096, 8192, 16_384])[0], [0, 32, 96, 96]);
     }
 
-    /// Recorded from Linux 6.1 at 512 MiB and 1 GiB: HighMem / 256 of the DMA zone.
     #[test]
     fn two_lowmem_zones_share_in_proportion() {
         let managed = [65_536, 131_072, 0];

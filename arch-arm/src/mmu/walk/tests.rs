@@ -43,7 +43,7 @@ fn sixteen_equal_words_are_sixteen_parts_of_one_block() {
     // PA 0x12_3400_0000: bits 35:32 = 2, bits 39:36 = 1.
     let supersection = 0x3400_0000 | 2 << 20 | 1 << 18 | 0x1_1400 | 1 << 5 | 0x1e;
     for slot in 0..16 {
-        arena.poke_l1(0xd000_0000 + slot * SECTION_SIZE, supersection);
+        arena.poke_l1(0xd100_0000 + slot * SECTION_SIZE, supersection);
         arena.poke_page(
             0xe001_0000 + slot * PAGE_SIZE,
             0x5678_0000 | 0x9_45d & !0x1000,
@@ -56,7 +56,7 @@ fn sixteen_equal_words_are_sixteen_parts_of_one_block() {
         let n = n as u32;
         if n < 16 {
             assert_eq!(mapping.level, Level::Supersection);
-            assert_eq!(mapping.virt, VirtAddr::new(0xd000_0000 + n * SECTION_SIZE));
+            assert_eq!(mapping.virt, VirtAddr::new(0xd100_0000 + n * SECTION_SIZE));
             assert_eq!(
                 mapping.phys,
                 PhysAddr::new(0x12_3400_0000 + u64::from(n) * (1 << 20))
@@ -74,7 +74,7 @@ fn sixteen_equal_words_are_sixteen_parts_of_one_block() {
             );
         }
     }
-    let inside = walker.translate(VirtAddr::new(0xd0f1_2345));
+    let inside = walker.translate(VirtAddr::new(0xd1f1_2345));
     assert_eq!(inside.phys(), Some(PhysAddr::new(0x12_34f1_2345)));
     let inside = walker.translate(VirtAddr::new(0xe001_f234));
     assert_eq!(inside.phys(), Some(PhysAddr::new(0x5678_f234)));

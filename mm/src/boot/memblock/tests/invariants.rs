@@ -70,6 +70,41 @@ fn validate_finds_an_array_that_anyone_could_get() {
 }
 
 #[test]
+fn an_edit_counts_the_slots_it_needs_on_the_way() {
+    // Adding all of it leaves three regions of four, for the last three become one. But when the
+    // pass has written the new first region and the old one, three are still to be read: five.
+    let hotplug = region(BASE + 0x1000, 0x1000, Flags::HOTPLUG);
+    let mut memblock = Memblock::new(array(4), array(4));
+    memblock.memory.plant(&[
+        hotplug,
+        region(BASE + 0x2000, 0x1000, Flags::empty()),
+        region(BASE + 0x4000, 0x1000, Flags::empty()),
+        region(BASE + 0x6000, 0x1000, Flags::empty()),
+    ]);
+    assert_eq!(memblock.validate(), Ok(()));
+    let before = snapshot(&memblock);
+    let all = range(BASE, 0x7000);
+    let full = MemblockError::Full {
+        list: ListKind::Memory,
+        capacity: 4,
+    };
+    assert_eq!(memblock.add(all, Flags::empty()), Err(full));
+    assert_eq!(snapshot(&memblock), before);
+
+    let before = memblock.memory.regions().to_vec();
+    memblock.memory = RegionList::new(array(5));
+    memblock.memory.plant(&before);
+    memblock.add(all, Flags::empty()).unwrap();
+    let expected = [
+        region(BASE, 0x1000, Flags::empty()),
+        hotplug,
+        region(BASE + 0x2000, 0x5000, Flags::empty()),
+    ];
+    assert_eq!(memblock.memory.regions(), expected);
+    assert_eq!(memblock.validate(), Ok(()));
+}
+
+#[test]
 fn errors_name_the_value() {
     let (list, range) = (ListKind::Reserved, range(BASE, 0x1000));
     let texts = [

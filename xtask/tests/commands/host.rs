@@ -2,7 +2,6 @@
 //! compiler, package manager and emulator that a test wants it to find, and no other.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
@@ -52,20 +51,19 @@ impl Host {
 
     /// Puts a program on `PATH`.
     pub fn tool(&self, name: &str, script: &str) {
-        let path = self.path("bin").join(name);
-        // Written aside: a script that runs at this moment stays whole, and Linux refuses to
-        // execute a file that is open for writing.
-        let aside = self.path("aside");
-        fs::write(
-            &aside,
-            format!(
-                "#!/bin/sh\nHOST={}\n{script}\n",
-                self.folder.path().display()
-            ),
-        )
-        .unwrap();
-        fs::set_permissions(&aside, fs::Permissions::from_mode(0o755)).unwrap();
-        fs::rename(aside, path).unwrap();
+        // `install` opens the program for writing, not this process: a process that another test
+        // forks at this moment would inherit the open file, and Linux executes none such.
+        let script = format!(
+            "#!/bin/sh\nHOST={}\n{script}\n",
+            self.folder.path().display()
+        );
+        fs::write(self.path("script"), script).unwrap();
+        let mut install = Command::new("install");
+        install
+            .args(["-m", "755"])
+            .arg(self.path("script"))
+            .arg(self.path("bin").join(name));
+        assert!(install.status().unwrap().success());
     }
 
     /// Takes a program away.

@@ -1,10 +1,7 @@
 //! `build`, `run` and `gdb` with a pretended cargo, QEMU and debugger: the protocol on the serial
 //! line, the exit statuses, and that no QEMU is left behind.
-#![allow(missing_docs, clippy::unwrap_used)]
 
-mod common;
-
-use common::{Host, Outcome, eventually, is_running};
+use crate::host::{Host, Outcome, eventually, is_running};
 use std::fs;
 use std::io::Read as _;
 use std::process::{Command, Stdio};

@@ -1,10 +1,7 @@
 //! The choice of toolchain and the set-up, on hosts made of scripts: each branch of the choice,
 //! what `setup --check` says, and what an installation runs.
-#![allow(missing_docs, clippy::unwrap_used)]
 
-mod common;
-
-use common::{Host, Outcome};
+use crate::host::{Host, Outcome};
 
 const APT: &str = "apt-get install -y --no-install-recommends --no-remove";
 const DEBIAN: &str = "rustc-web cargo-web rust-web-src";
@@ -248,4 +245,27 @@ fn rustup_adds_the_target_it_manages() {
     let outcome = host.run(&["setup"]);
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     assert_eq!(host.read("rustup.log"), "target add armv7a-none-eabi\n");
+}
+
+#[test]
+fn rustup_adds_lints_unless_told_to_fetch_nothing() {
+    let host = Host::complete().with_rustup();
+    host.tool("cargo", "exit 1");
+    let line = |outcome: &Outcome| {
+        let line = outcome
+            .stdout
+            .lines()
+            .find(|line| line.contains("cargo fmt"));
+        line.unwrap().to_owned()
+    };
+    assert!(line(&host.check(&[])).ends_with("rustup component add rustfmt clippy"));
+    let outcome = Outcome::of(host.xtask(&["setup"]).envs(AUTO_INSTALL_OFF));
+    assert_eq!(outcome.code, Some(1));
+    assert!(
+        outcome
+            .stderr
+            .ends_with("type:\n  rustup component add rustfmt clippy\n"),
+        "{outcome:?}"
+    );
+    assert_eq!(host.read("rustup.log"), "");
 }

@@ -1,0 +1,91 @@
+//! A layout without a boot: what the kernel would decide on a machine that is only described.
+//!
+//! The steps are the kernel's own, in its order. The image is taken to fill the 2 MiB from its
+//! place on, which matters only where `mem=` leaves it out.
+
+use core::fmt;
+
+use super::layout::{Layout, Settings};
+use super::memblock::{Memblock, MemblockError};
+use super::memory::{self, Given, PHYS_OFFSET_ALIGN, phys_offset_of_bank};
+use super::relocate::IMAGE_OFFSET;
+use super::split::Split;
+use super::warning::Sink;
+use crate::addr::{PhysAddr, PhysRange};
+
+/// A machine and a kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a, 'b> {
+    /// The memory banks. The kernel is in the first.
+    pub banks: &'b [PhysRange],
+    /// Reservations that the kernel must not map.
+    pub no_map: &'b [PhysRange],
+    /// The kernel's split.
+    pub split: Split,
+    /// Where the linear map begins; `None`: the first bank's start, rounded down to 2 MiB.
+    pub phys_offset: Option<PhysAddr>,
+    /// The kernel command line.
+    pub command_line: &'a str,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PredictError {
+    /// No banks.
+    NoBanks,
+    /// Two banks share memory.
+    Overlap(PhysRange, PhysRange),
+    /// `PHYS_OFFSET` is no multiple of 2 MiB.
+    Misaligned(PhysAddr),
+    /// No usable memory between `PHYS_OFFSET` and the lowmem limit.
+    NoLowmem,
+    /// Too many banks and reservations for the arrays that were given.
+    Memblock(MemblockError),
+}
+
+impl fmt::Display for PredictError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoBanks => f.write_str("there is no memory bank"),
+            Self::Overlap(a, b) => write!(f, "memory banks {a} and {b} overlap"),
+            Self::Misaligned(at) => write!(f, "PHYS_OFFSET {at} is not a multiple of 2 MiB"),
+            Self::NoLowmem => f.write_str("no usable memory lies below the lowmem limit"),
+            Self::Memblock(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for PredictError {}
+
+/// Answers `question`. `memblock`, empty at first, holds the machine's memory afterwards.
+///
+/// # Errors
+///
+/// See [`PredictError`].
+pub fn predict<'a>(
+    memblock: &mut Memblock<'_>,
+    question: &Question<'a, '_>,
+    warn: Sink<'_, 'a>,
+) -> Result<Layout, PredictError> {
+    let Question { banks, no_map, split, phys_offset, command_line } = *question;
+    let first = banks.first().ok_or(PredictError::NoBanks)?;
+    for (index, bank) in banks.iter().enumerate() {
+        if let Some(other) = banks.iter().skip(index + 1).find(|other| other.overlaps(bank)) {
+            return Err(PredictError::Overlap(*bank, *other));
+        }
+    }
+    let phys_offset = phys_offset.unwrap_or_else(|| phys_offset_of_bank(first.start()));
+    if !phys_offset.is_aligned(PHYS_OFFSET_ALIGN) {
+        return Err(PredictError::Misaligned(phys_offset));
+    }
+    let place = phys_offset.saturating_add(IMAGE_OFFSET);
+    let image = PhysRange::new(place, place.saturating_add(PHYS_OFFSET_ALIGN));
+    let given = Given { command_line, phys_offset, image };
+    memory::describe(memblock, || banks.iter().copied(), given, warn)
+        .map_err(PredictError::Memblock)?;
+    for range in no_map {
+        memblock.mark_nomap(*range).map_err(PredictError::Memblock)?;
+    }
+    let settings = Settings { split, phys_offset, command_line, board_dma_zone: None };
+    Layout::decide(memblock, settings, warn).ok_or(PredictError::NoLowmem)
+}

@@ -1,0 +1,135 @@
+//! The output that README and the guide show is what the commands print.
+//!
+//! A `console` block begins with the command. It is run, and what it prints is held against the
+//! block, but for figures that follow from the size of the image. With `VMSPLIT_BLESS=1` in the
+//! environment the blocks are rewritten instead.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use libtest_mimic::{Arguments, Trial};
+
+const FENCE: &str = "```console\n$ cargo xtask ";
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Blessing rewrites files, one block after the other.
+    arguments.test_threads = Some(1);
+    let trials = pages()
+        .into_iter()
+        .flat_map(|page| {
+            let text = fs::read_to_string(&page).unwrap();
+            let count = text.matches(FENCE).count();
+            (0..count).map(move |index| {
+                let page = page.clone();
+                let command = blocks(&fs::read_to_string(&page).unwrap())[index].command.clone();
+                let file = page.file_name().unwrap().to_string_lossy().into_owned();
+                Trial::test(format!("{file}: {command}"), move || {
+                    check(&page, index);
+                    Ok(())
+                })
+            })
+        })
+        .collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn pages() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut pages = vec![root.join("README.md")];
+    let guide = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    pages.extend(guide.filter(|path| path.extension().is_some_and(|end| end == "md")));
+    pages.sort();
+    pages
+}
+
+struct Block {
+    command: String,
+    /// Where the output stands in the page.
+    start: usize,
+    end: usize,
+}
+
+fn blocks(text: &str) -> Vec<Block> {
+    text.match_indices(FENCE)
+        .map(|(at, fence)| {
+            let after = at + fence.len();
+            let start = after + text[after..].find('\n').expect("a command ends its line") + 1;
+            let end = start + text[start..].find("```").expect("a block ends");
+            Block { command: text[after..start].trim().to_string(), start, end }
+        })
+        .collect()
+}
+
+fn check(page: &Path, index: usize) {
+    let text = fs::read_to_string(page).unwrap();
+    let block = &blocks(&text)[index];
+    let printed = output_of(&block.command);
+    if env::var_os("VMSPLIT_BLESS").is_some() {
+        let new = format!("{}{printed}{}", &text[..block.start], &text[block.end..]);
+        fs::write(page, new).unwrap();
+        return;
+    }
+    let shown = &text[block.start..block.end];
+    assert_eq!(
+        masked(&printed),
+        masked(shown),
+        "what is printed (left) is not what {} shows (right); VMSPLIT_BLESS=1 rewrites it",
+        page.display()
+    );
+}
+
+fn output_of(command: &str) -> String {
+    let mut xtask = match env::var_os("VMSPLIT_XTASK") {
+        Some(binary) => Command::new(binary),
+        None => {
+            let mut cargo = Command::new("cargo");
+            cargo.arg("xtask");
+            cargo
+        }
+    };
+    xtask.args(words(command)).stdin(Stdio::null());
+    let output = xtask.output().expect("xtask can be started");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).replace('\r', "")
+}
+
+/// The words of a shell command without expansions: blanks separate, double quotes hold together.
+fn words(command: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for c in command.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            ' ' if !quoted => words.push(String::new()),
+            c => words.last_mut().unwrap().push(c),
+        }
+    }
+    words
+}
+
+/// Leaves out what changes with every change of the code: the image's size, and what follows.
+fn masked(text: &str) -> String {
+    const VOLATILE: [&str; 12] = [
+        "Memory: ", ".text ", ".init ", ".data ", ".bss ", "reserved[", "reserved size", "moving ",
+        "pages free", "managed", "min ", "low ",
+    ];
+    let mut masked = String::new();
+    for line in text.lines() {
+        let volatile = VOLATILE.iter().any(|mark| line.contains(mark)) || line.contains("high ");
+        let mut last = ' ';
+        for c in line.chars() {
+            let c = if volatile && c.is_ascii_hexdigit() { '#' } else { c };
+            if !(volatile && "# ".contains(c) && c == last) {
+                masked.push(c);
+            }
+            last = c;
+        }
+        masked.push('\n');
+    }
+    masked
+}

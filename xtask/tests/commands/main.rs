@@ -1,0 +1,6 @@
+//! The host commands, run as a user runs them, on hosts made of scripts.
+#![allow(clippy::unwrap_used)]
+
+mod host;
+mod run;
+mod toolchain;
