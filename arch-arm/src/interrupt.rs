@@ -27,10 +27,7 @@ pub struct MaskGuard {
 /// Masks interrupts on this CPU, until the guard is dropped. Any context.
 #[inline]
 pub fn mask() -> MaskGuard {
-    MaskGuard {
-        were_masked: cpu::mask(),
-        _this_cpu: PhantomData,
-    }
+    MaskGuard { were_masked: cpu::mask(), _this_cpu: PhantomData }
 }
 
 /// Are interrupts masked on this CPU?

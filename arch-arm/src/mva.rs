@@ -12,11 +12,7 @@ pub(crate) fn blocks(range: VirtRange, shift: u32) -> impl Iterator<Item = VirtA
     let (start, end) = (range.start().as_u32(), range.end().as_u32());
     // Counting blocks, not bytes: the block after the last need not have an address.
     let last = end.saturating_sub(1) >> shift;
-    let count = if range.is_empty() {
-        0
-    } else {
-        last - (start >> shift) + 1
-    };
+    let count = if range.is_empty() { 0 } else { last - (start >> shift) + 1 };
     (0..count).map(move |n| VirtAddr::new(((start >> shift) + n) << shift))
 }
 
@@ -51,10 +47,7 @@ mod tests {
     #[test]
     fn the_top_of_the_address_space_does_not_wrap() {
         assert_eq!(named(0xffff_f000, 0xffff_ffff, 12), [0xffff_f000]);
-        assert_eq!(
-            named(0xffff_ffc1, 0xffff_ffff, 5),
-            [0xffff_ffc0, 0xffff_ffe0]
-        );
+        assert_eq!(named(0xffff_ffc1, 0xffff_ffff, 5), [0xffff_ffc0, 0xffff_ffe0]);
         let range = VirtRange::new(VirtAddr::new(0), VirtAddr::new(u32::MAX));
         assert_eq!(blocks(range, 12).count(), 1 << 20);
     }
@@ -63,17 +56,11 @@ mod tests {
     fn a_block_is_whole_when_no_byte_of_it_is_outside() {
         let whole = |start, end| -> Vec<u32> {
             let range = VirtRange::new(VirtAddr::new(start), VirtAddr::new(end));
-            blocks(range, 6)
-                .filter(|&b| is_whole(b, 6, range))
-                .map(VirtAddr::as_u32)
-                .collect()
+            blocks(range, 6).filter(|&b| is_whole(b, 6, range)).map(VirtAddr::as_u32).collect()
         };
         assert_eq!(whole(0x1010, 0x10f0), [0x1040, 0x1080]);
         assert_eq!(whole(0x1000, 0x1080), [0x1000, 0x1040]);
         assert!(whole(0x1001, 0x103f).is_empty());
-        assert!(
-            whole(0xffff_ffc0, 0xffff_ffff).is_empty(),
-            "the last byte is not in the range"
-        );
+        assert!(whole(0xffff_ffc0, 0xffff_ffff).is_empty(), "the last byte is not in the range");
     }
 }

@@ -76,10 +76,7 @@ impl Version {
     /// From PSCI_VERSION's result: major in the upper half, minor in the lower.
     #[cfg(any(target_arch = "arm", test))]
     const fn from_result(value: u32) -> Self {
-        Self {
-            major: (value >> 16) as u16,
-            minor: value as u16,
-        }
+        Self { major: (value >> 16) as u16, minor: value as u16 }
     }
 }
 

@@ -27,9 +27,7 @@ impl<T> IrqLock<T> {
     /// A free lock around `value`.
     #[must_use]
     pub const fn new(value: T) -> Self {
-        Self {
-            mutex: TicketMutex::new(value),
-        }
+        Self { mutex: TicketMutex::new(value) }
     }
 }
 
@@ -38,19 +36,14 @@ impl<T: ?Sized> IrqLock<T> {
     #[inline]
     pub fn lock(&self) -> IrqLockGuard<'_, T> {
         let mask = interrupt::mask();
-        IrqLockGuard {
-            value: self.mutex.lock(),
-            _mask: mask,
-        }
+        IrqLockGuard { value: self.mutex.lock(), _mask: mask }
     }
 
     /// Takes the lock if it is free; otherwise leaves interrupts as they were. Any context.
     #[inline]
     pub fn try_lock(&self) -> Option<IrqLockGuard<'_, T>> {
         let mask = interrupt::mask();
-        self.mutex
-            .try_lock()
-            .map(|value| IrqLockGuard { value, _mask: mask })
+        self.mutex.try_lock().map(|value| IrqLockGuard { value, _mask: mask })
     }
 }
 
@@ -155,9 +148,7 @@ mod tests {
         interrupt::cpu::on_interrupt({
             let (lock, interrupts) = (Rc::clone(&lock), Rc::clone(&interrupts));
             move || {
-                let mut value = lock
-                    .try_lock()
-                    .expect("the interrupted code holds the lock");
+                let mut value = lock.try_lock().expect("the interrupted code holds the lock");
                 *value += 1;
                 interrupts.set(interrupts.get() + 1);
             }

@@ -62,11 +62,7 @@ impl PhysAddr {
     /// The address as a 32-bit register holds it; `None` at or above 4 GiB.
     #[must_use]
     pub const fn as_u32(self) -> Option<u32> {
-        if self.0 <= u32::MAX as u64 {
-            Some(self.0 as u32)
-        } else {
-            None
-        }
+        if self.0 <= u32::MAX as u64 { Some(self.0 as u32) } else { None }
     }
 
     /// The address `bytes` higher; `None` past the end of 64 bits.
@@ -131,11 +127,7 @@ impl Pfn {
     }
 
     const fn saturating(value: u64) -> Self {
-        if value > u32::MAX as u64 {
-            Self(u32::MAX)
-        } else {
-            Self(value as u32)
-        }
+        if value > u32::MAX as u64 { Self(u32::MAX) } else { Self(value as u32) }
     }
 
     /// The number as an integer.
@@ -242,10 +234,7 @@ impl PhysRange {
     /// The range `start..end`; empty at `start` when `end` lies below it.
     #[must_use]
     pub const fn new(start: PhysAddr, end: PhysAddr) -> Self {
-        Self {
-            start,
-            end: if end.0 < start.0 { start } else { end },
-        }
+        Self { start, end: if end.0 < start.0 { start } else { end } }
     }
 
     /// The `len` bytes from `start`; `None` when they run past the end of 64 bits.
@@ -342,10 +331,7 @@ impl PfnRange {
     /// The frames `start..end`; empty at `start` when `end` lies below it.
     #[must_use]
     pub const fn new(start: Pfn, end: Pfn) -> Self {
-        Self {
-            start,
-            end: if end.0 < start.0 { start } else { end },
-        }
+        Self { start, end: if end.0 < start.0 { start } else { end } }
     }
 
     /// The first frame.
@@ -410,10 +396,7 @@ impl VirtRange {
     /// The range `start..end`; empty at `start` when `end` lies below it.
     #[must_use]
     pub const fn new(start: VirtAddr, end: VirtAddr) -> Self {
-        Self {
-            start,
-            end: if end.0 < start.0 { start } else { end },
-        }
+        Self { start, end: if end.0 < start.0 { start } else { end } }
     }
 
     /// The first byte.
@@ -482,11 +465,7 @@ impl Order {
     /// Order `value`; `None` above [`Order::MAX`].
     #[must_use]
     pub const fn new(value: u8) -> Option<Self> {
-        if value <= Self::MAX.0 {
-            Some(Self(value))
-        } else {
-            None
-        }
+        if value <= Self::MAX.0 { Some(Self(value)) } else { None }
     }
 
     /// The exponent.
@@ -547,10 +526,7 @@ mod tests {
     #[test]
     fn frames_round_towards_the_whole_frames_inside() {
         let range = PhysRange::new(PhysAddr::new(0x1001), PhysAddr::new(0x3fff));
-        assert_eq!(
-            range.whole_frames(),
-            PfnRange::new(Pfn::new(2), Pfn::new(3))
-        );
+        assert_eq!(range.whole_frames(), PfnRange::new(Pfn::new(2), Pfn::new(3)));
         let tiny = PhysRange::new(PhysAddr::new(0x1001), PhysAddr::new(0x1fff));
         assert!(tiny.whole_frames().is_empty());
     }
@@ -560,10 +536,7 @@ mod tests {
         assert_eq!(PHYS_LIMIT_32.pfn_down(), Pfn::new(0x10_0000));
         assert_eq!(PHYS_LIMIT_32.as_u32(), None);
         assert_eq!(PhysAddr::new(u64::MAX).pfn_up(), Pfn::new(u32::MAX));
-        assert_eq!(
-            PhysAddr::new(u64::MAX).align_up(4096),
-            PhysAddr::new(!0xfff)
-        );
+        assert_eq!(PhysAddr::new(u64::MAX).align_up(4096), PhysAddr::new(!0xfff));
     }
 
     #[test]

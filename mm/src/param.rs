@@ -100,12 +100,9 @@ pub fn read_size(text: &str) -> Size<'_> {
     if number.is_empty() {
         return Size { bytes: 0, is_number: false, rest: text };
     }
-    let value = number
-        .chars()
-        .filter_map(|c| c.to_digit(radix))
-        .fold(0_u64, |sum, digit| {
-            sum.saturating_mul(u64::from(radix)).saturating_add(u64::from(digit))
-        });
+    let value = number.chars().filter_map(|c| c.to_digit(radix)).fold(0_u64, |sum, digit| {
+        sum.saturating_mul(u64::from(radix)).saturating_add(u64::from(digit))
+    });
     let shift = match rest.as_bytes().first().map(u8::to_ascii_uppercase) {
         Some(b'K') => 10,
         Some(b'M') => 20,

@@ -32,9 +32,8 @@ impl<'a> Machine<'a> {
     /// A board with the banks `start..end`, under the default split.
     #[must_use]
     pub fn with_banks(banks: &[(u64, u64)], command_line: &'a str) -> Self {
-        let range = |&(start, end): &(u64, u64)| {
-            PhysRange::new(PhysAddr::new(start), PhysAddr::new(end))
-        };
+        let range =
+            |&(start, end): &(u64, u64)| PhysRange::new(PhysAddr::new(start), PhysAddr::new(end));
         let banks = banks.iter().map(range).collect();
         Self { banks, no_map: Vec::new(), split: Split::default(), command_line }
     }

@@ -512,10 +512,7 @@ fn initrd() {
     kept.expect_status(0);
     kept.expect(&["reserved[0x", "0x000493e0 bytes"]);
     assert!(!kept.text.contains("disabling initrd"));
-    let lost = run(
-        &["--initrd", file.to_str().unwrap(), "--append", "mem=64M"],
-        "memblock",
-    );
+    let lost = run(&["--initrd", file.to_str().unwrap(), "--append", "mem=64M"], "memblock");
     lost.expect_status(0);
     lost.expect(&["INITRD: 0x", "is not a memory region - disabling initrd"]);
 }

@@ -115,8 +115,18 @@ fn words(command: &str) -> Vec<String> {
 /// Leaves out what changes with every change of the code: the image's size, and what follows.
 fn masked(text: &str) -> String {
     const VOLATILE: [&str; 12] = [
-        "Memory: ", ".text ", ".init ", ".data ", ".bss ", "reserved[", "reserved size", "moving ",
-        "pages free", "managed", "min ", "low ",
+        "Memory: ",
+        ".text ",
+        ".init ",
+        ".data ",
+        ".bss ",
+        "reserved[",
+        "reserved size",
+        "moving ",
+        "pages free",
+        "managed",
+        "min ",
+        "low ",
     ];
     let mut masked = String::new();
     for line in text.lines() {

@@ -45,27 +45,9 @@ mod tests {
     #[test]
     fn line_sizes_of_known_processors() {
         // Cortex-A15: 64 bytes both. Cortex-A7: 64 data, 32 instruction.
-        assert_eq!(
-            (
-                data_line_shift(0x8444_c004),
-                instruction_line_shift(0x8444_c004)
-            ),
-            (6, 6)
-        );
-        assert_eq!(
-            (
-                data_line_shift(0x8444_8003),
-                instruction_line_shift(0x8444_8003)
-            ),
-            (6, 5)
-        );
+        assert_eq!((data_line_shift(0x8444_c004), instruction_line_shift(0x8444_c004)), (6, 6));
+        assert_eq!((data_line_shift(0x8444_8003), instruction_line_shift(0x8444_8003)), (6, 5));
         // The fields' neighbours do not leak in.
-        assert_eq!(
-            (
-                data_line_shift(0xfff0_ffff),
-                instruction_line_shift(0xffff_fff0)
-            ),
-            (2, 2)
-        );
+        assert_eq!((data_line_shift(0xfff0_ffff), instruction_line_shift(0xffff_fff0)), (2, 2));
     }
 }

@@ -129,14 +129,7 @@ mod tests {
         for field in [SCTLR::TRE, SCTLR::V, SCTLR::I, SCTLR::Z, SCTLR::C, SCTLR::M] {
             assert!(cr.is_set(field));
         }
-        for field in [
-            SCTLR::TE,
-            SCTLR::AFE,
-            SCTLR::EE,
-            SCTLR::WXN,
-            SCTLR::SW,
-            SCTLR::A,
-        ] {
+        for field in [SCTLR::TE, SCTLR::AFE, SCTLR::EE, SCTLR::WXN, SCTLR::SW, SCTLR::A] {
             assert!(!cr.is_set(field));
         }
     }

@@ -48,18 +48,11 @@ mod tests {
     #[test]
     fn walk_attributes_are_linuxs_smp_flags() {
         assert_eq!(WALK_ATTRIBUTES, 0x6a);
-        assert_eq!(
-            WALK_ATTRIBUTES & !0x7f,
-            0,
-            "no attribute lies in the address"
-        );
+        assert_eq!(WALK_ATTRIBUTES & !0x7f, 0, "no attribute lies in the address");
     }
 
     #[test]
     fn base_is_the_address_of_a_16_kib_table() {
-        assert_eq!(
-            TTBR0::BASE.read(0x4020_4000 | WALK_ATTRIBUTES) << 14,
-            0x4020_4000
-        );
+        assert_eq!(TTBR0::BASE.read(0x4020_4000 | WALK_ATTRIBUTES) << 14, 0x4020_4000);
     }
 }

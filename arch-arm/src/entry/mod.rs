@@ -23,7 +23,6 @@ use crate::cp15::dacr::DACR;
 use crate::cp15::sctlr;
 use crate::cp15::ttbr0::WALK_ATTRIBUTES;
 use crate::mmu::attributes::{self, Attributes};
-use crate::mmu::descriptor::{L2Entry, SmallPageBase, SoftwareBits};
 
 pub use mover::{MoveJob, move_and_restart};
 
@@ -50,13 +49,7 @@ impl BootRegisters {
 }
 
 /// The low bits of the small-page descriptor that the early tables map the image with.
-const EARLY_PAGE: u32 = {
-    let Some(base) = SmallPageBase::new(PhysAddr::new(0)) else {
-        panic!("0 is a multiple of 4096");
-    };
-    let leaf = Attributes::KERNEL_RWX.leaf;
-    L2Entry::SmallPage { base, leaf, software: SoftwareBits::NONE }.encode()
-};
+const EARLY_PAGE: u32 = Attributes::KERNEL_RWX.small_page_bits();
 
 global_asm!(
     include_str!("head.s"),

@@ -22,11 +22,7 @@ impl Arena {
 
     /// Memory for `tables` second-level tables.
     pub(super) fn new(tables: u32) -> Self {
-        Self {
-            l1: vec![0; 4096],
-            l2: Vec::new(),
-            tables_left: tables,
-        }
+        Self { l1: vec![0; 4096], l2: Vec::new(), tables_left: tables }
     }
 
     pub(super) fn root() -> RootBase {
@@ -87,11 +83,7 @@ impl TableRead for Arena {
 impl TableMemory for Arena {
     fn write(&mut self, entry: PhysAddr, word: u32) {
         let old = std::mem::replace(self.word(entry), word);
-        assert_eq!(
-            L1Entry::decode(old),
-            L1Entry::Fault,
-            "{entry}: {old:#010x} was valid"
-        );
+        assert_eq!(L1Entry::decode(old), L1Entry::Fault, "{entry}: {old:#010x} was valid");
     }
 
     fn alloc_table(&mut self) -> Option<TableBase> {

@@ -119,11 +119,7 @@ impl Domain {
     /// Domain `number`; `None` above 15.
     #[must_use]
     pub const fn new(number: u8) -> Option<Self> {
-        if number < 16 {
-            Some(Self(number))
-        } else {
-            None
-        }
+        if number < 16 { Some(Self(number)) } else { None }
     }
 
     /// The domain in the low four bits of `bits`.
@@ -170,39 +166,24 @@ pub struct Attributes {
 
 impl Attributes {
     /// Kernel text: read and execute.
-    pub const KERNEL_TEXT: Self = Self::kernel(
-        MemoryType::WriteAllocate,
-        Access::KernelRead,
-        Execute::Allowed,
-    );
+    pub const KERNEL_TEXT: Self =
+        Self::kernel(MemoryType::WriteAllocate, Access::KernelRead, Execute::Allowed);
     /// Kernel constants: read only.
-    pub const KERNEL_RODATA: Self = Self::kernel(
-        MemoryType::WriteAllocate,
-        Access::KernelRead,
-        Execute::Never,
-    );
+    pub const KERNEL_RODATA: Self =
+        Self::kernel(MemoryType::WriteAllocate, Access::KernelRead, Execute::Never);
     /// Kernel data and the linear map: read and write.
-    pub const KERNEL_DATA: Self = Self::kernel(
-        MemoryType::WriteAllocate,
-        Access::KernelReadWrite,
-        Execute::Never,
-    );
+    pub const KERNEL_DATA: Self =
+        Self::kernel(MemoryType::WriteAllocate, Access::KernelReadWrite, Execute::Never);
     /// Writable and executable: for the early table, which is gone before the W+X check, and to
     /// plant what that check must find.
-    pub const KERNEL_RWX: Self = Self::kernel(
-        MemoryType::WriteAllocate,
-        Access::KernelReadWrite,
-        Execute::Allowed,
-    );
+    pub const KERNEL_RWX: Self =
+        Self::kernel(MemoryType::WriteAllocate, Access::KernelReadWrite, Execute::Allowed);
     /// Device registers. Never executable: a speculative fetch would read them.
     pub const DEVICE: Self =
         Self::kernel(MemoryType::Device, Access::KernelReadWrite, Execute::Never);
     /// Normal memory without caching, also what a write-combining device window uses.
-    pub const NORMAL_NC: Self = Self::kernel(
-        MemoryType::NormalNonCacheable,
-        Access::KernelReadWrite,
-        Execute::Never,
-    );
+    pub const NORMAL_NC: Self =
+        Self::kernel(MemoryType::NormalNonCacheable, Access::KernelReadWrite, Execute::Never);
     /// Buffers that a device and the CPU share without cache maintenance.
     pub const DMA_COHERENT: Self = Self::NORMAL_NC;
     /// The window on the device tree: read only.
@@ -215,13 +196,7 @@ impl Attributes {
     /// A global, shareable mapping in the kernel's domain.
     const fn kernel(memory_type: MemoryType, access: Access, execute: Execute) -> Self {
         Self {
-            leaf: LeafAttributes {
-                memory_type,
-                access,
-                execute,
-                shareable: true,
-                global: true,
-            },
+            leaf: LeafAttributes { memory_type, access, execute, shareable: true, global: true },
             domain: Domain::KERNEL,
         }
     }
@@ -232,25 +207,15 @@ impl Attributes {
     ///
     /// See [`AttributesError`].
     pub const fn check(&self) -> Result<(), AttributesError> {
-        let LeafAttributes {
-            memory_type,
-            access,
-            execute,
-            ..
-        } = self.leaf;
-        if matches!(
-            memory_type,
-            MemoryType::Unused | MemoryType::ImplementationDefined
-        ) {
+        let LeafAttributes { memory_type, access, execute, .. } = self.leaf;
+        if matches!(memory_type, MemoryType::Unused | MemoryType::ImplementationDefined) {
             return Err(AttributesError::MemoryType(memory_type));
         }
         if matches!(access, Access::Reserved) {
             return Err(AttributesError::Access(access));
         }
-        if matches!(
-            memory_type,
-            MemoryType::StronglyOrdered | MemoryType::Device
-        ) && matches!(execute, Execute::Allowed)
+        if matches!(memory_type, MemoryType::StronglyOrdered | MemoryType::Device)
+            && matches!(execute, Execute::Allowed)
         {
             return Err(AttributesError::ExecutableDevice(memory_type));
         }
@@ -280,11 +245,7 @@ impl fmt::Display for AttributesError {
                 )
             }
             Self::Access(access) => {
-                write!(
-                    f,
-                    "access permissions AP[2:0] = {:#05b} are reserved",
-                    access.bits()
-                )
+                write!(f, "access permissions AP[2:0] = {:#05b} are reserved", access.bits())
             }
             Self::ExecutableDevice(memory_type) => {
                 write!(f, "{memory_type:?} memory must be execute-never")
@@ -314,11 +275,7 @@ mod tests {
         ];
         for (ap, privileged, user) in table {
             let access = Access::from_bits(ap);
-            assert_eq!(
-                (access.privileged(), access.user()),
-                (privileged, user),
-                "AP {ap:03b}"
-            );
+            assert_eq!((access.privileged(), access.user()), (privileged, user), "AP {ap:03b}");
             assert_eq!(access.bits(), ap);
         }
         assert_eq!(Access::from_bits(0b100), Access::Reserved);
@@ -329,10 +286,7 @@ mod tests {
     fn meaningless_attributes_are_refused_by_name() {
         let mut device = Attributes::DEVICE;
         device.leaf.execute = Execute::Allowed;
-        assert_eq!(
-            device.check(),
-            Err(AttributesError::ExecutableDevice(MemoryType::Device))
-        );
+        assert_eq!(device.check(), Err(AttributesError::ExecutableDevice(MemoryType::Device)));
 
         let mut data = Attributes::KERNEL_DATA;
         data.leaf.memory_type = MemoryType::ImplementationDefined;

@@ -52,11 +52,7 @@ impl<const SHIFT: u32, const WIDTH: u32> Base<SHIFT, WIDTH> {
     /// `address`, if it is aligned and low enough.
     #[must_use]
     pub const fn new(address: PhysAddr) -> Option<Self> {
-        if address.as_u64() & !Self::MASK == 0 {
-            Some(Self(address))
-        } else {
-            None
-        }
+        if address.as_u64() & !Self::MASK == 0 { Some(Self(address)) } else { None }
     }
 
     /// The address bits of `bits`, the others dropped.
@@ -211,30 +207,9 @@ struct LeafLayout {
 const B: u32 = 2;
 const C: u32 = 3;
 //                                              XN      TEX      AP[2]    AP[1:0]   S      nG
-const SECTION: LeafLayout = LeafLayout {
-    xn: 4,
-    tex: 12,
-    ap2: 15,
-    ap10: 10,
-    s: 16,
-    ng: 17,
-};
-const LARGE_PAGE: LeafLayout = LeafLayout {
-    xn: 15,
-    tex: 12,
-    ap2: 9,
-    ap10: 4,
-    s: 10,
-    ng: 11,
-};
-const SMALL_PAGE: LeafLayout = LeafLayout {
-    xn: 0,
-    tex: 6,
-    ap2: 9,
-    ap10: 4,
-    s: 10,
-    ng: 11,
-};
+const SECTION: LeafLayout = LeafLayout { xn: 4, tex: 12, ap2: 15, ap10: 10, s: 16, ng: 17 };
+const LARGE_PAGE: LeafLayout = LeafLayout { xn: 15, tex: 12, ap2: 9, ap10: 4, s: 10, ng: 11 };
+const SMALL_PAGE: LeafLayout = LeafLayout { xn: 0, tex: 6, ap2: 9, ap10: 4, s: 10, ng: 11 };
 
 const fn bit(word: u32, number: u32) -> bool {
     word >> number & 1 == 1
@@ -246,11 +221,7 @@ impl LeafLayout {
         let memory_type =
             MemoryType::from_index((tex & 1) << 2 | (word >> C & 1) << 1 | word >> B & 1);
         let access = Access::from_bits((word >> self.ap2 & 1) << 2 | word >> self.ap10 & 0b11);
-        let execute = if bit(word, self.xn) {
-            Execute::Never
-        } else {
-            Execute::Allowed
-        };
+        let execute = if bit(word, self.xn) { Execute::Never } else { Execute::Allowed };
         let leaf = LeafAttributes {
             memory_type,
             access,
@@ -283,16 +254,8 @@ struct FirstLevelLayout {
     implementation: u32,
 }
 
-const TABLE_BITS: FirstLevelLayout = FirstLevelLayout {
-    pxn: 2,
-    ns: 3,
-    implementation: 9,
-};
-const SECTION_BITS: FirstLevelLayout = FirstLevelLayout {
-    pxn: 0,
-    ns: 19,
-    implementation: 9,
-};
+const TABLE_BITS: FirstLevelLayout = FirstLevelLayout { pxn: 2, ns: 3, implementation: 9 };
+const SECTION_BITS: FirstLevelLayout = FirstLevelLayout { pxn: 0, ns: 19, implementation: 9 };
 
 impl FirstLevelLayout {
     const fn decode(&self, word: u32) -> FirstLevelBits {
@@ -366,25 +329,14 @@ impl L1Entry {
             Self::Table { base, domain, bits } => {
                 base.low() | (domain.as_u8() as u32) << DOMAIN | TABLE_BITS.encode(bits) | 0b01
             }
-            Self::Section {
-                base,
-                leaf,
-                domain,
-                bits,
-                software,
-            } => {
+            Self::Section { base, leaf, domain, bits, software } => {
                 base.low()
                     | (domain.as_u8() as u32) << DOMAIN
                     | SECTION.encode(leaf, software)
                     | SECTION_BITS.encode(bits)
                     | 0b10
             }
-            Self::Supersection {
-                base,
-                leaf,
-                bits,
-                software,
-            } => {
+            Self::Supersection { base, leaf, bits, software } => {
                 let high = (base.address().as_u64() >> 32) as u32;
                 base.low()
                     | (high & 0xf) << 20
@@ -412,19 +364,11 @@ impl L2Entry {
             0b00 => Self::Fault,
             0b01 => {
                 let (leaf, software) = LARGE_PAGE.decode(word);
-                Self::LargePage {
-                    base: LargePageBase::masked(word as u64),
-                    leaf,
-                    software,
-                }
+                Self::LargePage { base: LargePageBase::masked(word as u64), leaf, software }
             }
             _ => {
                 let (leaf, software) = SMALL_PAGE.decode(word);
-                Self::SmallPage {
-                    base: SmallPageBase::masked(word as u64),
-                    leaf,
-                    software,
-                }
+                Self::SmallPage { base: SmallPageBase::masked(word as u64), leaf, software }
             }
         }
     }
@@ -434,16 +378,12 @@ impl L2Entry {
     pub const fn encode(self) -> u32 {
         match self {
             Self::Fault => 0b00,
-            Self::LargePage {
-                base,
-                leaf,
-                software,
-            } => base.low() | LARGE_PAGE.encode(leaf, software) | 0b01,
-            Self::SmallPage {
-                base,
-                leaf,
-                software,
-            } => base.low() | SMALL_PAGE.encode(leaf, software) | 0b10,
+            Self::LargePage { base, leaf, software } => {
+                base.low() | LARGE_PAGE.encode(leaf, software) | 0b01
+            }
+            Self::SmallPage { base, leaf, software } => {
+                base.low() | SMALL_PAGE.encode(leaf, software) | 0b10
+            }
         }
     }
 }
@@ -454,12 +394,7 @@ impl Attributes {
     #[must_use]
     pub const fn small_page_bits(&self) -> u32 {
         let (leaf, software) = (self.leaf, SoftwareBits::NONE);
-        L2Entry::SmallPage {
-            base: SmallPageBase::masked(0),
-            leaf,
-            software,
-        }
-        .encode()
+        L2Entry::SmallPage { base: SmallPageBase::masked(0), leaf, software }.encode()
     }
 }
 

@@ -137,16 +137,10 @@ impl<'m, M: TableMemory> Mapper<'m, M> {
     fn table(&self, virt: VirtAddr, domain: Domain) -> Result<Option<TableBase>, MapError> {
         match L1Entry::decode(self.memory.read(self.root.entry(virt))) {
             L1Entry::Fault => Ok(None),
-            L1Entry::Table {
-                base,
-                domain: table,
-                ..
-            } if table == domain => Ok(Some(base)),
-            L1Entry::Table { domain: table, .. } => Err(MapError::DomainMismatch {
-                virt,
-                table,
-                wanted: domain,
-            }),
+            L1Entry::Table { base, domain: table, .. } if table == domain => Ok(Some(base)),
+            L1Entry::Table { domain: table, .. } => {
+                Err(MapError::DomainMismatch { virt, table, wanted: domain })
+            }
             L1Entry::Section { .. } | L1Entry::Supersection { .. } => {
                 Err(MapError::AlreadyMapped { virt })
             }
@@ -157,15 +151,8 @@ impl<'m, M: TableMemory> Mapper<'m, M> {
         if let Some(table) = self.table(virt, domain)? {
             return Ok(table);
         }
-        let base = self
-            .memory
-            .alloc_table()
-            .ok_or(MapError::NoTable { virt })?;
-        let entry = L1Entry::Table {
-            base,
-            domain,
-            bits: FirstLevelBits::default(),
-        };
+        let base = self.memory.alloc_table().ok_or(MapError::NoTable { virt })?;
+        let entry = L1Entry::Table { base, domain, bits: FirstLevelBits::default() };
         self.memory.write(self.root.entry(virt), entry.encode());
         Ok(base)
     }
@@ -192,25 +179,14 @@ impl<'m, M: TableMemory> Mapper<'m, M> {
         let software = SoftwareBits::NONE;
         if let (None, Some(base)) = (self.table(piece.virt, domain)?, piece.section(granule)) {
             let bits = FirstLevelBits::default();
-            let entry = L1Entry::Section {
-                base,
-                leaf,
-                domain,
-                bits,
-                software,
-            };
-            self.memory
-                .write(self.root.entry(piece.virt), entry.encode());
+            let entry = L1Entry::Section { base, leaf, domain, bits, software };
+            self.memory.write(self.root.entry(piece.virt), entry.encode());
             return Ok(());
         }
         let table = self.ensure_table(piece.virt, domain)?;
         for (virt, phys) in piece.pages() {
             let base = SmallPageBase::new(phys).ok_or(MapError::UnalignedPhys(phys))?;
-            let entry = L2Entry::SmallPage {
-                base,
-                leaf,
-                software,
-            };
+            let entry = L2Entry::SmallPage { base, leaf, software };
             self.memory.write(table.entry(virt), entry.encode());
         }
         Ok(())
@@ -236,14 +212,9 @@ impl Piece {
     /// The pages of the piece and the frames behind them. No sum wraps: both ends were checked.
     fn pages(&self) -> impl Iterator<Item = (VirtAddr, PhysAddr)> + use<> {
         let (virt, phys) = (self.virt.as_u32(), self.phys);
-        (0..self.len_bytes)
-            .step_by(PAGE_SIZE as usize)
-            .map(move |offset| {
-                (
-                    VirtAddr::new(virt + offset),
-                    phys.saturating_add(u64::from(offset)),
-                )
-            })
+        (0..self.len_bytes).step_by(PAGE_SIZE as usize).map(move |offset| {
+            (VirtAddr::new(virt + offset), phys.saturating_add(u64::from(offset)))
+        })
     }
 }
 
@@ -270,11 +241,7 @@ impl Pieces {
         let end = start.checked_add(len_bytes).filter(|end| *end <= 1 << 32);
         let end = end.ok_or(MapError::VirtTooLong { virt, len_bytes })?;
         match phys.checked_add(len_bytes) {
-            Some(phys_end) if phys_end <= PHYS_LIMIT_32 => Ok(Self {
-                virt: start,
-                phys,
-                end,
-            }),
+            Some(phys_end) if phys_end <= PHYS_LIMIT_32 => Ok(Self { virt: start, phys, end }),
             _ => Err(MapError::PhysTooHigh { phys, len_bytes }),
         }
     }
@@ -290,11 +257,7 @@ impl Iterator for Pieces {
         let section = u64::from(SECTION_SIZE);
         let end = ((self.virt / section + 1) * section).min(self.end);
         let len_bytes = (end - self.virt) as u32;
-        let piece = Piece {
-            virt: VirtAddr::new(self.virt as u32),
-            phys: self.phys,
-            len_bytes,
-        };
+        let piece = Piece { virt: VirtAddr::new(self.virt as u32), phys: self.phys, len_bytes };
         self.virt = end;
         self.phys = self.phys.saturating_add(u64::from(len_bytes));
         Some(piece)
@@ -357,27 +320,17 @@ impl fmt::Display for MapError {
                 write!(f, "physical address {phys} is not page aligned")
             }
             Self::UnalignedLength(len_bytes) => {
-                write!(
-                    f,
-                    "length {len_bytes:#x} is not a multiple of the page size"
-                )
+                write!(f, "length {len_bytes:#x} is not a multiple of the page size")
             }
             Self::VirtTooLong { virt, len_bytes } => {
-                write!(
-                    f,
-                    "{len_bytes:#x} bytes at {virt} run past the end of the address space"
-                )
+                write!(f, "{len_bytes:#x} bytes at {virt} run past the end of the address space")
             }
             Self::PhysTooHigh { phys, len_bytes } => {
                 write!(f, "{len_bytes:#x} bytes of memory at {phys} run past 4 GiB")
             }
             Self::Attributes(error) => error.fmt(f),
             Self::AlreadyMapped { virt } => write!(f, "{virt} is already mapped"),
-            Self::DomainMismatch {
-                virt,
-                table,
-                wanted,
-            } => {
+            Self::DomainMismatch { virt, table, wanted } => {
                 write!(f, "the table for {virt} is in domain {table}, not {wanted}")
             }
             Self::NoTable { virt } => {

@@ -163,11 +163,7 @@ mod tests {
             assert_eq!(PRRR >> (2 * n) & 0b11, region, "{memory_type:?}");
             assert_eq!(NMRR >> (2 * n) & 0b11, policy, "{memory_type:?} inner");
             assert_eq!(NMRR >> (2 * n + 16) & 0b11, policy, "{memory_type:?} outer");
-            assert_eq!(
-                PRRR >> (24 + n) & 1,
-                1,
-                "{memory_type:?} is inner shareable"
-            );
+            assert_eq!(PRRR >> (24 + n) & 1, 1, "{memory_type:?} is inner shareable");
         }
     }
 }

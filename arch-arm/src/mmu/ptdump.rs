@@ -42,10 +42,7 @@ pub fn dump<M: TableRead>(
             while let Some((_, name)) = markers.next_if(|(virt, _)| *virt <= row.virt) {
                 marker(name, out)?;
             }
-            let Some(rest) = markers
-                .peek()
-                .and_then(|(virt, _)| split_off(&mut row, *virt))
-            else {
+            let Some(rest) = markers.peek().and_then(|(virt, _)| split_off(&mut row, *virt)) else {
                 break;
             };
             print(&row, out)?;
@@ -71,11 +68,7 @@ fn split_off(row: &mut Row, at: VirtAddr) -> Option<Row> {
     let len_bytes = row.end() - at;
     row.len_bytes -= len_bytes;
     // Below the row's end, so below 4 GiB.
-    Some(Row {
-        virt: VirtAddr::new(at as u32),
-        len_bytes,
-        ..*row
-    })
+    Some(Row { virt: VirtAddr::new(at as u32), len_bytes, ..*row })
 }
 
 fn print(row: &Row, out: &mut dyn fmt::Write) -> fmt::Result {
@@ -182,10 +175,7 @@ mod tests {
                 4 => 0x1941e,
                 _ => 0x1141e,
             };
-            arena.poke_l1(
-                0xc000_0000 + (slot << 20),
-                0x4000_0000 + (slot << 20) + attributes,
-            );
+            arena.poke_l1(0xc000_0000 + (slot << 20), 0x4000_0000 + (slot << 20) + attributes);
         }
         arena.poke_page(0xf080_0000, 0x0800_0453);
         arena.poke_page(0xf080_2000, 0x0900_0453);

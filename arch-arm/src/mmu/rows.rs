@@ -49,30 +49,15 @@ pub struct Rows<I: Iterator<Item = Mapping>> {
 
 /// Joins `mappings`, which must come in address order.
 pub fn rows<I: Iterator<Item = Mapping>>(mappings: I) -> Rows<I> {
-    Rows {
-        mappings: mappings.peekable(),
-    }
+    Rows { mappings: mappings.peekable() }
 }
 
 impl<I: Iterator<Item = Mapping>> Iterator for Rows<I> {
     type Item = Row;
 
     fn next(&mut self) -> Option<Row> {
-        let Mapping {
-            virt,
-            len_bytes,
-            level,
-            attributes,
-            pxn,
-            ..
-        } = self.mappings.next()?;
-        let mut row = Row {
-            virt,
-            len_bytes: u64::from(len_bytes),
-            level,
-            attributes,
-            pxn,
-        };
+        let Mapping { virt, len_bytes, level, attributes, pxn, .. } = self.mappings.next()?;
+        let mut row = Row { virt, len_bytes: u64::from(len_bytes), level, attributes, pxn };
         while let Some(mapping) = self.mappings.next_if(|mapping| row.continues_with(mapping)) {
             row.len_bytes += u64::from(mapping.len_bytes);
         }
@@ -86,9 +71,7 @@ mod tests {
     use super::*;
 
     fn joined(arena: &Arena) -> Vec<(u32, u64)> {
-        rows(arena.walker().mappings())
-            .map(|row| (row.virt.as_u32(), row.len_bytes))
-            .collect()
+        rows(arena.walker().mappings()).map(|row| (row.virt.as_u32(), row.len_bytes)).collect()
     }
 
     #[test]

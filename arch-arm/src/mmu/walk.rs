@@ -148,10 +148,7 @@ impl<'m, M: TableRead> Walker<'m, M> {
     }
 
     fn step(&self, entry: PhysAddr) -> Step {
-        Step {
-            entry,
-            word: self.memory.read(entry),
-        }
+        Step { entry, word: self.memory.read(entry) }
     }
 
     /// How `virt` is translated.
@@ -164,13 +161,7 @@ impl<'m, M: TableRead> Walker<'m, M> {
                 let second = self.step(base.entry(virt));
                 (Some(second), page(virt, second.word, domain, bits.pxn))
             }
-            L1Entry::Section {
-                base,
-                leaf,
-                domain,
-                bits,
-                ..
-            } => (
+            L1Entry::Section { base, leaf, domain, bits, .. } => (
                 None,
                 Some(Mapping {
                     virt: virt.align_down(SECTION_SIZE),
@@ -181,9 +172,7 @@ impl<'m, M: TableRead> Walker<'m, M> {
                     pxn: bits.pxn,
                 }),
             ),
-            L1Entry::Supersection {
-                base, leaf, bits, ..
-            } => {
+            L1Entry::Supersection { base, leaf, bits, .. } => {
                 let start = virt.align_down(SECTION_SIZE);
                 let offset = u64::from(start.as_u32()) % (16 * u64::from(SECTION_SIZE));
                 let mapping = Mapping {
@@ -191,31 +180,19 @@ impl<'m, M: TableRead> Walker<'m, M> {
                     len_bytes: SECTION_SIZE,
                     phys: base.address().saturating_add(offset),
                     level: Level::Supersection,
-                    attributes: Attributes {
-                        leaf,
-                        domain: Domain::KERNEL,
-                    },
+                    attributes: Attributes { leaf, domain: Domain::KERNEL },
                     pxn: bits.pxn,
                 };
                 (None, Some(mapping))
             }
         };
-        Translation {
-            virt,
-            first,
-            second,
-            mapping,
-        }
+        Translation { virt, first, second, mapping }
     }
 
     /// Every mapping, lowest address first.
     #[must_use]
     pub fn mappings(&self) -> Mappings<'m, M> {
-        Mappings {
-            walker: *self,
-            next: 0,
-            end: ADDRESS_SPACE,
-        }
+        Mappings { walker: *self, next: 0, end: ADDRESS_SPACE }
     }
 
     /// Every mapping that holds a byte of `range`, lowest address first. The first and last may
@@ -233,30 +210,22 @@ impl<'m, M: TableRead> Walker<'m, M> {
     /// where nothing is mapped.
     #[must_use]
     pub fn mapped_extent(&self, range: VirtRange) -> Option<VirtRange> {
-        extent(
-            range,
-            self.mappings_in(range)
-                .map(|mapping| (mapping.virt, mapping.len_bytes)),
-        )
+        extent(range, self.mappings_in(range).map(|mapping| (mapping.virt, mapping.len_bytes)))
     }
 
     /// Every first-level entry that points at a second-level table, lowest address first. This is
     /// how regions whose tables were made beforehand are read back: they may map nothing yet.
     pub fn tables(&self) -> impl Iterator<Item = TableSlot> + use<'m, M> {
         let walker = *self;
-        (0..ADDRESS_SPACE)
-            .step_by(SECTION_SIZE as usize)
-            .filter_map(move |start| {
-                let virt = VirtAddr::new(start as u32);
-                match L1Entry::decode(walker.memory.read(walker.root.entry(virt))) {
-                    L1Entry::Table { base, domain, .. } => Some(TableSlot {
-                        virt,
-                        table: base,
-                        domain,
-                    }),
-                    _ => None,
+        (0..ADDRESS_SPACE).step_by(SECTION_SIZE as usize).filter_map(move |start| {
+            let virt = VirtAddr::new(start as u32);
+            match L1Entry::decode(walker.memory.read(walker.root.entry(virt))) {
+                L1Entry::Table { base, domain, .. } => {
+                    Some(TableSlot { virt, table: base, domain })
                 }
-            })
+                _ => None,
+            }
+        })
     }
 
     /// From the lowest byte in `range` that has a second-level table to the end of the highest,
@@ -274,33 +243,19 @@ fn page(virt: VirtAddr, word: u32, domain: Domain, pxn: bool) -> Option<Mapping>
         L2Entry::Fault => return None,
         L2Entry::LargePage { base, leaf, .. } => {
             let offset = u64::from(virt.as_u32()) % (16 * u64::from(PAGE_SIZE));
-            (
-                Level::LargePage,
-                base.address().saturating_add(offset),
-                leaf,
-            )
+            (Level::LargePage, base.address().saturating_add(offset), leaf)
         }
         L2Entry::SmallPage { base, leaf, .. } => (Level::SmallPage, base.address(), leaf),
     };
     let attributes = Attributes { leaf, domain };
-    Some(Mapping {
-        virt,
-        len_bytes: PAGE_SIZE,
-        phys,
-        level,
-        attributes,
-        pxn,
-    })
+    Some(Mapping { virt, len_bytes: PAGE_SIZE, phys, level, attributes, pxn })
 }
 
 /// The part of `range` from the first to the last of `parts`, which come in address order.
 fn extent(range: VirtRange, parts: impl Iterator<Item = (VirtAddr, u32)>) -> Option<VirtRange> {
     let clipped = parts.filter_map(|(start, len_bytes)| {
         // A part that ends at 4 GiB ends beyond any range.
-        let end = start
-            .checked_add(len_bytes)
-            .unwrap_or(range.end())
-            .min(range.end());
+        let end = start.checked_add(len_bytes).unwrap_or(range.end()).min(range.end());
         let part = VirtRange::new(start.max(range.start()), end);
         (!part.is_empty()).then_some(part)
     });
@@ -322,11 +277,7 @@ impl<M: TableRead> Iterator for Mappings<'_, M> {
         while self.next < self.end {
             let translation = self.walker.translate(VirtAddr::new(self.next as u32));
             // The first address that the entry which answered says nothing about.
-            let entry_bytes = if translation.second.is_some() {
-                PAGE_SIZE
-            } else {
-                SECTION_SIZE
-            };
+            let entry_bytes = if translation.second.is_some() { PAGE_SIZE } else { SECTION_SIZE };
             self.next = (self.next / u64::from(entry_bytes) + 1) * u64::from(entry_bytes);
             if translation.mapping.is_some() {
                 return translation.mapping;

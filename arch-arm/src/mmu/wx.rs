@@ -76,9 +76,7 @@ mod tests {
 
     fn run(arena: &Arena) -> (WxReport, Vec<(u32, u64)>) {
         let mut found = Vec::new();
-        let report = check(&arena.walker(), |row| {
-            found.push((row.virt.as_u32(), row.len_bytes))
-        });
+        let report = check(&arena.walker(), |row| found.push((row.virt.as_u32(), row.len_bytes)));
         (report, found)
     }
 
@@ -90,10 +88,7 @@ mod tests {
         arena.poke_page(0xffff_0000, 0x4020_067e);
         let (report, found) = run(&arena);
         assert!(report.passed() && found.is_empty());
-        assert_eq!(
-            report.to_string(),
-            "Checked W+X mappings: passed, no W+X pages found"
-        );
+        assert_eq!(report.to_string(), "Checked W+X mappings: passed, no W+X pages found");
     }
 
     #[test]
@@ -119,13 +114,7 @@ mod tests {
         arena.poke_l1(0xc010_0000, 0x4011_140e);
         arena.poke_l1(0xd000_0000, 0x5001_1c0e);
         let (report, found) = run(&arena);
-        assert_eq!(
-            report,
-            WxReport {
-                nr_pages: 768,
-                first: Some(VirtAddr::new(0xc000_0000))
-            }
-        );
+        assert_eq!(report, WxReport { nr_pages: 768, first: Some(VirtAddr::new(0xc000_0000)) });
         assert_eq!(found, [(0xc000_0000, 2 << 20), (0xd000_0000, 1 << 20)]);
     }
 
@@ -135,21 +124,15 @@ mod tests {
     fn every_combination_is_judged_as_the_manual_has_it() {
         for bits in 0..32_u32 {
             let (ap, xn, pxn) = (bits & 7, bits >> 3 & 1, bits >> 4 & 1);
-            let bad = matches!(
-                (ap, xn, pxn),
-                (0b001, 0, 0) | (0b010 | 0b011, 0, _) | (0b100, 0, _)
-            );
+            let bad =
+                matches!((ap, xn, pxn), (0b001, 0, 0) | (0b010 | 0b011, 0, _) | (0b100, 0, _));
             let section = 0x4000_0002 | (ap >> 2) << 15 | (ap & 3) << 10 | xn << 4 | pxn;
             let page = 0x4000_0002 | (ap >> 2) << 9 | (ap & 3) << 4 | xn;
             let large_page = 0x4000_0001 | (ap >> 2) << 9 | (ap & 3) << 4 | xn << 15;
 
             let mut arena = Arena::new(2);
             arena.poke_l1(0xc000_0000, section);
-            assert_eq!(
-                run(&arena).0.nr_pages,
-                if bad { 256 } else { 0 },
-                "section {section:#x}"
-            );
+            assert_eq!(run(&arena).0.nr_pages, if bad { 256 } else { 0 }, "section {section:#x}");
 
             let mut arena = Arena::new(2);
             arena.poke_page(0xc000_0000, page);
@@ -157,11 +140,7 @@ mod tests {
             for table in [0xc000_0000, 0xd000_0000] {
                 arena.poke_l1(table, arena.peek_l1(table) | pxn << 2);
             }
-            assert_eq!(
-                run(&arena).0.nr_pages,
-                if bad { 2 } else { 0 },
-                "page {page:#x}"
-            );
+            assert_eq!(run(&arena).0.nr_pages, if bad { 2 } else { 0 }, "page {page:#x}");
         }
     }
 }

@@ -94,10 +94,7 @@ impl FaultStatus {
     /// Does the abort belong to an earlier access, so that neither pc nor fault address tells where?
     #[must_use]
     pub const fn is_asynchronous(self) -> bool {
-        matches!(
-            self,
-            Self::AsynchronousExternalAbort | Self::AsynchronousParityError
-        )
+        matches!(self, Self::AsynchronousExternalAbort | Self::AsynchronousParityError)
     }
 }
 
@@ -295,15 +292,8 @@ mod tests {
             // Everything that is not FS, and nothing of it.
             for noise in [0, !spread(0x1f)] {
                 let value = spread(fs) | noise;
-                assert_eq!(
-                    DataFault::from_dfsr(value).status().to_string(),
-                    words,
-                    "{fs:#x}"
-                );
-                assert_eq!(
-                    InstructionFault::from_ifsr(value).status().to_string(),
-                    words
-                );
+                assert_eq!(DataFault::from_dfsr(value).status().to_string(), words, "{fs:#x}");
+                assert_eq!(InstructionFault::from_ifsr(value).status().to_string(), words);
             }
         }
     }
@@ -312,10 +302,7 @@ mod tests {
     fn no_two_codes_decode_alike() {
         for (a, _) in TABLE {
             for (b, _) in TABLE {
-                assert_eq!(
-                    FaultStatus::from_bits(a) == FaultStatus::from_bits(b),
-                    a == b
-                );
+                assert_eq!(FaultStatus::from_bits(a) == FaultStatus::from_bits(b), a == b);
             }
         }
     }
@@ -339,10 +326,7 @@ mod tests {
         assert!(DataFault::from_dfsr(1 << 12).external_type());
         assert!(InstructionFault::from_ifsr(1 << 12).external_type());
         for domain in 0..16 {
-            assert_eq!(
-                DataFault::from_dfsr(u32::from(domain) << 4).domain(),
-                domain
-            );
+            assert_eq!(DataFault::from_dfsr(u32::from(domain) << 4).domain(), domain);
         }
         assert_eq!(DataFault::from_dfsr(0xffff_ff0f).domain(), 0);
     }
@@ -353,10 +337,7 @@ mod tests {
             (0x005, "section translation fault on read (DFSR 0x005)"),
             (0x817, "page translation fault on write (DFSR 0x817)"),
             (0x80d, "section permission fault on write (DFSR 0x80d)"),
-            (
-                0x2807,
-                "page translation fault on cache maintenance (DFSR 0x2807)",
-            ),
+            (0x2807, "page translation fault on cache maintenance (DFSR 0x2807)"),
             (0x1406, "imprecise external abort on read (DFSR 0x1406)"),
         ] {
             assert_eq!(DataFault::from_dfsr(dfsr).to_string(), text);

@@ -145,21 +145,11 @@ impl fmt::Display for Cause {
             Self::PrefetchAbort { fault, address } => {
                 write!(f, "{} at {address}: {fault}", ExceptionKind::PrefetchAbort)
             }
-            Self::DataAbort {
-                fault,
-                address: Some(address),
-            } => {
+            Self::DataAbort { fault, address: Some(address) } => {
                 write!(f, "{} at {address}: {fault}", ExceptionKind::DataAbort)
             }
-            Self::DataAbort {
-                fault,
-                address: None,
-            } => {
-                write!(
-                    f,
-                    "{} at an unknown address: {fault}",
-                    ExceptionKind::DataAbort
-                )
+            Self::DataAbort { fault, address: None } => {
+                write!(f, "{} at an unknown address: {fault}", ExceptionKind::DataAbort)
             }
             Self::Irq => ExceptionKind::Irq.fmt(f),
             Self::Fiq => ExceptionKind::Fiq.fmt(f),
@@ -178,10 +168,7 @@ mod tests {
             Cause::data_abort(0x805, address).to_string(),
             "data abort at 0xdeadbeef: section translation fault on write (DFSR 0x805)"
         );
-        let fetch = Cause::PrefetchAbort {
-            fault: InstructionFault::from_ifsr(0xf),
-            address,
-        };
+        let fetch = Cause::PrefetchAbort { fault: InstructionFault::from_ifsr(0xf), address };
         assert_eq!(
             fetch.to_string(),
             "prefetch abort at 0xdeadbeef: page permission fault (IFSR 0x00f)"
@@ -194,11 +181,7 @@ mod tests {
         for dfsr in [0x406, 0x408] {
             let cause = Cause::data_abort(dfsr, VirtAddr::new(0x1234));
             assert!(matches!(cause, Cause::DataAbort { address: None, .. }));
-            assert!(
-                cause
-                    .to_string()
-                    .starts_with("data abort at an unknown address: ")
-            );
+            assert!(cause.to_string().starts_with("data abort at an unknown address: "));
         }
     }
 }

@@ -40,24 +40,12 @@ const _: () = {
 impl fmt::Display for TrapFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, fp, ip] = self.r;
-        let Self {
-            sp, lr, pc, psr, ..
-        } = self;
-        writeln!(
-            f,
-            "pc : [<{pc:08x}>]    lr : [<{lr:08x}>]    psr: {:08x}",
-            psr.0
-        )?;
+        let Self { sp, lr, pc, psr, .. } = self;
+        writeln!(f, "pc : [<{pc:08x}>]    lr : [<{lr:08x}>]    psr: {:08x}", psr.0)?;
         writeln!(f, "sp : {sp:08x}  ip : {ip:08x}  fp : {fp:08x}")?;
         writeln!(f, "r10: {r10:08x}  r9 : {r9:08x}  r8 : {r8:08x}")?;
-        writeln!(
-            f,
-            "r7 : {r7:08x}  r6 : {r6:08x}  r5 : {r5:08x}  r4 : {r4:08x}"
-        )?;
-        writeln!(
-            f,
-            "r3 : {r3:08x}  r2 : {r2:08x}  r1 : {r1:08x}  r0 : {r0:08x}"
-        )?;
+        writeln!(f, "r7 : {r7:08x}  r6 : {r6:08x}  r5 : {r5:08x}  r4 : {r4:08x}")?;
+        writeln!(f, "r3 : {r3:08x}  r2 : {r2:08x}  r1 : {r1:08x}  r0 : {r0:08x}")?;
         write!(f, "Flags: {psr}")
     }
 }
@@ -144,11 +132,7 @@ impl fmt::Display for Psr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_set = |bit: u32| self.0 & bit != 0;
         let flag = |bit, letter: char| {
-            if is_set(bit) {
-                letter
-            } else {
-                letter.to_ascii_lowercase()
-            }
+            if is_set(bit) { letter } else { letter.to_ascii_lowercase() }
         };
         let on_off = |mask| if is_set(mask) { "off" } else { "on" };
         let instruction_set = match (is_set(Self::J), is_set(Self::T)) {
@@ -225,18 +209,9 @@ mod tests {
     #[test]
     fn flags_follow_their_bits() {
         for (psr, text) in [
-            (
-                0x9000_01d3,
-                "NzcV  IRQs off  FIQs off  Mode SVC_32  ISA ARM",
-            ),
-            (
-                0x6000_00b0,
-                "nZCv  IRQs off  FIQs on  Mode USER_32  ISA Thumb",
-            ),
-            (
-                0x0100_0057,
-                "nzcv  IRQs on  FIQs off  Mode ABT_32  ISA Jazelle",
-            ),
+            (0x9000_01d3, "NzcV  IRQs off  FIQs off  Mode SVC_32  ISA ARM"),
+            (0x6000_00b0, "nZCv  IRQs off  FIQs on  Mode USER_32  ISA Thumb"),
+            (0x0100_0057, "nzcv  IRQs on  FIQs off  Mode ABT_32  ISA Jazelle"),
             (0x0000_0014, "nzcv  IRQs on  FIQs on  Mode UK4_32  ISA ARM"),
         ] {
             assert_eq!(Psr::new(psr).to_string(), text);
@@ -245,9 +220,8 @@ mod tests {
 
     #[test]
     fn nine_of_the_32_mode_numbers_are_modes() {
-        let modes: Vec<(u32, Mode)> = (0..32)
-            .filter_map(|n| Some((n, Psr::new(n | 0xffff_ffe0).mode()?)))
-            .collect();
+        let modes: Vec<(u32, Mode)> =
+            (0..32).filter_map(|n| Some((n, Psr::new(n | 0xffff_ffe0).mode()?))).collect();
         assert_eq!(
             modes,
             [

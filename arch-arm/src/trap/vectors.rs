@@ -69,10 +69,7 @@ impl ExceptionStacks {
     /// Memory for one CPU, not yet in use. All zeroes, so it goes to `.bss`.
     #[must_use]
     pub const fn new() -> Self {
-        const EMPTY: SaveArea = SaveArea {
-            saved: [0; 6],
-            report_stack_top: 0,
-        };
+        const EMPTY: SaveArea = SaveArea { saved: [0; 6], report_stack_top: 0 };
         Self {
             report: UnsafeCell::new([0; REPORT_STACK_BYTES / 8]),
             save: [const { UnsafeCell::new(EMPTY) }; 4],

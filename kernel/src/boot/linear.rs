@@ -27,9 +27,7 @@ impl LinearMap {
     /// The address of `phys` in the map; `None` outside lowmem.
     pub fn virt(&self, phys: PhysAddr) -> Option<VirtAddr> {
         let offset = phys.as_u64().wrapping_sub(self.lowmem.start().as_u64());
-        self.lowmem
-            .contains(phys)
-            .then(|| VirtAddr::new(self.page_offset.as_u32() + offset as u32))
+        self.lowmem.contains(phys).then(|| VirtAddr::new(self.page_offset.as_u32() + offset as u32))
     }
 
     /// The frames under `range`, which lies in the map; `None` unless all of them are in lowmem.

@@ -70,7 +70,8 @@ pub fn read(dtb: &Dtb) -> Machine<'static> {
 pub fn start_console(machine: &Machine<'_>, early: &mut EarlyTables) {
     let Some(console) = machine.console else { return };
     let registers = console.uart.registers.start();
-    let virt = stop_for(early.map_device(Slot::EARLY_CONSOLE, registers), "can not map the console");
+    let virt =
+        stop_for(early.map_device(Slot::EARLY_CONSOLE, registers), "can not map the console");
     // SAFETY: the tree says that a PL011 is there, and it was mapped as a device just now. Its
     // address changes once more, with the kernel's own tables.
     unsafe { crate::console::use_uart(virt, true) };

@@ -143,9 +143,8 @@ impl Memory {
         if let Some(lost) = layout.lost(&self.memblock) {
             stop_for(self.memblock.remove(lost), "can not drop HighMem");
         }
-        let debug = |param: &mm::param::Param<'_>| {
-            param.is("memblock") && param.value == Some("debug")
-        };
+        let debug =
+            |param: &mm::param::Param<'_>| param.is("memblock") && param.value == Some("debug");
         if params(self.command_line).any(|param| debug(&param)) {
             print!("{}", MemblockDump(&self.memblock));
         }
@@ -222,10 +221,9 @@ impl Memory {
             };
             match place {
                 Some(range) => self.set_aside(range, region.no_map, region.name),
-                None => log::error!(
-                    "OF: reserved mem: no room for {size:#x} bytes of {}",
-                    region.name
-                ),
+                None => {
+                    log::error!("OF: reserved mem: no room for {size:#x} bytes of {}", region.name)
+                }
             }
         }
     }

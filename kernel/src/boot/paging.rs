@@ -270,10 +270,7 @@ impl<'b> Build<'b> {
         let text = image(image::text(), early);
         let rodata = image(image::rodata(), early);
         // The entry code has run for the last time, so `.init` is memory like the rest.
-        let cuts = [
-            (text, Attributes::KERNEL_TEXT),
-            (rodata, Attributes::KERNEL_RODATA),
-        ];
+        let cuts = [(text, Attributes::KERNEL_TEXT), (rodata, Attributes::KERNEL_RODATA)];
         let mut next_block = PhysAddr::default();
         loop {
             // Looked up anew each time, because building tables reserves memory.
@@ -320,12 +317,22 @@ impl<'b> Build<'b> {
         let last = PhysAddr::new(range.end().as_u64() - u64::from(SECTION_SIZE));
         self.map(virt, PhysRange::new(range.start(), last), attributes, Granule::Sections)?;
         let end = virt.as_u32() + (range.len() as u32);
-        self.map(VirtAddr::new(end), PhysRange::new(last, range.end()), attributes, Granule::Sections)
+        self.map(
+            VirtAddr::new(end),
+            PhysRange::new(last, range.end()),
+            attributes,
+            Granule::Sections,
+        )
     }
 
     /// The vector page and the stubs page, each a frame of its own.
     fn vectors(&mut self) -> Result<(), Failure> {
-        for (region, content) in [(VECTORS, vectors::vectors()), (STUBS, &[])] {
+        // User mode may call the helpers at the top of the vector page; the stubs are the kernel's.
+        let pages = [
+            (VECTORS, vectors::vectors(), Attributes::VECTORS),
+            (STUBS, &[], Attributes::KERNEL_TEXT),
+        ];
+        for (region, content, attributes) in pages {
             let frame = self.tables.frames.alloc(PAGE_SIZE, PAGE_SIZE)?;
             let words = PAGE_SIZE as usize / 4;
             let at = self.tables.linear.virt(frame.start()).ok_or(Failure::Outside(frame))?;
@@ -334,7 +341,7 @@ impl<'b> Build<'b> {
                 // SAFETY: a word of the frame that was allocated and mapped just now.
                 unsafe { ptr::write_volatile((at.as_u32() as *mut u32).add(index), word) };
             }
-            self.map(region.start(), frame, Attributes::VECTORS, Granule::Pages)?;
+            self.map(region.start(), frame, attributes, Granule::Pages)?;
         }
         Ok(())
     }
@@ -342,8 +349,10 @@ impl<'b> Build<'b> {
     /// The device tree's window, read-only from now on.
     fn fdt(&mut self, dtb: &Dtb) -> Result<(), Failure> {
         let section = u64::from(SECTION_SIZE);
-        let sections =
-            PhysRange::new(dtb.range.start().align_down(section), dtb.range.end().align_up(section));
+        let sections = PhysRange::new(
+            dtb.range.start().align_down(section),
+            dtb.range.end().align_up(section),
+        );
         self.map(FDT.start(), sections, Attributes::DTB, Granule::Sections)
     }
 

@@ -9,8 +9,8 @@ use mm::boot::layout::{FDT, FIXMAP, VECTORS};
 use mm::boot::split::MODULES_SIZE;
 use mm::frame::FreeError;
 use mm::report::iomem::Resource;
-use mm::report::meminfo::MemInfo;
 use mm::report::memblock::MemblockDump;
+use mm::report::meminfo::MemInfo;
 use mm::report::{buddyinfo, iomem, layout, meminfo, zoneinfo};
 use mm::zone::{OutOfPages, ZoneKind};
 
@@ -67,7 +67,9 @@ impl fmt::Display for CommandError<'_> {
         match self {
             Self::Unknown { name } => write!(f, "no command is called {name}; try help"),
             Self::Missing { what, usage } => write!(f, "{what} is missing: {usage}"),
-            Self::TooMuch { word } => write!(f, "nothing more was expected than stands before {word}"),
+            Self::TooMuch { word } => {
+                write!(f, "nothing more was expected than stands before {word}")
+            }
             Self::NotANumber { word, what } => {
                 write!(f, "{word} is no {what}: a number was expected, decimal or 0x hexadecimal")
             }
@@ -223,7 +225,8 @@ fn alloc<'w>(kernel: &mut Kernel, words: Arguments<'_, 'w>) -> Result<(), Comman
     let zone = match words.next() {
         None => None,
         Some(word) => {
-            let found = ZoneKind::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(word));
+            let found =
+                ZoneKind::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(word));
             Some(found.ok_or(CommandError::NoZone { word })?)
         }
     };

@@ -2,8 +2,12 @@
 //! command line to regions, lowmem limit and zones.
 //!
 //! ```text
-//! 0xffff1000 ┌──────────────────┐ stubs, one page
-//! 0xffff0000 ├──────────────────┤ vector page
+//! 0xffff2000 ┌──────────────────┐
+//!            │ stubs            │ exception stubs, one page
+//! 0xffff1000 ├──────────────────┤
+//!            │ vector           │ exception vectors, one page
+//! 0xffff0000 ├──────────────────┤
+//!            │                  │
 //! 0xfffe0000 ├──────────────────┤
 //!            │ fixmap           │
 //! 0xfff00000 ├──────────────────┤
@@ -235,8 +239,7 @@ impl Layout {
     /// The modules region, which without HighMem reaches up to `PAGE_OFFSET`.
     #[must_use]
     pub const fn modules(&self) -> VirtRange {
-        let end =
-            if self.highmem { self.split.pkmap_base() } else { self.split.page_offset() };
+        let end = if self.highmem { self.split.pkmap_base() } else { self.split.page_offset() };
         VirtRange::new(self.split.task_size(), end)
     }
 
@@ -314,3 +317,113 @@ const _: () = {
     assert!(FIXMAP.end().as_u32() <= VECTORS.start().as_u32());
     assert!(VECTORS.end().as_u32() == STUBS.start().as_u32());
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::addr::PAGE_SIZE;
+    use crate::boot::memblock::{INIT_REGIONS, Region as Block};
+    use crate::boot::predict::{Question, predict};
+    use proptest::prelude::*;
+
+    /// The drawing at the head of this file says where the fixed regions start.
+    #[test]
+    fn the_drawing_is_true() {
+        let drawing: Vec<&str> =
+            include_str!("layout.rs").lines().take_while(|line| line.starts_with("//!")).collect();
+        for (region, name) in
+            [(STUBS, "stubs"), (VECTORS, "vector"), (FIXMAP, "fixmap"), (DMA, "DMA"), (FDT, "fdt")]
+        {
+            let row = drawing.iter().position(|line| line.contains(&format!("│ {name}")));
+            let border = row.map(|row| drawing[row + 1]).unwrap_or_default();
+            let start = region.start().to_string();
+            assert!(border.contains(&start), "{name} starts at {start}, drawn: {border}");
+        }
+    }
+
+    fn bank() -> impl Strategy<Value = (u64, u64)> {
+        // In units of 256 KiB and single pages, so that all alignments that matter come up.
+        (0_u64..0x3000, 1_u64..0x3000, 0_u64..4).prop_map(|(start, len, odd)| {
+            (0x4000_0000 + start * 0x4_0000, len * 0x4_0000 + odd * u64::from(PAGE_SIZE))
+        })
+    }
+
+    fn size() -> impl Strategy<Value = String> {
+        prop_oneof![
+            (0_u64..4000).prop_map(|mib| format!("{mib}M")),
+            any::<u32>().prop_map(|bytes| bytes.to_string()),
+            Just("junk".to_string()),
+        ]
+    }
+
+    proptest! {
+        /// Whatever the machine and the command line: regions in order, apart, and made of pages;
+        /// zones in order, with no more pages than they span; the lowmem limit kept.
+        #[test]
+        fn regions_never_overlap(
+            split in 0..Split::ALL.len(),
+            banks in prop::collection::vec(bank(), 1..6),
+            vmalloc in prop::option::of(size()),
+            dma in prop::option::of(size()),
+            nohighmem: bool,
+        ) {
+            let split = Split::ALL[split];
+            let mut ranges: Vec<PhysRange> = Vec::new();
+            for (start, len) in banks {
+                let range = PhysRange::from_len(PhysAddr::new(start), len).unwrap();
+                if ranges.iter().all(|other| !other.overlaps(&range)) {
+                    ranges.push(range);
+                }
+            }
+            let mut command_line = String::new();
+            for (name, value) in [("vmalloc", vmalloc), ("dma_zone", dma)] {
+                if let Some(value) = value {
+                    command_line += &format!("{name}={value} ");
+                }
+            }
+            if nohighmem {
+                command_line += "nohighmem";
+            }
+            let (mut memory, mut reserved) = ([Block::EMPTY; INIT_REGIONS], [Block::EMPTY; 8]);
+            let mut memblock = Memblock::new(&mut memory, &mut reserved);
+            let question = Question {
+                banks: &ranges,
+                no_map: &[],
+                split,
+                phys_offset: None,
+                command_line: &command_line,
+            };
+            let Ok(layout) = predict(&mut memblock, &question, &mut |_| ()) else {
+                panic!("the first bank is always usable");
+            };
+            let mut table = layout.regions();
+            table.sort_by_key(|row| row.range.start());
+            for pair in table.windows(2) {
+                prop_assert!(pair[0].range.end() <= pair[1].range.start(), "{pair:?}");
+            }
+            for row in &table {
+                prop_assert!(!row.range.is_empty(), "{row:?}");
+                prop_assert!(row.range.start().is_aligned(PAGE_SIZE));
+                let odd_end = row.kind == RegionKind::Lowmem;
+                prop_assert!(odd_end || row.range.end().is_aligned(PAGE_SIZE));
+            }
+            let gap = layout.vmalloc().start().as_u32() - layout.high_memory.as_u32();
+            prop_assert!((1..=VMALLOC_OFFSET).contains(&gap), "gap {gap:#x}");
+            prop_assert!(layout.vmalloc().len() >= vmalloc_size::MIN_BYTES);
+            prop_assert_eq!(layout.highmem, !nohighmem);
+            for pair in layout.zones.windows(2) {
+                prop_assert!(pair[0].range.end() <= pair[1].range.start(), "{pair:?}");
+            }
+            for zone in layout.zones {
+                prop_assert!(zone.present <= zone.range.len(), "{zone:?}");
+            }
+            // With HighMem nothing that was described is left out of the zones, but the page that
+            // an odd lowmem limit may fall into is in one of them.
+            let present: u32 = layout.zones.iter().map(|zone| zone.present).sum();
+            let blocks = memblock.memory().regions().iter();
+            let all: u32 = blocks.map(|block| block.range.whole_frames().len()).sum();
+            prop_assert!(present <= all);
+            prop_assert!(nohighmem || present == all);
+        }
+    }
+}

@@ -91,7 +91,10 @@ impl fmt::Display for PlanError {
                 write!(f, "the kernel belongs at {place}, where the tree reserves {by}")
             }
             Self::NoRoom { bank, bytes } => {
-                write!(f, "no {bytes} free bytes in {bank} to move things out of the kernel's place")
+                write!(
+                    f,
+                    "no {bytes} free bytes in {bank} to move things out of the kernel's place"
+                )
             }
         }
     }

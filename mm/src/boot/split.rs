@@ -76,9 +76,8 @@ mod tests {
 
     #[test]
     fn figures_of_the_four_splits() {
-        let figures = Split::ALL.map(|s| {
-            [s.page_offset(), s.task_size(), s.pkmap_base()].map(VirtAddr::as_u32)
-        });
+        let figures = Split::ALL
+            .map(|s| [s.page_offset(), s.task_size(), s.pkmap_base()].map(VirtAddr::as_u32));
         assert_eq!(
             figures,
             [

@@ -140,10 +140,7 @@ impl fmt::Display for Warning<'_> {
             }
             Self::NoHighMem { range } => {
                 let (start, end) = (range.start(), range.end());
-                write!(
-                    f,
-                    "Ignoring RAM at {start}-{end}; consider using a HIGHMEM enabled kernel."
-                )
+                write!(f, "Ignoring RAM at {start}-{end}; consider using a HIGHMEM enabled kernel.")
             }
         }
     }

@@ -50,12 +50,7 @@ impl Buddy {
     #[must_use]
     pub const fn new(zone: ZoneId) -> Self {
         const EMPTY: FreeList = FreeList::EMPTY;
-        Self {
-            zone,
-            lists: [EMPTY; Order::COUNT],
-            free_pages: 0,
-            untouched: Pfn::new(0),
-        }
+        Self { zone, lists: [EMPTY; Order::COUNT], free_pages: 0, untouched: Pfn::new(0) }
     }
 
     /// How many pages are free.

@@ -82,11 +82,9 @@ impl fmt::Display for FreeError {
             ),
             Self::Reserved { pfn } => write!(f, "pfn {pfn} is reserved"),
             Self::OtherZone { pfn } => write!(f, "pfn {pfn} belongs to another zone"),
-            Self::Corrupt { pfn, block } => write!(
-                f,
-                "pfn {pfn}: descriptor of the block at {} is {}",
-                block.head, block.state
-            ),
+            Self::Corrupt { pfn, block } => {
+                write!(f, "pfn {pfn}: descriptor of the block at {} is {}", block.head, block.state)
+            }
         }
     }
 }
@@ -112,12 +110,7 @@ impl fmt::Display for ReleaseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotCovered { range } => {
-                write!(
-                    f,
-                    "pfns {}..{} are not all memory",
-                    range.start(),
-                    range.end()
-                )
+                write!(f, "pfns {}..{} are not all memory", range.start(), range.end())
             }
             Self::Owned { pfn } => write!(f, "pfn {pfn} was handed over before"),
         }

@@ -19,11 +19,7 @@ pub(super) struct FreeList {
 
 impl FreeList {
     /// No block at all.
-    pub(super) const EMPTY: Self = Self {
-        first: Link::NONE,
-        last: Link::NONE,
-        len: 0,
-    };
+    pub(super) const EMPTY: Self = Self { first: Link::NONE, last: Link::NONE, len: 0 };
 
     /// How many blocks.
     pub(super) const fn len(&self) -> u32 {

@@ -39,11 +39,7 @@ impl ZoneId {
     /// Set `value`; `None` from [`ZoneId::COUNT`] up.
     #[must_use]
     pub const fn new(value: u8) -> Option<Self> {
-        if (value as usize) < Self::COUNT {
-            Some(Self(value))
-        } else {
-            None
-        }
+        if (value as usize) < Self::COUNT { Some(Self(value)) } else { None }
     }
 
     /// The number as an array index, below [`ZoneId::COUNT`].
@@ -158,11 +154,7 @@ impl Link {
 
     /// The frame linked to.
     pub(super) const fn pfn(self) -> Option<Pfn> {
-        if self.0 == Self::NONE.0 {
-            None
-        } else {
-            Some(Pfn::new(self.0))
-        }
+        if self.0 == Self::NONE.0 { None } else { Some(Pfn::new(self.0)) }
     }
 }
 
@@ -191,29 +183,16 @@ const _: () = {
 
 impl Page {
     /// A frame at which no block begins: all bytes zero.
-    pub const RESERVED: Self = Self {
-        head: Head(0),
-        next: Link(0),
-        prev: Link(0),
-        own: 0,
-    };
+    pub const RESERVED: Self = Self { head: Head(0), next: Link(0), prev: Link(0), own: 0 };
 
     /// The head of a free block between two neighbours.
     pub(super) const fn free(head: Head, prev: Link, next: Link) -> Self {
-        Self {
-            head,
-            next,
-            prev,
-            own: 0,
-        }
+        Self { head, next, prev, own: 0 }
     }
 
     /// The head of an allocated block.
     pub(crate) const fn allocated(zone: ZoneId, order: Order) -> Self {
-        Self {
-            head: Head::allocated(zone, order),
-            ..Self::RESERVED
-        }
+        Self { head: Head::allocated(zone, order), ..Self::RESERVED }
     }
 
     /// What the descriptor says about its frame.
@@ -271,10 +250,7 @@ mod tests {
     fn every_state_survives_the_round_trip() {
         for order in Order::all() {
             for zone in (0..4).map(|value| ZoneId::new(value).unwrap()) {
-                assert_eq!(
-                    Head::free(zone, order).decode(),
-                    PageState::Free { order, zone }
-                );
+                assert_eq!(Head::free(zone, order).decode(), PageState::Free { order, zone });
                 assert_eq!(
                     Page::allocated(zone, order).state(),
                     PageState::Allocated { order, zone }
@@ -318,9 +294,6 @@ mod tests {
     fn a_state_prints_its_name_and_order() {
         let (zone, order) = (ZoneId::new(1).unwrap(), Order::new(3).unwrap());
         assert_eq!(PageState::Free { order, zone }.to_string(), "free, order 3");
-        assert_eq!(
-            PageState::Corrupt { word: 0xdead }.to_string(),
-            "corrupt, 0x0000dead"
-        );
+        assert_eq!(PageState::Corrupt { word: 0xdead }.to_string(), "corrupt, 0x0000dead");
     }
 }

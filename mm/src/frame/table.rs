@@ -32,10 +32,7 @@ impl fmt::Display for FrameTableError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong { base, pages } => {
-                write!(
-                    f,
-                    "{pages} page frames from pfn {base} run past the last frame number"
-                )
+                write!(f, "{pages} page frames from pfn {base} run past the last frame number")
             }
         }
     }
@@ -62,19 +59,11 @@ impl<'a> FrameTable<'a> {
     ///
     /// [`FrameTableError::TooLong`] when the frame after the last has no number.
     pub fn new(base: Pfn, pages: &'a mut [Page]) -> Result<Self, FrameTableError> {
-        let fits = u32::try_from(pages.len())
-            .ok()
-            .and_then(|len| base.as_u32().checked_add(len));
+        let fits = u32::try_from(pages.len()).ok().and_then(|len| base.as_u32().checked_add(len));
         if fits.is_none() {
-            return Err(FrameTableError::TooLong {
-                base,
-                pages: pages.len(),
-            });
+            return Err(FrameTableError::TooLong { base, pages: pages.len() });
         }
-        debug_assert!(
-            pages.iter().all(Page::is_all_zero),
-            "page descriptors not zeroed"
-        );
+        debug_assert!(pages.iter().all(Page::is_all_zero), "page descriptors not zeroed");
         Ok(Self { base, pages })
     }
 
@@ -201,10 +190,7 @@ mod tests {
         *frames.at_mut(Pfn::new(8)) = Page::allocated(zone, order);
         let state = PageState::Allocated { order, zone };
         for pfn in 0..20 {
-            let block = (8..12).contains(&pfn).then_some(Block {
-                head: Pfn::new(8),
-                state,
-            });
+            let block = (8..12).contains(&pfn).then_some(Block { head: Pfn::new(8), state });
             assert_eq!(frames.block_of(Pfn::new(pfn)), block, "{pfn}");
         }
     }
@@ -215,19 +201,11 @@ mod tests {
         let mut pages = vec![Page::RESERVED; 16];
         let mut frames = table(0, &mut pages);
         *frames.at_mut(Pfn::new(4)) = Page::allocated(zone, order);
-        for (start, end, owned) in [
-            (0, 4, None),
-            (0, 5, Some(4)),
-            (6, 9, Some(6)),
-            (8, 16, None),
-            (5, 5, None),
-        ] {
+        for (start, end, owned) in
+            [(0, 4, None), (0, 5, Some(4)), (6, 9, Some(6)), (8, 16, None), (5, 5, None)]
+        {
             let range = PfnRange::new(Pfn::new(start), Pfn::new(end));
-            assert_eq!(
-                frames.first_owned(range),
-                owned.map(Pfn::new),
-                "{start}..{end}"
-            );
+            assert_eq!(frames.first_owned(range), owned.map(Pfn::new), "{start}..{end}");
         }
     }
 }

@@ -88,12 +88,7 @@ impl fmt::Display for Inconsistency {
             Self::BrokenLink { order, pfn } => {
                 write!(f, "list of order {order}: broken link at pfn {pfn}")
             }
-            Self::ListLength {
-                order,
-                recorded,
-                linked,
-                found,
-            } => write!(
+            Self::ListLength { order, recorded, linked, found } => write!(
                 f,
                 "list of order {order}: length {recorded}, but {linked} linked of {found} free"
             ),
@@ -156,14 +151,9 @@ impl Buddy {
         for order in Order::all() {
             self.validate_list(frames, order, found[order.index()])?;
         }
-        let found = Order::all()
-            .map(|order| found[order.index()] * order.pages())
-            .sum();
+        let found = Order::all().map(|order| found[order.index()] * order.pages()).sum();
         if found != self.free_pages() {
-            return Err(Inconsistency::FreePages {
-                recorded: self.free_pages(),
-                found,
-            });
+            return Err(Inconsistency::FreePages { recorded: self.free_pages(), found });
         }
         Ok(allocated)
     }
@@ -193,19 +183,11 @@ impl Buddy {
         }
         if linked != list.len() || linked != found {
             let recorded = list.len();
-            return Err(Inconsistency::ListLength {
-                order,
-                recorded,
-                linked,
-                found,
-            });
+            return Err(Inconsistency::ListLength { order, recorded, linked, found });
         }
         match list.last() {
             end if end == last => Ok(()),
-            end => Err(Inconsistency::BrokenLink {
-                order,
-                pfn: end.or(last).unwrap_or_default(),
-            }),
+            end => Err(Inconsistency::BrokenLink { order, pfn: end.or(last).unwrap_or_default() }),
         }
     }
 }

@@ -36,34 +36,20 @@ pub struct Resource<'a> {
 /// When `out` does.
 pub fn write(out: &mut dyn Write, resources: &mut [Resource<'_>]) -> Result {
     resources.sort_unstable_by_key(|resource| {
-        (
-            resource.range.start(),
-            Reverse(resource.range.end()),
-            resource.name,
-        )
+        (resource.range.start(), Reverse(resource.range.end()), resource.name)
     });
     let mut around: ArrayVec<PhysRange, MAX_DEPTH> = ArrayVec::new();
     for Resource { range, name } in resources.iter().filter(|one| !one.range.is_empty()) {
-        while around
-            .last()
-            .is_some_and(|parent| parent.end() <= range.start())
-        {
+        while around.last().is_some_and(|parent| parent.end() <= range.start()) {
             around.pop();
         }
-        let fits = around
-            .last()
-            .is_none_or(|parent| parent.contains_range(range));
+        let fits = around.last().is_none_or(|parent| parent.contains_range(range));
         let depth = around.len();
         if !fits || around.try_push(*range).is_err() {
             continue;
         }
         let (start, last) = (range.start().as_u64(), range.end().as_u64() - 1);
-        writeln!(
-            out,
-            "{:indent$}{start:08x}-{last:08x} : {name}",
-            "",
-            indent = 2 * depth
-        )?;
+        writeln!(out, "{:indent$}{start:08x}-{last:08x} : {name}", "", indent = 2 * depth)?;
     }
     Ok(())
 }
@@ -109,11 +95,7 @@ mod tests {
     #[test]
     fn a_range_across_a_border_is_not_shown() {
         assert_eq!(
-            print(&[
-                (0, 0x1000, "a"),
-                (0x800, 0x1800, "b"),
-                (0x1800, 0x2000, "c")
-            ]),
+            print(&[(0, 0x1000, "a"), (0x800, 0x1800, "b"), (0x1800, 0x2000, "c")]),
             "00000000-00000fff : a\n00001800-00001fff : c\n"
         );
     }

@@ -54,24 +54,14 @@ impl Observed {
             page_offset: layout.split.page_offset(),
             phys_offset: layout.phys_offset,
             lowmem_end: layout.lowmem_end,
-            regions: layout
-                .regions()
-                .iter()
-                .map(|row| (row.kind, row.range))
-                .collect(),
+            regions: layout.regions().iter().map(|row| (row.kind, row.range)).collect(),
             sections: ArrayVec::new(),
-            zones: layout.zones.map(|span| ObservedZone {
-                span,
-                managed: None,
-            }),
+            zones: layout.zones.map(|span| ObservedZone { span, managed: None }),
         }
     }
 
     fn region(&self, kind: RegionKind) -> Option<VirtRange> {
-        self.regions
-            .iter()
-            .find(|row| row.0 == kind)
-            .map(|row| row.1)
+        self.regions.iter().find(|row| row.0 == kind).map(|row| row.1)
     }
 }
 
@@ -96,11 +86,7 @@ pub fn write_table(out: &mut dyn Write, seen: &Observed) -> fmt::Result {
 
 /// Size and unit: MB where a region is at least one, as in Linux cut to whole ones; else kB.
 fn size_of(range: VirtRange) -> (u32, &'static str) {
-    if range.len() >= 1 << 20 {
-        (range.len() >> 20, "MB")
-    } else {
-        (range.len() >> 10, "kB")
-    }
+    if range.len() >= 1 << 20 { (range.len() >> 20, "MB") } else { (range.len() >> 10, "kB") }
 }
 
 /// Writes one JSON object on one line: addresses as strings, counts and frame numbers as integers.
@@ -140,11 +126,7 @@ pub fn write_json(
     out.write_str("],\"zones\":{")?;
     let spanning = seen.zones.iter().filter(|zone| !zone.span.range.is_empty());
     for (index, zone) in spanning.enumerate() {
-        let ZoneSpan {
-            kind,
-            range,
-            present,
-        } = zone.span;
+        let ZoneSpan { kind, range, present } = zone.span;
         write!(
             out,
             "{}\"{kind}\":{{\"start_pfn\":{},\"end_pfn\":{},\"spanned\":{},\"present\":{present}",
@@ -231,10 +213,7 @@ Virtual kernel memory layout:
     #[test]
     fn the_object_is_one_line_with_the_text_escaped() {
         let mut text = String::new();
-        let warning = Warning::NotASize {
-            name: "vmalloc",
-            value: "a\\\"\n",
-        };
+        let warning = Warning::NotASize { name: "vmalloc", value: "a\\\"\n" };
         write_json(&mut text, &seen("nohighmem"), [warning].iter()).unwrap();
         assert_eq!(
             text,

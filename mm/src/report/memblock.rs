@@ -24,10 +24,7 @@ impl fmt::Display for MemblockDump<'_, '_> {
         let memory_size = PhysAddr::new(memblock.phys_mem_size());
         let reserved_size = PhysAddr::new(memblock.reserved_size());
         writeln!(f, "MEMBLOCK configuration:")?;
-        writeln!(
-            f,
-            " memory size = {memory_size} reserved size = {reserved_size}"
-        )?;
+        writeln!(f, " memory size = {memory_size} reserved size = {reserved_size}")?;
         write_list(f, ListKind::Memory, memblock.memory())?;
         write_list(f, ListKind::Reserved, memblock.reserved())
     }
@@ -38,10 +35,7 @@ fn write_list(f: &mut fmt::Formatter<'_>, kind: ListKind, list: &RegionList<'_>)
     for (index, region) in list.regions().iter().enumerate() {
         let (range, size) = (region.range, PhysAddr::new(region.range.len()));
         let flags = region.flags.bits();
-        writeln!(
-            f,
-            " {kind}[{index:#x}]\t{range}, {size} bytes flags: {flags:#x}"
-        )?;
+        writeln!(f, " {kind}[{index:#x}]\t{range}, {size} bytes flags: {flags:#x}")?;
     }
     Ok(())
 }
@@ -60,15 +54,9 @@ mod tests {
     fn dump_has_the_form_of_linux() {
         let (mut memory, mut reserved) = ([Region::EMPTY; 4], [Region::EMPTY; 4]);
         let mut memblock = Memblock::new(&mut memory, &mut reserved);
-        memblock
-            .add(range(0x4000_0000, 0x8000_0000), Flags::empty())
-            .unwrap();
-        memblock
-            .add(range(0x1_0000_0000, 0x1_1000_0000), Flags::empty())
-            .unwrap();
-        memblock
-            .mark_nomap(range(0x7ff0_0000, 0x8000_0000))
-            .unwrap();
+        memblock.add(range(0x4000_0000, 0x8000_0000), Flags::empty()).unwrap();
+        memblock.add(range(0x1_0000_0000, 0x1_1000_0000), Flags::empty()).unwrap();
+        memblock.mark_nomap(range(0x7ff0_0000, 0x8000_0000)).unwrap();
         memblock.reserve(range(0x4020_0000, 0x4020_1000)).unwrap();
         assert_eq!(
             MemblockDump(&memblock).to_string(),

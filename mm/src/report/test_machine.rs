@@ -14,17 +14,9 @@ pub(super) fn with<T>(show: impl FnOnce(&PageAllocator<'_>) -> T) -> T {
     let mut pages = vec![Page::RESERVED; 0x1100];
     let frames = FrameTable::new(Pfn::new(0x40000), &mut pages).unwrap();
     let spans = [
-        ZoneSpan {
-            kind: ZoneKind::Dma,
-            range: range(0x40000, 0x40800),
-            present: 0x800,
-        },
+        ZoneSpan { kind: ZoneKind::Dma, range: range(0x40000, 0x40800), present: 0x800 },
         ZoneSpan::empty(ZoneKind::Normal),
-        ZoneSpan {
-            kind: ZoneKind::HighMem,
-            range: range(0x40800, 0x41100),
-            present: 0x100,
-        },
+        ZoneSpan { kind: ZoneKind::HighMem, range: range(0x40800, 0x41100), present: 0x100 },
     ];
     let mut allocator = PageAllocator::new(frames, &spans).unwrap();
     allocator.release(range(0x40203, 0x40800)).unwrap();

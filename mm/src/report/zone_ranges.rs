@@ -32,11 +32,7 @@ pub fn write(
     }
     writeln!(out, "Movable zone start for each node")?;
     writeln!(out, "Early memory node ranges")?;
-    let memory = memblock
-        .memory()
-        .regions()
-        .iter()
-        .map(|region| region.range.whole_frames());
+    let memory = memblock.memory().regions().iter().map(|region| region.range.whole_frames());
     for range in memory.filter(|range| !range.is_empty()) {
         write!(out, "  node   0: ")?;
         write_range(out, range)?;
@@ -47,16 +43,11 @@ pub fn write(
     }
     for span in spans {
         let mapped = memblock.mapped_memory().map(|range| range.whole_frames());
-        let usable: u32 = mapped
-            .map(|range| range.intersection(&span.range).len())
-            .sum();
+        let usable: u32 = mapped.map(|range| range.intersection(&span.range).len()).sum();
         let missing = span.range.len().saturating_sub(usable);
         if missing > 0 {
             let kind = span.kind;
-            writeln!(
-                out,
-                "On node 0, zone {kind}: {missing} pages in unavailable ranges"
-            )?;
+            writeln!(out, "On node 0, zone {kind}: {missing} pages in unavailable ranges")?;
         }
     }
     Ok(())
@@ -89,11 +80,7 @@ mod tests {
         let spans = ZoneKind::ALL.map(|kind| {
             let start = below;
             below = PhysAddr::new(ends[kind.index()]).pfn_down();
-            let memory = memblock
-                .memory()
-                .regions()
-                .iter()
-                .map(|region| region.range);
+            let memory = memblock.memory().regions().iter().map(|region| region.range);
             ZoneSpan::of_memory(kind, start, below, memory)
         });
         let mut text = String::new();

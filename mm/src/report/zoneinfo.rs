@@ -38,11 +38,7 @@ pub fn write(out: &mut dyn Write, allocator: &PageAllocator<'_>) -> Result {
         writeln!(out, ")")?;
         if zone.present() > 0 {
             writeln!(out, "      {:<12} {}", "nr_free_pages", zone.free_pages())?;
-            writeln!(
-                out,
-                "  start_pfn:           {}",
-                zone.span().start().as_u32()
-            )?;
+            writeln!(out, "  start_pfn:           {}", zone.span().start().as_u32())?;
         }
     }
     Ok(())

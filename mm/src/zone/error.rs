@@ -51,15 +51,8 @@ impl fmt::Display for SpanError {
             Self::NotCovered { kind } => {
                 write!(f, "zone {kind} has frames without page descriptors")
             }
-            Self::TooManyPresent {
-                kind,
-                present,
-                spanned,
-            } => {
-                write!(
-                    f,
-                    "zone {kind}: {present} pages present of {spanned} spanned"
-                )
+            Self::TooManyPresent { kind, present, spanned } => {
+                write!(f, "zone {kind}: {present} pages present of {spanned} spanned")
             }
         }
     }
@@ -78,11 +71,7 @@ pub struct OutOfPages {
 
 impl fmt::Display for OutOfPages {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "no free block of order {} for zone {}",
-            self.order, self.highest
-        )
+        write!(f, "no free block of order {} for zone {}", self.order, self.highest)
     }
 }
 
@@ -113,15 +102,8 @@ impl fmt::Display for ReleaseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoZone { pfn } => write!(f, "pfn {pfn} is in no zone"),
-            Self::MoreThanPresent {
-                kind,
-                managed,
-                present,
-            } => {
-                write!(
-                    f,
-                    "zone {kind} would manage {managed} pages of {present} present"
-                )
+            Self::MoreThanPresent { kind, managed, present } => {
+                write!(f, "zone {kind} would manage {managed} pages of {present} present")
             }
             Self::Frames(error) => error.fmt(f),
         }

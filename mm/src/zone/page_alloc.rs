@@ -93,37 +93,24 @@ impl<'a> PageAllocator<'a> {
         for (span, expected) in spans.iter().zip(ZoneKind::ALL) {
             let (kind, range) = (span.kind, span.range);
             if kind != expected {
-                return Err(SpanError::WrongKind {
-                    expected,
-                    given: kind,
-                });
+                return Err(SpanError::WrongKind { expected, given: kind });
             }
             if span.present > range.len() {
                 let (present, spanned) = (span.present, range.len());
-                return Err(SpanError::TooManyPresent {
-                    kind,
-                    present,
-                    spanned,
-                });
+                return Err(SpanError::TooManyPresent { kind, present, spanned });
             }
             if range.is_empty() {
                 continue;
             }
             if range.start() < below {
-                return Err(SpanError::Overlap {
-                    kind,
-                    start: range.start(),
-                });
+                return Err(SpanError::Overlap { kind, start: range.start() });
             }
             if frames.range().intersection(&range) != range {
                 return Err(SpanError::NotCovered { kind });
             }
             below = range.end();
         }
-        Ok(Self {
-            frames,
-            zones: spans.each_ref().map(Zone::new),
-        })
+        Ok(Self { frames, zones: spans.each_ref().map(Zone::new) })
     }
 
     /// The zones, lowest first, those without a frame included.
@@ -189,15 +176,9 @@ impl<'a> PageAllocator<'a> {
             let (kind, present) = (zone.kind, zone.present);
             let managed = zone.managed.saturating_add(part.len());
             if managed > present {
-                return Err(ReleaseError::MoreThanPresent {
-                    kind,
-                    managed,
-                    present,
-                });
+                return Err(ReleaseError::MoreThanPresent { kind, managed, present });
             }
-            zone.buddy
-                .check_release(&self.frames, part)
-                .map_err(ReleaseError::Frames)?;
+            zone.buddy.check_release(&self.frames, part).map_err(ReleaseError::Frames)?;
             next = part.end();
         }
         if next != range.end() {
@@ -206,9 +187,7 @@ impl<'a> PageAllocator<'a> {
         for zone in &mut self.zones {
             let part = zone.span.intersection(&range);
             if !part.is_empty() {
-                zone.buddy
-                    .release(&mut self.frames, part)
-                    .map_err(ReleaseError::Frames)?;
+                zone.buddy.release(&mut self.frames, part).map_err(ReleaseError::Frames)?;
                 zone.managed += part.len();
             }
         }
@@ -237,10 +216,7 @@ impl<'a> PageAllocator<'a> {
     /// [`OutOfPages`] when the zone has no block large enough.
     pub fn alloc_in(&mut self, kind: ZoneKind, order: Order) -> Result<Pfn, OutOfPages> {
         let zone = &mut self.zones[kind.index()];
-        zone.buddy.alloc(&mut self.frames, order).ok_or(OutOfPages {
-            highest: kind,
-            order,
-        })
+        zone.buddy.alloc(&mut self.frames, order).ok_or(OutOfPages { highest: kind, order })
     }
 
     /// Gives back the block of `order` at `pfn`. Takes the same time whatever is free: the block's

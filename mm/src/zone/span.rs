@@ -85,24 +85,14 @@ impl ZoneSpan {
         memory: impl Iterator<Item = PhysRange>,
     ) -> Self {
         let range = PfnRange::new(start, end);
-        let present = memory
-            .map(|block| block.whole_frames().intersection(&range).len())
-            .sum();
-        Self {
-            kind,
-            range,
-            present,
-        }
+        let present = memory.map(|block| block.whole_frames().intersection(&range).len()).sum();
+        Self { kind, range, present }
     }
 
     /// No zone of this kind.
     #[must_use]
     pub fn empty(kind: ZoneKind) -> Self {
-        Self {
-            kind,
-            range: PfnRange::default(),
-            present: 0,
-        }
+        Self { kind, range: PfnRange::default(), present: 0 }
     }
 }
 
@@ -116,12 +106,8 @@ mod tests {
         let block = |start, end| PhysRange::new(PhysAddr::new(start), PhysAddr::new(end));
         // Half a page at the front, a hole of two pages, and a page beyond the zone's end.
         let memory = [block(0x800, 0x3000), block(0x5000, 0x9000)];
-        let span = ZoneSpan::of_memory(
-            ZoneKind::Normal,
-            Pfn::new(0),
-            Pfn::new(8),
-            memory.into_iter(),
-        );
+        let span =
+            ZoneSpan::of_memory(ZoneKind::Normal, Pfn::new(0), Pfn::new(8), memory.into_iter());
         assert_eq!((span.range.len(), span.present), (8, 2 + 3));
     }
 

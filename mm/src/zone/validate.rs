@@ -51,24 +51,12 @@ impl fmt::Display for Inconsistency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Zone { kind, what } => write!(f, "zone {kind}: {what}"),
-            Self::Managed {
-                kind,
-                managed,
-                free,
-                allocated,
-            } => write!(
+            Self::Managed { kind, managed, free, allocated } => write!(
                 f,
                 "zone {kind}: {managed} pages managed, but {free} free and {allocated} allocated"
             ),
-            Self::MoreThanPresent {
-                kind,
-                managed,
-                present,
-            } => {
-                write!(
-                    f,
-                    "zone {kind}: {managed} pages managed of {present} present"
-                )
+            Self::MoreThanPresent { kind, managed, present } => {
+                write!(f, "zone {kind}: {managed} pages managed of {present} present")
             }
             Self::NoZone { pfn } => write!(f, "pfn {pfn}: descriptor in use outside every zone"),
         }
@@ -96,19 +84,10 @@ impl PageAllocator<'_> {
                 .map_err(|what| Inconsistency::Zone { kind, what })?;
             let (managed, present, free) = (zone.managed(), zone.present(), zone.free_pages());
             if managed != free + allocated {
-                return Err(Inconsistency::Managed {
-                    kind,
-                    managed,
-                    free,
-                    allocated,
-                });
+                return Err(Inconsistency::Managed { kind, managed, free, allocated });
             }
             if managed > present {
-                return Err(Inconsistency::MoreThanPresent {
-                    kind,
-                    managed,
-                    present,
-                });
+                return Err(Inconsistency::MoreThanPresent { kind, managed, present });
             }
         }
         self.validate_gap(PfnRange::new(below, self.frames().range().end()))
@@ -116,10 +95,7 @@ impl PageAllocator<'_> {
 
     /// No block may begin outside every zone.
     fn validate_gap(&self, gap: PfnRange) -> Result<(), Inconsistency> {
-        match gap
-            .iter()
-            .find(|&pfn| self.frames().block_of(pfn).is_some())
-        {
+        match gap.iter().find(|&pfn| self.frames().block_of(pfn).is_some()) {
             Some(pfn) => Err(Inconsistency::NoZone { pfn }),
             None => Ok(()),
         }

@@ -52,9 +52,7 @@ pub fn watermarks(managed: &Managed, min_free_kbytes: u32) -> [Watermarks; ZoneK
     let lowmem = lowmem_pages(managed);
     ZoneKind::ALL.map(|kind| {
         let pages = managed[kind.index()];
-        let share = (pages_min * u64::from(pages))
-            .checked_div(lowmem)
-            .unwrap_or(0);
+        let share = (pages_min * u64::from(pages)).checked_div(lowmem).unwrap_or(0);
         let min = match kind {
             ZoneKind::Dma | ZoneKind::Normal => share,
             ZoneKind::HighMem => u64::from((pages / 1024).clamp(32, 128)),
@@ -115,19 +113,13 @@ mod tests {
             watermarks(&managed, 3547),
             [marks(0, 0, 0), marks(886, 1107, 1328), marks(64, 137, 210)]
         );
-        assert_eq!(
-            lowmem_reserve(&managed),
-            [[0; 4], [0, 0, 2048, 2048], [0; 4]]
-        );
+        assert_eq!(lowmem_reserve(&managed), [[0; 4], [0, 0, 2048, 2048], [0; 4]]);
     }
 
     /// `lowmem_reserve_ratio` 32: 1280 MiB of HighMem keep 40 MiB of Normal.
     #[test]
     fn much_highmem_reserves_much_lowmem() {
-        assert_eq!(
-            lowmem_reserve(&[0, 196_608, 327_680])[1],
-            [0, 0, 10_240, 10_240]
-        );
+        assert_eq!(lowmem_reserve(&[0, 196_608, 327_680])[1], [0, 0, 10_240, 10_240]);
     }
 
     #[test]
@@ -152,24 +144,15 @@ mod tests {
 
     #[test]
     fn no_memory_and_all_memory_there_can_be_are_numbers_too() {
-        assert_eq!(
-            watermarks(&[0; 3], 128),
-            [marks(0, 0, 0), marks(0, 0, 0), marks(32, 32, 32)]
-        );
+        assert_eq!(watermarks(&[0; 3], 128), [marks(0, 0, 0), marks(0, 0, 0), marks(32, 32, 32)]);
         let most = watermarks(&[u32::MAX; 3], u32::MAX);
-        assert!(
-            most.iter()
-                .all(|mark| mark.min <= mark.low && mark.low <= mark.high)
-        );
+        assert!(most.iter().all(|mark| mark.min <= mark.low && mark.low <= mark.high));
         assert_eq!(lowmem_reserve(&[u32::MAX; 3])[1][3], u32::MAX / 32);
     }
 
     /// The step between watermarks is a thousandth of a large zone with a small minimum.
     #[test]
     fn the_scale_factor_takes_over_in_a_large_zone() {
-        assert_eq!(
-            watermarks(&[0, 1_000_000, 0], 400)[1],
-            marks(100, 1100, 2100)
-        );
+        assert_eq!(watermarks(&[0, 1_000_000, 0], 400)[1], marks(100, 1100, 2100));
     }
 }

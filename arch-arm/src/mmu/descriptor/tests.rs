@@ -33,13 +33,7 @@ struct Figure {
 impl Figure {
     fn new((name, picture): (&'static str, &str)) -> Self {
         assert_eq!(picture.len(), 32);
-        let mut figure = Self {
-            name,
-            literal_mask: 0,
-            literal: 0,
-            dropped: 0,
-            fields: Vec::new(),
-        };
+        let mut figure = Self { name, literal_mask: 0, literal: 0, dropped: 0, fields: Vec::new() };
         for (letter, number) in picture.chars().zip((0..32).rev()) {
             match letter {
                 '0' | '1' => {
@@ -61,14 +55,8 @@ impl Figure {
     }
 
     fn field(&self, word: u32, letter: char) -> u32 {
-        let (_, numbers) = self
-            .fields
-            .iter()
-            .find(|(name, _)| *name == letter)
-            .unwrap();
-        numbers
-            .iter()
-            .fold(0, |value, number| value * 2 + (word >> number) % 2)
+        let (_, numbers) = self.fields.iter().find(|(name, _)| *name == letter).unwrap();
+        numbers.iter().fold(0, |value, number| value * 2 + (word >> number) % 2)
     }
 
     /// The only figure of `figures` that `word` matches.
@@ -85,11 +73,7 @@ impl Figure {
         assert_eq!(leaf.memory_type as u32, index, "{word:#010x}");
         assert_eq!(u32::from(software.as_u8()), tex / 2, "{word:#010x}");
         assert_eq!(leaf.access as u32, self.field(word, 'A'), "{word:#010x}");
-        assert_eq!(
-            leaf.execute == Execute::Never,
-            self.field(word, 'X') == 1,
-            "{word:#010x}"
-        );
+        assert_eq!(leaf.execute == Execute::Never, self.field(word, 'X') == 1, "{word:#010x}");
         assert_eq!(leaf.shareable, self.field(word, 'S') == 1, "{word:#010x}");
         assert_eq!(leaf.global, self.field(word, 'G') == 0, "{word:#010x}");
     }
@@ -97,11 +81,7 @@ impl Figure {
     fn assert_first_level(&self, word: u32, bits: FirstLevelBits) {
         assert_eq!(bits.pxn, self.field(word, 'V') == 1, "{word:#010x}");
         assert_eq!(bits.non_secure, self.field(word, 'N') == 1, "{word:#010x}");
-        assert_eq!(
-            bits.implementation_defined,
-            self.field(word, 'I') == 1,
-            "{word:#010x}"
-        );
+        assert_eq!(bits.implementation_defined, self.field(word, 'I') == 1, "{word:#010x}");
     }
 }
 
@@ -111,25 +91,15 @@ fn assert_address(word: u32, address: PhysAddr, expected: u64) {
 
 /// The upper bits under test; for each, every pattern of the lower ones.
 const L1_BASES: [u32; 4] = [0x0000_0000, 0x4000_0000, 0xa5a0_0000, 0xfff0_0000];
-const L2_BASES: [u32; 5] = [
-    0x0000_0000,
-    0x4000_0000,
-    0x8001_0000,
-    0xa5a5_0000,
-    0xffff_0000,
-];
+const L2_BASES: [u32; 5] = [0x0000_0000, 0x4000_0000, 0x8001_0000, 0xa5a5_0000, 0xffff_0000];
 
 fn every_l1_word() -> impl Iterator<Item = u32> {
-    L1_BASES
-        .into_iter()
-        .flat_map(|base| (0..1 << 20).map(move |low| base | low))
+    L1_BASES.into_iter().flat_map(|base| (0..1 << 20).map(move |low| base | low))
 }
 
 /// 2¹⁶ patterns each: the XN and TEX bits of a large page lie above bit 11.
 fn every_l2_word() -> impl Iterator<Item = u32> {
-    L2_BASES
-        .into_iter()
-        .flat_map(|base| (0..1 << 16).map(move |low| base | low))
+    L2_BASES.into_iter().flat_map(|base| (0..1 << 16).map(move |low| base | low))
 }
 
 #[test]
@@ -141,46 +111,19 @@ fn every_first_level_word_decodes_as_the_figures_say_and_encodes_back() {
         let name = match entry {
             L1Entry::Fault => "fault",
             L1Entry::Table { base, domain, bits } => {
-                assert_address(
-                    word,
-                    base.address(),
-                    u64::from(figure.field(word, 'P')) << 10,
-                );
-                assert_eq!(
-                    u32::from(domain.as_u8()),
-                    figure.field(word, 'D'),
-                    "{word:#010x}"
-                );
+                assert_address(word, base.address(), u64::from(figure.field(word, 'P')) << 10);
+                assert_eq!(u32::from(domain.as_u8()), figure.field(word, 'D'), "{word:#010x}");
                 figure.assert_first_level(word, bits);
                 "table"
             }
-            L1Entry::Section {
-                base,
-                leaf,
-                domain,
-                bits,
-                software,
-            } => {
-                assert_address(
-                    word,
-                    base.address(),
-                    u64::from(figure.field(word, 'P')) << 20,
-                );
-                assert_eq!(
-                    u32::from(domain.as_u8()),
-                    figure.field(word, 'D'),
-                    "{word:#010x}"
-                );
+            L1Entry::Section { base, leaf, domain, bits, software } => {
+                assert_address(word, base.address(), u64::from(figure.field(word, 'P')) << 20);
+                assert_eq!(u32::from(domain.as_u8()), figure.field(word, 'D'), "{word:#010x}");
                 figure.assert_first_level(word, bits);
                 figure.assert_leaf(word, leaf, software);
                 "section"
             }
-            L1Entry::Supersection {
-                base,
-                leaf,
-                bits,
-                software,
-            } => {
+            L1Entry::Supersection { base, leaf, bits, software } => {
                 let [p, q, r] = ['P', 'Q', 'R'].map(|field| u64::from(figure.field(word, field)));
                 assert_address(word, base.address(), p << 24 | q << 32 | r << 36);
                 figure.assert_first_level(word, bits);
@@ -202,29 +145,13 @@ fn every_second_level_word_decodes_as_the_figures_say_and_encodes_back() {
         let entry = L2Entry::decode(word);
         let name = match entry {
             L2Entry::Fault => "fault",
-            L2Entry::LargePage {
-                base,
-                leaf,
-                software,
-            } => {
-                assert_address(
-                    word,
-                    base.address(),
-                    u64::from(figure.field(word, 'P')) << 16,
-                );
+            L2Entry::LargePage { base, leaf, software } => {
+                assert_address(word, base.address(), u64::from(figure.field(word, 'P')) << 16);
                 figure.assert_leaf(word, leaf, software);
                 "large page"
             }
-            L2Entry::SmallPage {
-                base,
-                leaf,
-                software,
-            } => {
-                assert_address(
-                    word,
-                    base.address(),
-                    u64::from(figure.field(word, 'P')) << 12,
-                );
+            L2Entry::SmallPage { base, leaf, software } => {
+                assert_address(word, base.address(), u64::from(figure.field(word, 'P')) << 12);
                 figure.assert_leaf(word, leaf, software);
                 "small page"
             }
@@ -241,11 +168,7 @@ fn every_leaf() -> impl Iterator<Item = (LeafAttributes, SoftwareBits)> {
         let leaf = LeafAttributes {
             memory_type: MemoryType::from_index(n),
             access: Access::from_bits(n >> 3),
-            execute: if n >> 6 & 1 == 1 {
-                Execute::Never
-            } else {
-                Execute::Allowed
-            },
+            execute: if n >> 6 & 1 == 1 { Execute::Never } else { Execute::Allowed },
             shareable: n >> 7 & 1 == 1,
             global: n >> 8 & 1 == 1,
         };
@@ -277,33 +200,18 @@ fn every_first_level_entry_survives_encoding() {
     for bits in every_first_level_bits() {
         for domain in every_domain() {
             for address in [0, 0x400, 0x4000_7c00, 0xffff_fc00] {
-                check(L1Entry::Table {
-                    base: base(address),
-                    domain,
-                    bits,
-                });
+                check(L1Entry::Table { base: base(address), domain, bits });
             }
         }
         for (leaf, software) in every_leaf() {
             for domain in every_domain() {
                 for address in [0, 0x4010_0000, 0xfff0_0000] {
                     let base = base(address);
-                    check(L1Entry::Section {
-                        base,
-                        leaf,
-                        domain,
-                        bits,
-                        software,
-                    });
+                    check(L1Entry::Section { base, leaf, domain, bits, software });
                 }
             }
             for address in [0, 0x4100_0000, 0xab_1200_0000, 0xff_ff00_0000] {
-                check(L1Entry::Supersection {
-                    base: base(address),
-                    leaf,
-                    bits,
-                    software,
-                });
+                check(L1Entry::Supersection { base: base(address), leaf, bits, software });
             }
         }
     }
@@ -315,18 +223,10 @@ fn every_second_level_entry_survives_encoding() {
     check(L2Entry::Fault);
     for (leaf, software) in every_leaf() {
         for address in [0, 0x4001_0000, 0xffff_0000] {
-            check(L2Entry::LargePage {
-                base: base(address),
-                leaf,
-                software,
-            });
+            check(L2Entry::LargePage { base: base(address), leaf, software });
         }
         for address in [0, 0x4000_1000, 0xffff_f000] {
-            check(L2Entry::SmallPage {
-                base: base(address),
-                leaf,
-                software,
-            });
+            check(L2Entry::SmallPage { base: base(address), leaf, software });
         }
     }
 }
@@ -396,10 +296,7 @@ fn sections_are_the_words_linux_uses() {
         L1Entry::Table {
             base: base(0x4f00_0400),
             domain: Domain::new(1).unwrap(),
-            bits: FirstLevelBits {
-                pxn: true,
-                ..FirstLevelBits::default()
-            },
+            bits: FirstLevelBits { pxn: true, ..FirstLevelBits::default() },
         }
     );
 }
@@ -415,12 +312,7 @@ fn pages_are_the_words_linux_uses() {
 
     let user = |access, execute| {
         let mut attributes = Attributes::KERNEL_DATA;
-        attributes.leaf = LeafAttributes {
-            access,
-            execute,
-            global: false,
-            ..attributes.leaf
-        };
+        attributes.leaf = LeafAttributes { access, execute, global: false, ..attributes.leaf };
         page(attributes)
     };
     assert_eq!(user(Access::ReadWrite, Execute::Allowed), 0xc7e);
@@ -433,25 +325,10 @@ fn pages_are_the_words_linux_uses() {
 fn entries_lie_where_the_walker_of_the_cpu_looks() {
     let root: RootBase = base(0x4000_4000);
     assert_eq!(root.entry(VirtAddr::new(0)), PhysAddr::new(0x4000_4000));
-    assert_eq!(
-        root.entry(VirtAddr::new(0xc012_3456)),
-        PhysAddr::new(0x4000_7004)
-    );
-    assert_eq!(
-        root.entry(VirtAddr::new(u32::MAX)),
-        PhysAddr::new(0x4000_7ffc)
-    );
+    assert_eq!(root.entry(VirtAddr::new(0xc012_3456)), PhysAddr::new(0x4000_7004));
+    assert_eq!(root.entry(VirtAddr::new(u32::MAX)), PhysAddr::new(0x4000_7ffc));
     let table: TableBase = base(0x4000_8400);
-    assert_eq!(
-        table.entry(VirtAddr::new(0xc012_3456)),
-        PhysAddr::new(0x4000_848c)
-    );
-    assert_eq!(
-        table.entry(VirtAddr::new(0xbfff_ffff)),
-        PhysAddr::new(0x4000_87fc)
-    );
-    assert_eq!(
-        (RootBase::TABLE_BYTES, TableBase::TABLE_BYTES),
-        (16 << 10, 1 << 10)
-    );
+    assert_eq!(table.entry(VirtAddr::new(0xc012_3456)), PhysAddr::new(0x4000_848c));
+    assert_eq!(table.entry(VirtAddr::new(0xbfff_ffff)), PhysAddr::new(0x4000_87fc));
+    assert_eq!((RootBase::TABLE_BYTES, TableBase::TABLE_BYTES), (16 << 10, 1 << 10));
 }

@@ -19,14 +19,7 @@ fn map(
     len_bytes: u64,
     granule: Granule,
 ) -> Result<(), MapError> {
-    map_as(
-        arena,
-        virt,
-        phys,
-        len_bytes,
-        Attributes::KERNEL_DATA,
-        granule,
-    )
+    map_as(arena, virt, phys, len_bytes, Attributes::KERNEL_DATA, granule)
 }
 
 fn map_as(
@@ -44,23 +37,14 @@ fn map_as(
 /// Level, first address and memory of each mapping.
 fn mapped(arena: &Arena) -> Vec<(Level, u32, u64)> {
     let mappings = arena.walker().mappings();
-    mappings
-        .map(|m| (m.level, m.virt.as_u32(), m.phys.as_u64()))
-        .collect()
+    mappings.map(|m| (m.level, m.virt.as_u32(), m.phys.as_u64())).collect()
 }
 
 #[test]
 fn sections_where_everything_is_aligned_and_pages_elsewhere() {
     let mut arena = Arena::new(2);
     let (start, end) = (0xc00f_e000_u32, 0xc030_1000_u32);
-    map(
-        &mut arena,
-        start,
-        0x400f_e000,
-        u64::from(end - start),
-        Granule::Sections,
-    )
-    .unwrap();
+    map(&mut arena, start, 0x400f_e000, u64::from(end - start), Granule::Sections).unwrap();
     assert_eq!(
         mapped(&arena),
         [
@@ -77,22 +61,8 @@ fn sections_where_everything_is_aligned_and_pages_elsewhere() {
 #[test]
 fn no_section_where_physical_memory_is_aligned_otherwise_or_pages_are_asked_for() {
     let mut arena = Arena::new(3);
-    map(
-        &mut arena,
-        0xc000_0000,
-        0x4000_1000,
-        u64::from(MIB),
-        Granule::Sections,
-    )
-    .unwrap();
-    map(
-        &mut arena,
-        0xc010_0000,
-        0x4020_0000,
-        u64::from(MIB),
-        Granule::Pages,
-    )
-    .unwrap();
+    map(&mut arena, 0xc000_0000, 0x4000_1000, u64::from(MIB), Granule::Sections).unwrap();
+    map(&mut arena, 0xc010_0000, 0x4020_0000, u64::from(MIB), Granule::Pages).unwrap();
     let pages = mapped(&arena);
     assert_eq!(pages.len(), 512);
     assert!(pages.iter().all(|(level, ..)| *level == Level::SmallPage));
@@ -103,17 +73,8 @@ fn no_section_where_physical_memory_is_aligned_otherwise_or_pages_are_asked_for(
 fn a_prepared_table_is_used_instead_of_a_section() {
     let mut arena = Arena::new(1);
     let range = VirtRange::new(VirtAddr::new(0xc010_0000), VirtAddr::new(0xc010_0001));
-    Mapper::new(Arena::root(), &mut arena)
-        .prepare_tables(range, Domain::KERNEL)
-        .unwrap();
-    map(
-        &mut arena,
-        0xc000_0000,
-        0x4000_0000,
-        u64::from(2 * MIB),
-        Granule::Sections,
-    )
-    .unwrap();
+    Mapper::new(Arena::root(), &mut arena).prepare_tables(range, Domain::KERNEL).unwrap();
+    map(&mut arena, 0xc000_0000, 0x4000_0000, u64::from(2 * MIB), Granule::Sections).unwrap();
     let mappings = mapped(&arena);
     assert_eq!(mappings.len(), 1 + 256);
     assert_eq!(mappings[0].0, Level::Section);
@@ -123,18 +84,8 @@ fn a_prepared_table_is_used_instead_of_a_section() {
 #[test]
 fn the_last_page_below_four_gibibytes_can_be_mapped_to_the_last_frame() {
     let mut arena = Arena::new(1);
-    map(
-        &mut arena,
-        0xffff_f000,
-        0xffff_f000,
-        0x1000,
-        Granule::Sections,
-    )
-    .unwrap();
-    assert_eq!(
-        mapped(&arena),
-        [(Level::SmallPage, 0xffff_f000, 0xffff_f000)]
-    );
+    map(&mut arena, 0xffff_f000, 0xffff_f000, 0x1000, Granule::Sections).unwrap();
+    assert_eq!(mapped(&arena), [(Level::SmallPage, 0xffff_f000, 0xffff_f000)]);
     let mut arena = Arena::new(0);
     map(&mut arena, 0, 0, 4 * GIB, Granule::Sections).unwrap();
     assert_eq!(mapped(&arena).len(), 4096);
@@ -151,24 +102,9 @@ fn an_empty_range_maps_nothing() {
 #[test]
 fn arguments_that_cannot_be_mapped_are_refused_with_their_value() {
     let cases: [(u32, u64, u64, &str); 9] = [
-        (
-            0xc000_0800,
-            0,
-            0x1000,
-            "virtual address 0xc0000800 is not page aligned",
-        ),
-        (
-            0xc000_0000,
-            0x4000_0010,
-            0x1000,
-            "physical address 0x40000010 is not page aligned",
-        ),
-        (
-            0xc000_0000,
-            0,
-            0x1fff,
-            "length 0x1fff is not a multiple of the page size",
-        ),
+        (0xc000_0800, 0, 0x1000, "virtual address 0xc0000800 is not page aligned"),
+        (0xc000_0000, 0x4000_0010, 0x1000, "physical address 0x40000010 is not page aligned"),
+        (0xc000_0000, 0, 0x1fff, "length 0x1fff is not a multiple of the page size"),
         (
             0xffff_f000,
             0,
@@ -187,18 +123,8 @@ fn arguments_that_cannot_be_mapped_are_refused_with_their_value() {
             4 * GIB + 0x1000,
             "0x100001000 bytes at 0x00000000 run past the end of the address space",
         ),
-        (
-            0xc000_0000,
-            4 * GIB,
-            0x1000,
-            "0x1000 bytes of memory at 0x100000000 run past 4 GiB",
-        ),
-        (
-            0xc000_0000,
-            0xffff_f000,
-            0x2000,
-            "0x2000 bytes of memory at 0xfffff000 run past 4 GiB",
-        ),
+        (0xc000_0000, 4 * GIB, 0x1000, "0x1000 bytes of memory at 0x100000000 run past 4 GiB"),
+        (0xc000_0000, 0xffff_f000, 0x2000, "0x2000 bytes of memory at 0xfffff000 run past 4 GiB"),
         (
             0xc000_0000,
             u64::MAX - 0xfff,
@@ -224,14 +150,7 @@ fn arguments_that_cannot_be_mapped_are_refused_with_their_value() {
 #[test]
 fn what_is_mapped_stays_and_nothing_is_added_beside_it() {
     let mut arena = Arena::new(3);
-    map(
-        &mut arena,
-        0xc010_0000,
-        0x4010_0000,
-        u64::from(MIB),
-        Granule::Sections,
-    )
-    .unwrap();
+    map(&mut arena, 0xc010_0000, 0x4010_0000, u64::from(MIB), Granule::Sections).unwrap();
     map(&mut arena, 0xc030_5000, 0x5000_0000, 0x1000, Granule::Pages).unwrap();
     let before = mapped(&arena);
     for (virt, len_bytes, clash) in [
@@ -250,10 +169,7 @@ fn what_is_mapped_stays_and_nothing_is_added_beside_it() {
     }
     assert_eq!((mapped(&arena), arena.tables_left()), (before, 2));
     assert_eq!(
-        MapError::AlreadyMapped {
-            virt: VirtAddr::new(0xc030_5000)
-        }
-        .to_string(),
+        MapError::AlreadyMapped { virt: VirtAddr::new(0xc030_5000) }.to_string(),
         "0xc0305000 is already mapped"
     );
 }
@@ -265,18 +181,12 @@ fn pages_of_another_domain_do_not_go_into_a_table() {
     let mut user = Attributes::KERNEL_DATA;
     user.domain = Domain::new(1).unwrap();
     let error = map_as(&mut arena, 0xc000_1000, 0, 0x1000, user, Granule::Pages).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the table for 0xc0001000 is in domain 0, not 1"
-    );
+    assert_eq!(error.to_string(), "the table for 0xc0001000 is in domain 0, not 1");
     map_as(&mut arena, 0xc010_0000, 0, 0x1000, user, Granule::Pages).unwrap();
     let range = VirtRange::new(VirtAddr::new(0xc000_0000), VirtAddr::new(0xc020_0000));
     let mut mapper = Mapper::new(Arena::root(), &mut arena);
     let error = mapper.prepare_tables(range, Domain::KERNEL).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the table for 0xc0100000 is in domain 1, not 0"
-    );
+    assert_eq!(error.to_string(), "the table for 0xc0100000 is in domain 1, not 0");
     assert_eq!(mapper.walker().mappings().count(), 2);
 }
 
@@ -288,11 +198,7 @@ fn tables_are_prepared_for_every_mebibyte_touched_and_only_once() {
         Mapper::new(Arena::root(), arena).prepare_tables(range, Domain::KERNEL)
     };
     let slots = |arena: &Arena| -> Vec<u32> {
-        arena
-            .walker()
-            .tables()
-            .map(|slot| slot.virt.as_u32())
-            .collect()
+        arena.walker().tables().map(|slot| slot.virt.as_u32()).collect()
     };
     prepare(&mut arena, 0xfff0_1000, 0xfff0_1000).unwrap();
     assert_eq!(slots(&arena), []);
@@ -302,14 +208,7 @@ fn tables_are_prepared_for_every_mebibyte_touched_and_only_once() {
     assert_eq!((mapped(&arena), arena.tables_left()), (vec![], 1));
 
     // A section in the way is found before anything is made.
-    map(
-        &mut arena,
-        0xbf10_0000,
-        0x4000_0000,
-        u64::from(MIB),
-        Granule::Sections,
-    )
-    .unwrap();
+    map(&mut arena, 0xbf10_0000, 0x4000_0000, u64::from(MIB), Granule::Sections).unwrap();
     let clash = VirtAddr::new(0xbf10_0000);
     assert_eq!(
         prepare(&mut arena, 0xbf00_0000, 0xbf20_0000),
@@ -322,10 +221,7 @@ fn tables_are_prepared_for_every_mebibyte_touched_and_only_once() {
     );
     assert_eq!(arena.tables_left(), 1);
     let error = prepare(&mut arena, 0xbf20_0000, 0xbf60_0000).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "no memory for the second-level table of 0xbf300000"
-    );
+    assert_eq!(error.to_string(), "no memory for the second-level table of 0xbf300000");
     assert_eq!(slots(&arena), [0xbf20_0000, 0xffe0_0000, 0xfff0_0000]);
 }
 
@@ -336,36 +232,18 @@ fn when_a_table_cannot_be_had_nothing_is_mapped() {
     let len_bytes = u64::from(4 * MIB + 0x2000);
     for tables in 0..=6 {
         let mut arena = Arena::new(tables);
-        let result = map(
-            &mut arena,
-            0xc00f_f000,
-            0x4000_0000,
-            len_bytes,
-            Granule::Pages,
-        );
+        let result = map(&mut arena, 0xc00f_f000, 0x4000_0000, len_bytes, Granule::Pages);
         if tables == 6 {
             assert_eq!((result, mapped(&arena).len()), (Ok(()), 1026));
             continue;
         }
-        let virt = VirtAddr::new(if tables == 0 {
-            0xc00f_f000
-        } else {
-            0xc000_0000 + tables * MIB
-        });
+        let virt =
+            VirtAddr::new(if tables == 0 { 0xc00f_f000 } else { 0xc000_0000 + tables * MIB });
         assert_eq!(result, Err(MapError::NoTable { virt }));
         assert_eq!(mapped(&arena), []);
         assert_eq!(arena.walker().tables().count(), tables as usize);
         let first = u64::from(tables * MIB);
-        assert_eq!(
-            map(
-                &mut arena,
-                0xc000_0000,
-                0x4000_0000,
-                first,
-                Granule::Sections
-            ),
-            Ok(())
-        );
+        assert_eq!(map(&mut arena, 0xc000_0000, 0x4000_0000, first, Granule::Sections), Ok(()));
         assert_eq!(mapped(&arena).len(), 256 * tables as usize);
     }
 }
@@ -382,10 +260,7 @@ fn translate_by_hand(arena: &Arena, virt: u32) -> Option<(u64, [u32; 5])> {
         let index = l1 >> 10 & 4 | l1 >> 2 & 3;
         let address = u64::from(l1 & 0xfff0_0000 | virt & 0x000f_ffff);
         assert_eq!(l1 >> 5 & 0xf, 0, "domain");
-        return Some((
-            address,
-            [ap, l1 >> 4 & 1, index, l1 >> 16 & 1, l1 >> 17 & 1],
-        ));
+        return Some((address, [ap, l1 >> 4 & 1, index, l1 >> 16 & 1, l1 >> 17 & 1]));
     }
     if l1 & 3 != 1 {
         assert_eq!(l1, 0);
@@ -440,11 +315,8 @@ fn request() -> impl Strategy<Value = Request> {
     // Half of the addresses and lengths are whole mebibytes, or sections would be rare.
     let place = prop_oneof![(0..6_u32).prop_map(|mib| mib * 256), 0..WINDOW_PAGES];
     let pages = prop_oneof![(0..3_u32).prop_map(|mib| mib * 256), 0..600_u32];
-    let frame = prop_oneof![
-        (0..0x1000_u64).prop_map(|mib| mib * 256),
-        0..0x10_0000_u64,
-        Just(0xf_ff00),
-    ];
+    let frame =
+        prop_oneof![(0..0x1000_u64).prop_map(|mib| mib * 256), 0..0x10_0000_u64, Just(0xf_ff00),];
     let granule = prop_oneof![Just(Granule::Pages), Just(Granule::Sections)];
     (place, frame, pages, attributes, granule).prop_map(
         |(place, frame, pages, attributes, granule)| Request {
@@ -459,10 +331,7 @@ fn request() -> impl Strategy<Value = Request> {
 
 /// What the request should do, told by the model.
 fn expected(model: &Model, request: &Request) -> Result<(), MapError> {
-    let (virt, phys) = (
-        VirtAddr::new(request.page << 12),
-        PhysAddr::new(request.frame << 12),
-    );
+    let (virt, phys) = (VirtAddr::new(request.page << 12), PhysAddr::new(request.frame << 12));
     let len_bytes = u64::from(request.pages) << 12;
     if request.page + request.pages > 1 << 20 {
         return Err(MapError::VirtTooLong { virt, len_bytes });
@@ -470,13 +339,8 @@ fn expected(model: &Model, request: &Request) -> Result<(), MapError> {
     if request.frame + u64::from(request.pages) > 1 << 20 {
         return Err(MapError::PhysTooHigh { phys, len_bytes });
     }
-    match model
-        .range(request.page..request.page + request.pages)
-        .next()
-    {
-        Some((page, _)) => Err(MapError::AlreadyMapped {
-            virt: VirtAddr::new(page << 12),
-        }),
+    match model.range(request.page..request.page + request.pages).next() {
+        Some((page, _)) => Err(MapError::AlreadyMapped { virt: VirtAddr::new(page << 12) }),
         None => Ok(()),
     }
 }

@@ -18,11 +18,7 @@ pub(super) enum Edit {
     /// Takes a range out, cutting the regions at its ends.
     Remove(PhysRange),
     /// Changes the flags of what the list holds of a range, cutting the regions at its ends.
-    Flags {
-        range: PhysRange,
-        set: Flags,
-        clear: Flags,
-    },
+    Flags { range: PhysRange, set: Flags, clear: Flags },
 }
 
 impl Edit {
@@ -57,10 +53,7 @@ impl Edit {
                 while let Some(old) = pass.take() {
                     pass.push(old.below(&range));
                     if let Some(inside) = old.range.intersection(&range) {
-                        pass.push(Region {
-                            range: inside,
-                            flags: (old.flags | set) - clear,
-                        });
+                        pass.push(Region { range: inside, flags: (old.flags | set) - clear });
                     }
                     pass.push(old.above(&range));
                 }
@@ -87,12 +80,7 @@ pub(super) struct Count<'a> {
 
 impl<'a> Count<'a> {
     pub(super) fn new(regions: &'a [Region]) -> Self {
-        Self {
-            unread: regions,
-            last: None,
-            written: 0,
-            peak: 0,
-        }
+        Self { unread: regions, last: None, written: 0, peak: 0 }
     }
 
     /// The most regions, written and not yet read, that there were at any moment.
@@ -143,11 +131,7 @@ impl<'a> InPlace<'a> {
     pub(super) fn new(slots: &'a mut [Region], len: usize) -> Self {
         let next = slots.len() - len;
         slots.copy_within(..len, next);
-        Self {
-            slots,
-            written: 0,
-            next,
-        }
+        Self { slots, written: 0, next }
     }
 
     /// How many regions the array holds now.

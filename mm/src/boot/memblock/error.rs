@@ -77,16 +77,10 @@ impl fmt::Display for MemblockError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Full { list, capacity } => {
-                write!(
-                    f,
-                    "{list} list is full with {capacity} regions and cannot grow yet"
-                )
+                write!(f, "{list} list is full with {capacity} regions and cannot grow yet")
             }
             Self::NoRoomForArray { list, bytes } => {
-                write!(
-                    f,
-                    "no free memory for a longer {list} list of {bytes:#x} bytes"
-                )
+                write!(f, "no free memory for a longer {list} list of {bytes:#x} bytes")
             }
             Self::StorageRefused { list, range } => {
                 write!(f, "the storage made no {list} list at {range}")
@@ -96,16 +90,8 @@ impl fmt::Display for MemblockError {
             }
             Self::ZeroSize => f.write_str("an allocation of 0 bytes"),
             Self::BadAlign(align) => write!(f, "alignment {align:#x} is not a power of two"),
-            Self::NoSpace {
-                size,
-                align,
-                min,
-                max,
-            } => {
-                write!(
-                    f,
-                    "no free {size:#x} bytes aligned to {align:#x} from {min} up to {max}"
-                )
+            Self::NoSpace { size, align, min, max } => {
+                write!(f, "no free {size:#x} bytes aligned to {align:#x} from {min} up to {max}")
             }
         }
     }
@@ -157,10 +143,7 @@ impl fmt::Display for Violation {
                 write!(f, "{list}[{index:#x}] is not merged with its predecessor")
             }
             Self::ArrayUnprotected { list, array } => {
-                write!(
-                    f,
-                    "{list} list at {array} is not in mapped and reserved memory"
-                )
+                write!(f, "{list} list at {array} is not in mapped and reserved memory")
             }
         }
     }

@@ -100,10 +100,7 @@ impl<'s> Memblock<'s> {
         let bytes = align_up(bytes, page).unwrap_or(u64::MAX);
         let place = self.search(bytes, page, PhysAddr::new(0), self.current_limit, avoid);
 
-        let storage = self
-            .storage
-            .as_deref_mut()
-            .ok_or(MemblockError::Full { list, capacity })?;
+        let storage = self.storage.as_deref_mut().ok_or(MemblockError::Full { list, capacity })?;
         let range = place.ok_or(MemblockError::NoRoomForArray { list, bytes })?;
         let slots = storage
             .array_at(range, len)
@@ -122,8 +119,5 @@ impl<'s> Memblock<'s> {
 
 /// The edit that puts `range` into the reserved list.
 pub(super) fn reservation(range: PhysRange) -> Edit {
-    Edit::Add(Region {
-        range,
-        flags: Flags::empty(),
-    })
+    Edit::Add(Region { range, flags: Flags::empty() })
 }

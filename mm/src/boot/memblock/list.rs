@@ -39,35 +39,25 @@ pub struct Region {
 
 impl Region {
     /// No bytes at all: what an array of regions is filled with at first.
-    pub const EMPTY: Self = Self {
-        range: PhysRange::new(PhysAddr::new(0), PhysAddr::new(0)),
-        flags: Flags::empty(),
-    };
+    pub const EMPTY: Self =
+        Self { range: PhysRange::new(PhysAddr::new(0), PhysAddr::new(0)), flags: Flags::empty() };
 
     /// Is the region ordinary memory that may be handed out, once it is not reserved?
     #[must_use]
     pub const fn is_allocatable(&self) -> bool {
-        !self
-            .flags
-            .intersects(Flags::NOMAP.union(Flags::DRIVER_MANAGED))
+        !self.flags.intersects(Flags::NOMAP.union(Flags::DRIVER_MANAGED))
     }
 
     /// The part of the region below `range`, which may be empty.
     pub(super) fn below(&self, range: &PhysRange) -> Self {
         let end = self.range.end().min(range.start());
-        Self {
-            range: PhysRange::new(self.range.start(), end),
-            ..*self
-        }
+        Self { range: PhysRange::new(self.range.start(), end), ..*self }
     }
 
     /// The part of the region above `range`, which may be empty.
     pub(super) fn above(&self, range: &PhysRange) -> Self {
         let start = self.range.start().max(range.end());
-        Self {
-            range: PhysRange::new(start, self.range.end()),
-            ..*self
-        }
+        Self { range: PhysRange::new(start, self.range.end()), ..*self }
     }
 
     /// Does `next` begin where this region ends, with the same flags?
@@ -85,10 +75,7 @@ impl Region {
         // No multiple of `align` lies above the highest one: nothing is left there.
         let start = crate::addr::align_up(self.range.start().as_u64(), align)
             .map_or(self.range.end(), PhysAddr::new);
-        Self {
-            range: PhysRange::new(start, self.range.end().align_down(align)),
-            ..*self
-        }
+        Self { range: PhysRange::new(start, self.range.end().align_down(align)), ..*self }
     }
 }
 
@@ -104,11 +91,7 @@ pub struct RegionList<'s> {
 impl<'s> RegionList<'s> {
     /// An empty list in `slots`, whose contents do not matter.
     pub(super) const fn new(slots: &'s mut [Region]) -> Self {
-        Self {
-            slots,
-            len: 0,
-            array: None,
-        }
+        Self { slots, len: 0, array: None }
     }
 
     /// The regions, ascending.
@@ -138,9 +121,7 @@ impl<'s> RegionList<'s> {
     /// The region that holds `address`. O(log n).
     #[must_use]
     pub fn region_at(&self, address: PhysAddr) -> Option<&Region> {
-        self.ending_above(address)
-            .first()
-            .filter(|region| region.range.contains(address))
+        self.ending_above(address).first().filter(|region| region.range.contains(address))
     }
 
     /// Does the list hold any byte of `range`? Touching is not enough. O(log n).

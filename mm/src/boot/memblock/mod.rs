@@ -118,11 +118,7 @@ impl<'s> Memblock<'s> {
     /// As [`add`](Self::add), and [`ArrayInUse`](MemblockError::ArrayInUse).
     pub fn mark_nomap(&mut self, range: PhysRange) -> Result<(), MemblockError> {
         self.check_arrays(range)?;
-        self.change_memory(Edit::Flags {
-            range,
-            set: Flags::NOMAP,
-            clear: Flags::empty(),
-        })
+        self.change_memory(Edit::Flags { range, set: Flags::NOMAP, clear: Flags::empty() })
     }
 
     /// Takes [`mark_nomap`](Self::mark_nomap) back.
@@ -130,11 +126,7 @@ impl<'s> Memblock<'s> {
     /// # Errors
     /// As [`add`](Self::add).
     pub fn clear_nomap(&mut self, range: PhysRange) -> Result<(), MemblockError> {
-        self.change_memory(Edit::Flags {
-            range,
-            set: Flags::empty(),
-            clear: Flags::NOMAP,
-        })
+        self.change_memory(Edit::Flags { range, set: Flags::empty(), clear: Flags::NOMAP })
     }
 
     /// Cuts every memory region to multiples of `align`; a region without any disappears.
@@ -158,11 +150,7 @@ impl<'s> Memblock<'s> {
     /// Refuses a range that overlaps the memory which one of the lists lives in.
     fn check_arrays(&self, range: PhysRange) -> Result<(), MemblockError> {
         let arrays = [self.memory.array(), self.reserved.array()];
-        match arrays
-            .into_iter()
-            .flatten()
-            .find(|array| array.intersection(&range).is_some())
-        {
+        match arrays.into_iter().flatten().find(|array| array.intersection(&range).is_some()) {
             Some(array) => Err(MemblockError::ArrayInUse { range, array }),
             None => Ok(()),
         }
@@ -182,11 +170,7 @@ impl<'s> Memblock<'s> {
 
     /// The memory that the kernel maps, ascending: all that is not NOMAP.
     pub fn mapped_memory(&self) -> impl Iterator<Item = PhysRange> {
-        let mapped = self
-            .memory
-            .regions()
-            .iter()
-            .filter(|r| !r.flags.contains(Flags::NOMAP));
+        let mapped = self.memory.regions().iter().filter(|r| !r.flags.contains(Flags::NOMAP));
         mapped.map(|region| region.range)
     }
 
@@ -199,9 +183,7 @@ impl<'s> Memblock<'s> {
     /// Is there memory at `address` that the kernel maps?
     #[must_use]
     pub fn is_map_memory(&self, address: PhysAddr) -> bool {
-        self.memory
-            .region_at(address)
-            .is_some_and(|r| !r.flags.contains(Flags::NOMAP))
+        self.memory.region_at(address).is_some_and(|r| !r.flags.contains(Flags::NOMAP))
     }
 
     /// Is `address` taken?
@@ -213,19 +195,13 @@ impl<'s> Memblock<'s> {
     /// The lowest address of memory, NOMAP memory included; `None` without memory.
     #[must_use]
     pub fn start_of_dram(&self) -> Option<PhysAddr> {
-        self.memory
-            .regions()
-            .first()
-            .map(|region| region.range.start())
+        self.memory.regions().first().map(|region| region.range.start())
     }
 
     /// The end (exclusive) of the highest memory; `None` without memory.
     #[must_use]
     pub fn end_of_dram(&self) -> Option<PhysAddr> {
-        self.memory
-            .regions()
-            .last()
-            .map(|region| region.range.end())
+        self.memory.regions().last().map(|region| region.range.end())
     }
 
     /// Bytes of memory, NOMAP memory included.
@@ -269,14 +245,11 @@ impl<'s> Memblock<'s> {
     pub fn validate(&self) -> Result<(), Violation> {
         self.memory.validate(ListKind::Memory)?;
         self.reserved.validate(ListKind::Reserved)?;
-        for (list, array) in [
-            (ListKind::Memory, self.memory.array()),
-            (ListKind::Reserved, self.reserved.array()),
-        ] {
+        for (list, array) in
+            [(ListKind::Memory, self.memory.array()), (ListKind::Reserved, self.reserved.array())]
+        {
             let Some(array) = array else { continue };
-            let mapped = self
-                .mapped_memory()
-                .any(|memory| memory.contains_range(&array));
+            let mapped = self.mapped_memory().any(|memory| memory.contains_range(&array));
             if !mapped || !self.reserved.covers(array) {
                 return Err(Violation::ArrayUnprotected { list, array });
             }

@@ -40,16 +40,9 @@ impl<'s> Memblock<'s> {
     /// The free ranges, ascending: what may be allocated, and what the page allocator gets in the
     /// end. Neighbouring memory regions give neighbouring ranges. O(n) for all of them.
     pub fn free_ranges(&self) -> impl Iterator<Item = PhysRange> {
-        let memory = self
-            .memory
-            .regions()
-            .iter()
-            .filter(|region| region.is_allocatable());
+        let memory = self.memory.regions().iter().filter(|region| region.is_allocatable());
         let reserved = self.reserved.regions().iter();
-        Subtract::new(
-            memory.map(|region| region.range),
-            reserved.map(|region| region.range),
-        )
+        Subtract::new(memory.map(|region| region.range), reserved.map(|region| region.range))
     }
 
     /// Finds `size` free bytes at a multiple of `align` within `min..max`, and does not reserve
@@ -75,13 +68,12 @@ impl<'s> Memblock<'s> {
             Limit::Accessible => self.current_limit,
             Limit::At(max) => max,
         };
-        self.search(size, align, min, max, &[])
-            .ok_or(MemblockError::NoSpace {
-                size,
-                align,
-                min,
-                max,
-            })
+        self.search(size, align, min, max, &[]).ok_or(MemblockError::NoSpace {
+            size,
+            align,
+            min,
+            max,
+        })
     }
 
     /// Allocates `size` bytes at a multiple of `align`, below the current limit.
@@ -194,11 +186,7 @@ struct Subtract<R, H: Iterator> {
 
 impl<R, H: Iterator<Item = PhysRange>> Subtract<R, H> {
     fn new(ranges: R, holes: H) -> Self {
-        Self {
-            ranges,
-            holes: holes.peekable(),
-            rest: None,
-        }
+        Self { ranges, holes: holes.peekable(), rest: None }
     }
 }
 
@@ -215,11 +203,7 @@ where
                 Some(rest) => rest,
                 None => self.ranges.next()?,
             };
-            while self
-                .holes
-                .next_if(|hole| hole.end() <= range.start())
-                .is_some()
-            {}
+            while self.holes.next_if(|hole| hole.end() <= range.start()).is_some() {}
             let Some(hole) = self.holes.peek().filter(|hole| hole.start() < range.end()) else {
                 return Some(range);
             };

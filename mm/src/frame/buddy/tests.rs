@@ -34,12 +34,7 @@ impl Arena {
     /// Frames `start..end`, none of them handed over.
     fn reserved(start: u32, end: u32) -> Self {
         let pages = vec![Page::RESERVED; (end - start) as usize];
-        Self {
-            span: (start, end),
-            pages,
-            buddy: Buddy::new(ZONE),
-            live: BTreeMap::new(),
-        }
+        Self { span: (start, end), pages, buddy: Buddy::new(ZONE), live: BTreeMap::new() }
     }
 
     /// Frames `start..end`, all of them free.
@@ -59,9 +54,7 @@ impl Arena {
     }
 
     fn alloc(&mut self, size: u8) -> Option<u32> {
-        let got = self
-            .with(|buddy, frames| buddy.alloc(frames, order(size)))?
-            .as_u32();
+        let got = self.with(|buddy, frames| buddy.alloc(frames, order(size)))?.as_u32();
         assert_eq!(self.live.insert(got, size), None, "{got} handed out twice");
         Some(got)
     }
@@ -69,11 +62,7 @@ impl Arena {
     fn free_block(&mut self, at: u32, size: u8) -> Result<(), FreeError> {
         let result = self.with(|buddy, frames| buddy.free(frames, pfn(at), order(size)));
         if result.is_ok() {
-            assert_eq!(
-                self.live.remove(&at),
-                Some(size),
-                "freed what was not allocated"
-            );
+            assert_eq!(self.live.remove(&at), Some(size), "freed what was not allocated");
         }
         result
     }
@@ -95,18 +84,13 @@ impl Arena {
 
     /// How many free blocks of each order.
     fn counts(&self) -> Vec<u32> {
-        Order::all()
-            .map(|size| self.buddy.free_blocks(size))
-            .collect()
+        Order::all().map(|size| self.buddy.free_blocks(size)).collect()
     }
 
     /// Is the frame in the span and in no allocated block? (All of the span was handed over.)
     fn is_free(&self, at: u32) -> bool {
         (self.span.0..self.span.1).contains(&at)
-            && !self
-                .live
-                .iter()
-                .any(|(&head, &size)| (head..head + (1 << size)).contains(&at))
+            && !self.live.iter().any(|(&head, &size)| (head..head + (1 << size)).contains(&at))
     }
 
     /// Is there an aligned run of free frames for a block?
@@ -122,10 +106,7 @@ impl Arena {
 fn splitting_keeps_the_lower_half_and_lists_the_upper() {
     let mut arena = Arena::free(16, 32);
     assert_eq!(arena.alloc(1), Some(16));
-    assert_eq!(
-        (arena.list(1), arena.list(2), arena.list(3)),
-        (vec![18], vec![20], vec![24])
-    );
+    assert_eq!((arena.list(1), arena.list(2), arena.list(3)), (vec![18], vec![20], vec![24]));
     assert_eq!(arena.alloc(0), Some(18));
     assert_eq!(arena.alloc(3), Some(24));
     assert_eq!(arena.alloc(3), None);
@@ -137,11 +118,7 @@ fn freeing_merges_back_to_the_whole() {
     let mut arena = Arena::free(0, 1024);
     let whole = arena.clone();
     let blocks: Vec<_> = (0..1024).map(|_| arena.alloc(0).unwrap()).collect();
-    assert_eq!(
-        blocks,
-        (0..1024).collect::<Vec<_>>(),
-        "lowest address first"
-    );
+    assert_eq!(blocks, (0..1024).collect::<Vec<_>>(), "lowest address first");
     assert_eq!(arena.buddy.free_pages(), 0);
     // 7 and 1024 have no common divisor: every block is freed once, in a scattered order.
     for step in 0..1024 {
@@ -158,11 +135,7 @@ fn two_blocks_of_the_largest_order_do_not_merge() {
     let (low, high) = (arena.alloc(10).unwrap(), arena.alloc(10).unwrap());
     arena.free_block(low, 10).unwrap();
     arena.free_block(high, 10).unwrap();
-    assert_eq!(
-        arena.list(10),
-        [1024, 0],
-        "the one freed last is used first"
-    );
+    assert_eq!(arena.list(10), [1024, 0], "the one freed last is used first");
     assert_eq!(arena.validate(), Ok(0));
 }
 
@@ -200,31 +173,12 @@ fn the_second_largest_order_never_goes_to_the_tail() {
 #[test]
 fn boot_hands_memory_over_in_the_largest_aligned_blocks() {
     let mut arena = Arena::free(3, 0x1805);
-    let mut expected = vec![
-        (3, 0),
-        (4, 2),
-        (8, 3),
-        (16, 4),
-        (32, 5),
-        (64, 6),
-        (128, 7),
-        (256, 8),
-    ];
-    expected.extend([
-        (512, 9),
-        (0x400, 10),
-        (0x800, 10),
-        (0xc00, 10),
-        (0x1000, 10),
-        (0x1400, 10),
-    ]);
+    let mut expected = vec![(3, 0), (4, 2), (8, 3), (16, 4), (32, 5), (64, 6), (128, 7), (256, 8)];
+    expected.extend([(512, 9), (0x400, 10), (0x800, 10), (0xc00, 10), (0x1000, 10), (0x1400, 10)]);
     expected.extend([(0x1800, 2), (0x1804, 0)]);
     for size in 0..=10 {
-        let heads: Vec<_> = expected
-            .iter()
-            .filter(|block| block.1 == size)
-            .map(|block| block.0)
-            .collect();
+        let heads: Vec<_> =
+            expected.iter().filter(|block| block.1 == size).map(|block| block.0).collect();
         assert_eq!(arena.list(size), heads, "order {size}");
     }
     assert_eq!(arena.validate(), Ok(0));
@@ -233,14 +187,7 @@ fn boot_hands_memory_over_in_the_largest_aligned_blocks() {
 #[test]
 fn boot_writes_the_descriptors_of_block_heads_only() {
     let arena = Arena::free(0x40000, 0x40000 + 3 * 1024 * 256);
-    assert_eq!(
-        arena
-            .pages
-            .iter()
-            .filter(|page| !page.is_all_zero())
-            .count(),
-        768
-    );
+    assert_eq!(arena.pages.iter().filter(|page| !page.is_all_zero()).count(), 768);
 }
 
 #[test]
@@ -259,24 +206,13 @@ fn a_frame_is_handed_over_once() {
     arena.release(16, 32).unwrap();
     assert_eq!(arena.alloc(1), Some(16));
     let before = arena.clone();
-    for (start, end, owned) in [
-        (0, 64, 16),
-        (17, 18, 17),
-        (20, 21, 20),
-        (31, 40, 31),
-        (0, 17, 16),
-        (30, 64, 30),
-    ] {
-        assert_eq!(
-            arena.release(start, end),
-            Err(ReleaseError::Owned { pfn: pfn(owned) })
-        );
+    for (start, end, owned) in
+        [(0, 64, 16), (17, 18, 17), (20, 21, 20), (31, 40, 31), (0, 17, 16), (30, 64, 30)]
+    {
+        assert_eq!(arena.release(start, end), Err(ReleaseError::Owned { pfn: pfn(owned) }));
     }
     let outside = range(60, 65);
-    assert_eq!(
-        arena.release(60, 65),
-        Err(ReleaseError::NotCovered { range: outside })
-    );
+    assert_eq!(arena.release(60, 65), Err(ReleaseError::NotCovered { range: outside }));
     assert!(arena == before);
     arena.release(32, 64).unwrap();
     arena.release(0, 16).unwrap();
@@ -296,119 +232,39 @@ fn each_wrong_free_is_named_and_changes_nothing() {
     });
     let before = arena.clone();
 
-    let block = |head, state| Block {
-        head: pfn(head),
-        state,
-    };
-    let allocated = block(
-        16,
-        PageState::Allocated {
-            order: order(3),
-            zone: ZONE,
-        },
-    );
-    let free = block(
-        32,
-        PageState::Free {
-            order: order(5),
-            zone: ZONE,
-        },
-    );
+    let block = |head, state| Block { head: pfn(head), state };
+    let allocated = block(16, PageState::Allocated { order: order(3), zone: ZONE });
+    let free = block(32, PageState::Free { order: order(5), zone: ZONE });
     for (at, size, error) in [
         (0, 0, FreeError::NotCovered { pfn: pfn(0) }),
         (64, 0, FreeError::NotCovered { pfn: pfn(64) }),
-        (
-            17,
-            3,
-            FreeError::Misaligned {
-                pfn: pfn(17),
-                order: order(3),
-            },
-        ),
-        (
-            16,
-            2,
-            FreeError::WrongOrder {
-                pfn: pfn(16),
-                order: order(2),
-                block: allocated,
-            },
-        ),
-        (
-            16,
-            4,
-            FreeError::WrongOrder {
-                pfn: pfn(16),
-                order: order(4),
-                block: allocated,
-            },
-        ),
-        (
-            19,
-            0,
-            FreeError::WrongOrder {
-                pfn: pfn(19),
-                order: order(0),
-                block: allocated,
-            },
-        ),
-        (
-            32,
-            5,
-            FreeError::DoubleFree {
-                pfn: pfn(32),
-                block: free,
-            },
-        ),
-        (
-            63,
-            0,
-            FreeError::DoubleFree {
-                pfn: pfn(63),
-                block: free,
-            },
-        ),
+        (17, 3, FreeError::Misaligned { pfn: pfn(17), order: order(3) }),
+        (16, 2, FreeError::WrongOrder { pfn: pfn(16), order: order(2), block: allocated }),
+        (16, 4, FreeError::WrongOrder { pfn: pfn(16), order: order(4), block: allocated }),
+        (19, 0, FreeError::WrongOrder { pfn: pfn(19), order: order(0), block: allocated }),
+        (32, 5, FreeError::DoubleFree { pfn: pfn(32), block: free }),
+        (63, 0, FreeError::DoubleFree { pfn: pfn(63), block: free }),
         (5, 0, FreeError::Reserved { pfn: pfn(5) }),
         (8, 1, FreeError::OtherZone { pfn: pfn(8) }),
     ] {
-        assert_eq!(
-            arena.free_block(at, size),
-            Err(error),
-            "pfn {at}, order {size}"
-        );
+        assert_eq!(arena.free_block(at, size), Err(error), "pfn {at}, order {size}");
         assert!(arena == before, "pfn {at}, order {size}");
     }
     arena.free_block(16, 3).unwrap();
     arena.free_block(24, 0).unwrap();
-    assert!(matches!(
-        arena.free_block(24, 0),
-        Err(FreeError::DoubleFree { .. })
-    ));
+    assert!(matches!(arena.free_block(24, 0), Err(FreeError::DoubleFree { .. })));
 }
 
 #[test]
 fn errors_say_which_frame_and_what_it_is() {
-    let block = Block {
-        head: pfn(0x40010),
-        state: PageState::Free {
-            order: order(3),
-            zone: ZONE,
-        },
-    };
+    let block =
+        Block { head: pfn(0x40010), state: PageState::Free { order: order(3), zone: ZONE } };
     assert_eq!(
-        FreeError::DoubleFree {
-            pfn: pfn(0x40011),
-            block
-        }
-        .to_string(),
+        FreeError::DoubleFree { pfn: pfn(0x40011), block }.to_string(),
         "double free: pfn 0x40011 is in the block at 0x40010 (free, order 3)"
     );
     assert_eq!(
-        FreeError::Misaligned {
-            pfn: pfn(0x40011),
-            order: order(1)
-        }
-        .to_string(),
+        FreeError::Misaligned { pfn: pfn(0x40011), order: order(1) }.to_string(),
         "pfn 0x40011 is not aligned to a block of order 1"
     );
     assert_eq!(
@@ -439,11 +295,7 @@ fn exhaust(start: u32, end: u32) -> usize {
                     visit(next);
                 }
                 None => {
-                    assert!(
-                        !state.has_room(size),
-                        "order {size} refused: {:?}",
-                        state.live
-                    );
+                    assert!(!state.has_room(size), "order {size} refused: {:?}", state.live);
                     assert!(next == state);
                 }
             }
@@ -505,55 +357,29 @@ fn validate_sees_damage() {
         ),
         (
             &|_, frames| *frames.at_mut(pfn(8)) = Page::allocated(ZONE, order(4)),
-            Inconsistency::Misplaced {
-                pfn: pfn(8),
-                order: order(4),
-            },
+            Inconsistency::Misplaced { pfn: pfn(8), order: order(4) },
         ),
         (
             &|_, frames| *frames.at_mut(pfn(1)) = Page::allocated(ZONE, order(1)),
-            Inconsistency::Misplaced {
-                pfn: pfn(1),
-                order: order(1),
-            },
+            Inconsistency::Misplaced { pfn: pfn(1), order: order(1) },
         ),
         (
             &|buddy, frames| buddy.lists[0].push_back(frames, pfn(0), free(0)),
-            Inconsistency::Unmerged {
-                pfn: pfn(0),
-                order: order(0),
-            },
+            Inconsistency::Unmerged { pfn: pfn(0), order: order(0) },
         ),
         (
             &|_, frames| *frames.at_mut(pfn(1)) = Page::allocated(ZONE, order(0)),
-            Inconsistency::BrokenLink {
-                order: order(0),
-                pfn: pfn(1),
-            },
+            Inconsistency::BrokenLink { order: order(0), pfn: pfn(1) },
         ),
         (
             &|_, frames| frames.at_mut(pfn(2)).set_prev(Link::to(pfn(1))),
-            Inconsistency::BrokenLink {
-                order: order(1),
-                pfn: pfn(2),
-            },
+            Inconsistency::BrokenLink { order: order(1), pfn: pfn(2) },
         ),
         (
             &|buddy, frames| buddy.lists[2].remove(frames, pfn(4)),
-            Inconsistency::ListLength {
-                order: order(2),
-                recorded: 0,
-                linked: 0,
-                found: 1,
-            },
+            Inconsistency::ListLength { order: order(2), recorded: 0, linked: 0, found: 1 },
         ),
-        (
-            &|buddy, _| buddy.free_pages += 1,
-            Inconsistency::FreePages {
-                recorded: 16,
-                found: 15,
-            },
-        ),
+        (&|buddy, _| buddy.free_pages += 1, Inconsistency::FreePages { recorded: 16, found: 15 }),
     ];
     for (damage, expected) in cases {
         let mut arena = Arena::free(0, 16);

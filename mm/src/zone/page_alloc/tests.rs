@@ -19,21 +19,14 @@ fn range(start: u32, end: u32) -> PfnRange {
 }
 
 fn span(kind: ZoneKind, start: u32, end: u32) -> ZoneSpan {
-    ZoneSpan {
-        kind,
-        range: range(start, end),
-        present: end - start,
-    }
+    ZoneSpan { kind, range: range(start, end), present: end - start }
 }
 
 /// DMA 0..8, Normal 8..12, HighMem 12..20: the borders fall inside what could be one block.
 fn small(pages: &mut [Page]) -> PageAllocator<'_> {
     let frames = FrameTable::new(pfn(0), pages).unwrap();
-    let spans = [
-        span(ZoneKind::Dma, 0, 8),
-        span(ZoneKind::Normal, 8, 12),
-        span(ZoneKind::HighMem, 12, 20),
-    ];
+    let spans =
+        [span(ZoneKind::Dma, 0, 8), span(ZoneKind::Normal, 8, 12), span(ZoneKind::HighMem, 12, 20)];
     PageAllocator::new(frames, &spans).unwrap()
 }
 
@@ -54,35 +47,16 @@ fn a_request_falls_back_downwards_only() {
     assert_eq!(free_pages(&allocator), [8, 4, 8]);
 
     // HighMem is 12..20, whose blocks are of order 2.
-    let mut got = || {
-        allocator
-            .alloc(ZoneKind::HighMem, order(2))
-            .map(Pfn::as_u32)
-    };
-    assert_eq!(
-        [got(), got(), got(), got(), got()],
-        [Ok(12), Ok(16), Ok(8), Ok(0), Ok(4)]
-    );
-    let error = OutOfPages {
-        highest: ZoneKind::HighMem,
-        order: order(2),
-    };
+    let mut got = || allocator.alloc(ZoneKind::HighMem, order(2)).map(Pfn::as_u32);
+    assert_eq!([got(), got(), got(), got(), got()], [Ok(12), Ok(16), Ok(8), Ok(0), Ok(4)]);
+    let error = OutOfPages { highest: ZoneKind::HighMem, order: order(2) };
     assert_eq!(got(), Err(error));
-    assert_eq!(
-        error.to_string(),
-        "no free block of order 2 for zone HighMem"
-    );
+    assert_eq!(error.to_string(), "no free block of order 2 for zone HighMem");
 
     allocator.free(pfn(16), order(2)).unwrap();
-    let below = OutOfPages {
-        highest: ZoneKind::Normal,
-        order: order(0),
-    };
+    let below = OutOfPages { highest: ZoneKind::Normal, order: order(0) };
     assert_eq!(allocator.alloc(ZoneKind::Normal, order(0)), Err(below));
-    let only = OutOfPages {
-        highest: ZoneKind::Dma,
-        order: order(0),
-    };
+    let only = OutOfPages { highest: ZoneKind::Dma, order: order(0) };
     assert_eq!(allocator.alloc_in(ZoneKind::Dma, order(0)), Err(only));
     assert_eq!(allocator.alloc_in(ZoneKind::HighMem, order(0)), Ok(pfn(16)));
     allocator.validate().unwrap();
@@ -113,20 +87,12 @@ fn release_takes_all_or_nothing() {
     let frames = FrameTable::new(pfn(0), &mut pages).unwrap();
     let mut normal = span(ZoneKind::Normal, 10, 16);
     normal.present = 4;
-    let spans = [
-        span(ZoneKind::Dma, 0, 8),
-        normal,
-        ZoneSpan::empty(ZoneKind::HighMem),
-    ];
+    let spans = [span(ZoneKind::Dma, 0, 8), normal, ZoneSpan::empty(ZoneKind::HighMem)];
     let mut allocator = PageAllocator::new(frames, &spans).unwrap();
     allocator.release(range(2, 4)).unwrap();
 
     let owned = ReleaseError::Frames(frame::ReleaseError::Owned { pfn: pfn(3) });
-    let too_many = ReleaseError::MoreThanPresent {
-        kind: ZoneKind::Normal,
-        managed: 5,
-        present: 4,
-    };
+    let too_many = ReleaseError::MoreThanPresent { kind: ZoneKind::Normal, managed: 5, present: 4 };
     for (start, end, error) in [
         (4, 11, ReleaseError::NoZone { pfn: pfn(8) }),
         (9, 11, ReleaseError::NoZone { pfn: pfn(9) }),
@@ -135,11 +101,7 @@ fn release_takes_all_or_nothing() {
         (10, 15, too_many),
         (3, 5, owned),
     ] {
-        assert_eq!(
-            allocator.release(range(start, end)),
-            Err(error),
-            "{start}..{end}"
-        );
+        assert_eq!(allocator.release(range(start, end)), Err(error), "{start}..{end}");
         assert_eq!(allocator.managed(), [2, 0, 0]);
         allocator.validate().unwrap();
     }
@@ -158,23 +120,14 @@ fn spans_must_ascend_and_be_covered() {
     let [dma, normal, high] = ZoneKind::ALL;
     let none = ZoneSpan::empty;
     assert_eq!(build([none(dma), none(normal), none(high)]), None);
-    assert_eq!(
-        build([span(dma, 4, 8), none(normal), span(high, 8, 20)]),
-        None
-    );
+    assert_eq!(build([span(dma, 4, 8), none(normal), span(high, 8, 20)]), None);
     assert_eq!(
         build([none(normal), none(dma), none(high)]),
-        Some(SpanError::WrongKind {
-            expected: dma,
-            given: normal
-        })
+        Some(SpanError::WrongKind { expected: dma, given: normal })
     );
     assert_eq!(
         build([span(dma, 4, 9), none(normal), span(high, 8, 20)]),
-        Some(SpanError::Overlap {
-            kind: high,
-            start: pfn(8)
-        })
+        Some(SpanError::Overlap { kind: high, start: pfn(8) })
     );
     for (start, end) in [(3, 8), (4, 21), (20, 22)] {
         assert_eq!(
@@ -186,11 +139,7 @@ fn spans_must_ascend_and_be_covered() {
     greedy.present = 5;
     assert_eq!(
         build([greedy, none(normal), none(high)]),
-        Some(SpanError::TooManyPresent {
-            kind: dma,
-            present: 5,
-            spanned: 4
-        })
+        Some(SpanError::TooManyPresent { kind: dma, present: 5, spanned: 4 })
     );
 }
 
@@ -205,14 +154,8 @@ fn a_corrupt_zone_number_is_an_error() {
         ZoneSpan::empty(ZoneKind::HighMem),
     ];
     let mut allocator = PageAllocator::new(frames, &spans).unwrap();
-    assert_eq!(
-        allocator.free(pfn(3), order(0)),
-        Err(FreeError::OtherZone { pfn: pfn(3) })
-    );
-    assert_eq!(
-        allocator.validate(),
-        Err(Inconsistency::NoZone { pfn: pfn(3) })
-    );
+    assert_eq!(allocator.free(pfn(3), order(0)), Err(FreeError::OtherZone { pfn: pfn(3) }));
+    assert_eq!(allocator.validate(), Err(Inconsistency::NoZone { pfn: pfn(3) }));
 }
 
 #[test]
@@ -222,20 +165,11 @@ fn validate_adds_up_each_zone() {
     allocator.release(range(0, 20)).unwrap();
     let kind = ZoneKind::Normal;
     allocator.zones[kind.index()].managed = 5;
-    let error = Inconsistency::Managed {
-        kind,
-        managed: 5,
-        free: 4,
-        allocated: 0,
-    };
+    let error = Inconsistency::Managed { kind, managed: 5, free: 4, allocated: 0 };
     assert_eq!(allocator.validate(), Err(error));
     allocator.zones[kind.index()].managed = 4;
     allocator.zones[kind.index()].present = 3;
-    let error = Inconsistency::MoreThanPresent {
-        kind,
-        managed: 4,
-        present: 3,
-    };
+    let error = Inconsistency::MoreThanPresent { kind, managed: 4, present: 3 };
     assert_eq!(allocator.validate(), Err(error));
 }
 
@@ -299,18 +233,11 @@ fn machine(exists: [bool; 3]) -> impl Strategy<Value = Machine> {
 #[derive(Clone, Debug)]
 enum Op {
     /// From this kind or, where allowed, below.
-    Alloc {
-        kind: ZoneKind,
-        fall_back: bool,
-        order: u8,
-    },
+    Alloc { kind: ZoneKind, fall_back: bool, order: u8 },
     /// The nth of the live blocks.
     Free { nth: prop::sample::Index },
     /// A frame and an order that are most likely wrong.
-    WildFree {
-        frame: prop::sample::Index,
-        order: u8,
-    },
+    WildFree { frame: prop::sample::Index, order: u8 },
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -335,10 +262,7 @@ struct Model {
 
 impl Model {
     fn zone_of(&self, frame: u32) -> Option<ZoneKind> {
-        self.spans
-            .iter()
-            .find(|span| span.range.contains(pfn(frame)))
-            .map(|span| span.kind)
+        self.spans.iter().find(|span| span.range.contains(pfn(frame))).map(|span| span.kind)
     }
 
     /// Has the zone an aligned run of free frames?
@@ -355,9 +279,7 @@ impl Model {
 
     fn free_in(&self, kind: ZoneKind) -> u32 {
         let zone = self.spans[kind.index()].range;
-        self.free
-            .range(zone.start().as_u32()..zone.end().as_u32())
-            .count() as u32
+        self.free.range(zone.start().as_u32()..zone.end().as_u32()).count() as u32
     }
 }
 
@@ -365,11 +287,7 @@ fn run(machine: &Machine, ops: &[Op]) -> Result<(), TestCaseError> {
     let mut pages = vec![Page::RESERVED; machine.frames() as usize];
     let frames = FrameTable::new(pfn(machine.base), &mut pages).unwrap();
     let mut allocator = PageAllocator::new(frames, &machine.spans()).unwrap();
-    let mut model = Model {
-        spans: machine.spans(),
-        free: BTreeSet::new(),
-        live: BTreeMap::new(),
-    };
+    let mut model = Model { spans: machine.spans(), free: BTreeSet::new(), live: BTreeMap::new() };
     for free in machine.free_ranges() {
         allocator.release(free).unwrap();
         model.free.extend(free.iter().map(Pfn::as_u32));
@@ -379,11 +297,7 @@ fn run(machine: &Machine, ops: &[Op]) -> Result<(), TestCaseError> {
 
     for op in ops {
         match *op {
-            Op::Alloc {
-                kind,
-                fall_back,
-                order: size,
-            } => {
+            Op::Alloc { kind, fall_back, order: size } => {
                 let usable = ZoneKind::ALL[..=kind.index()].iter().rev().copied();
                 let mut usable = usable.take(if fall_back { ZoneKind::COUNT } else { 1 });
                 let expected = usable.find(|&kind| model.has_room(kind, size));
@@ -431,20 +345,13 @@ fn run(machine: &Machine, ops: &[Op]) -> Result<(), TestCaseError> {
             }
         }
         prop_assert_eq!(allocator.validate(), Ok(()));
-        prop_assert_eq!(
-            free_pages(&allocator),
-            ZoneKind::ALL.map(|kind| model.free_in(kind))
-        );
+        prop_assert_eq!(free_pages(&allocator), ZoneKind::ALL.map(|kind| model.free_in(kind)));
     }
     for (head, size) in model.live {
         prop_assert_eq!(allocator.free(pfn(head), order(size)), Ok(()));
     }
     prop_assert_eq!(allocator.validate(), Ok(()));
-    prop_assert_eq!(
-        free_blocks(&allocator),
-        at_boot,
-        "all free again, as at boot"
-    );
+    prop_assert_eq!(free_blocks(&allocator), at_boot, "all free again, as at boot");
     Ok(())
 }
 

@@ -31,10 +31,7 @@ fn alloc(
     let after = regions(&memblock, ListKind::Reserved);
     (
         place.map(|place| place.start().as_u64() - BASE),
-        after
-            .into_iter()
-            .map(|(start, len)| (start - BASE, len))
-            .collect(),
+        after.into_iter().map(|(start, len)| (start - BASE, len)).collect(),
     )
 }
 
@@ -51,12 +48,7 @@ fn bottom_up(reserved: &[(u64, u64)], size: u64) -> (u64, Offsets) {
 /// Checks that there is no place, whichever way the search goes.
 fn assert_no_space(reserved: &[(u64, u64)], size: u64) {
     let (min, max) = (addr(0), addr(u64::MAX));
-    let error = MemblockError::NoSpace {
-        size,
-        align: ALIGN,
-        min,
-        max,
-    };
+    let error = MemblockError::NoSpace { size, align: ALIGN, min, max };
     assert_eq!(alloc(Direction::TopDown, reserved, size).0, Err(error));
     assert_eq!(alloc(Direction::BottomUp, reserved, size).0, Err(error));
 }
@@ -70,26 +62,17 @@ fn alloc_top_down_simple() {
 fn alloc_top_down_disjoint() {
     // The end of memory is reserved from an odd address on, so the place does not touch it.
     let reserved = [(0x7fe2, 0x1e)];
-    assert_eq!(
-        top_down(&reserved, 0x40),
-        (0x7f80, vec![(0x7f80, 0x40), (0x7fe2, 0x1e)])
-    );
+    assert_eq!(top_down(&reserved, 0x40), (0x7f80, vec![(0x7f80, 0x40), (0x7fe2, 0x1e)]));
 }
 
 #[test]
 fn alloc_top_down_before() {
-    assert_eq!(
-        top_down(&[(0x7000, 0x800)], 0x800),
-        (0x7800, vec![(0x7000, 0x1000)])
-    );
+    assert_eq!(top_down(&[(0x7000, 0x800)], 0x800), (0x7800, vec![(0x7000, 0x1000)]));
 }
 
 #[test]
 fn alloc_top_down_after() {
-    assert_eq!(
-        top_down(&[(0x7000, 0xc00)], 0x800),
-        (0x6800, vec![(0x6800, 0x1400)])
-    );
+    assert_eq!(top_down(&[(0x7000, 0xc00)], 0x800), (0x6800, vec![(0x6800, 0x1400)]));
 }
 
 #[test]
@@ -148,10 +131,7 @@ fn alloc_too_large() {
 #[test]
 fn alloc_no_memory() {
     let mut memblock = empty_machine(8);
-    assert!(matches!(
-        memblock.alloc(0x40, ALIGN),
-        Err(MemblockError::NoSpace { .. })
-    ));
+    assert!(matches!(memblock.alloc(0x40, ALIGN), Err(MemblockError::NoSpace { .. })));
     assert_eq!(regions(&memblock, ListKind::Reserved), []);
 }
 
@@ -162,10 +142,7 @@ fn alloc_bottom_up_simple() {
 
 #[test]
 fn alloc_bottom_up_disjoint() {
-    assert_eq!(
-        bottom_up(&[(0, 0x1e)], 0x40),
-        (0x40, vec![(0, 0x1e), (0x40, 0x40)])
-    );
+    assert_eq!(bottom_up(&[(0, 0x1e)], 0x40), (0x40, vec![(0, 0x1e), (0x40, 0x40)]));
 }
 
 #[test]
@@ -175,10 +152,7 @@ fn alloc_bottom_up_before() {
 
 #[test]
 fn alloc_bottom_up_after() {
-    assert_eq!(
-        bottom_up(&[(0x400, 0x800)], 0x800),
-        (0xc00, vec![(0x400, 0x1000)])
-    );
+    assert_eq!(bottom_up(&[(0x400, 0x800)], 0x800), (0xc00, vec![(0x400, 0x1000)]));
 }
 
 #[test]
@@ -194,12 +168,8 @@ fn alloc_never_takes_nomap_or_driver_managed_memory() {
         let mut memblock = empty_machine(8);
         memblock.set_direction(direction);
         memblock.add(range(BASE, 0x1000), Flags::NOMAP).unwrap();
-        memblock
-            .add(range(BASE + 0x1000, 0x1000), Flags::HOTPLUG | Flags::MIRROR)
-            .unwrap();
-        memblock
-            .add(range(BASE + 0x2000, 0x1000), Flags::DRIVER_MANAGED)
-            .unwrap();
+        memblock.add(range(BASE + 0x1000, 0x1000), Flags::HOTPLUG | Flags::MIRROR).unwrap();
+        memblock.add(range(BASE + 0x2000, 0x1000), Flags::DRIVER_MANAGED).unwrap();
         assert_eq!(memblock.alloc(0x1000, 1), Ok(range(BASE + 0x1000, 0x1000)));
         assert!(memblock.alloc(1, 1).is_err());
     }
@@ -219,16 +189,11 @@ fn alloc_never_gives_the_first_page() {
 #[test]
 fn alloc_at_the_top_of_the_address_space() {
     let mut memblock = empty_machine(8);
-    memblock
-        .add(range(u64::MAX - 0x2fff, u64::MAX), Flags::empty())
-        .unwrap();
+    memblock.add(range(u64::MAX - 0x2fff, u64::MAX), Flags::empty()).unwrap();
     // Rounded up, the start of the second piece does not fit 64 bits.
     memblock.reserve(range(u64::MAX - 0x1fff, 0x1800)).unwrap();
     memblock.set_direction(Direction::BottomUp);
-    assert_eq!(
-        memblock.alloc(0x1000, 0x1000),
-        Ok(range(u64::MAX - 0x2fff, 0x1000))
-    );
+    assert_eq!(memblock.alloc(0x1000, 0x1000), Ok(range(u64::MAX - 0x2fff, 0x1000)));
     assert!(memblock.alloc(0x10, 0x1000).is_err());
     memblock.set_direction(Direction::TopDown);
     assert_eq!(memblock.alloc(0x10, 1), Ok(range(u64::MAX - 0x10, 0x10)));
@@ -238,19 +203,11 @@ fn alloc_at_the_top_of_the_address_space() {
 #[test]
 fn alloc_around_4g() {
     let mut memblock = empty_machine(8);
-    memblock
-        .add(range(0xffff_0000, 0x2_0000), Flags::empty())
-        .unwrap();
+    memblock.add(range(0xffff_0000, 0x2_0000), Flags::empty()).unwrap();
     memblock.set_current_limit(addr(0x1_0000_0000));
-    assert_eq!(
-        memblock.alloc(0x1000, 0x1000),
-        Ok(range(0xffff_f000, 0x1000))
-    );
+    assert_eq!(memblock.alloc(0x1000, 0x1000), Ok(range(0xffff_f000, 0x1000)));
     memblock.set_current_limit(addr(u64::MAX));
-    assert_eq!(
-        memblock.alloc(0x1_0000, 0x1_0000),
-        Ok(range(0x1_0000_0000, 0x1_0000))
-    );
+    assert_eq!(memblock.alloc(0x1_0000, 0x1_0000), Ok(range(0x1_0000_0000, 0x1_0000)));
 }
 
 #[test]

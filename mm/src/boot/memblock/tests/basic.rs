@@ -122,19 +122,10 @@ fn initialization() {
     let memblock = empty_machine(INIT_REGIONS);
     assert_eq!(memblock.memory().regions(), []);
     assert_eq!(memblock.reserved().regions(), []);
-    assert_eq!(
-        (memblock.memory().capacity(), memblock.reserved().capacity()),
-        (128, 128)
-    );
-    assert_eq!(
-        (memblock.memory().array(), memblock.reserved().array()),
-        (None, None)
-    );
+    assert_eq!((memblock.memory().capacity(), memblock.reserved().capacity()), (128, 128));
+    assert_eq!((memblock.memory().array(), memblock.reserved().array()), (None, None));
     assert_eq!((memblock.phys_mem_size(), memblock.reserved_size()), (0, 0));
-    assert_eq!(
-        (memblock.start_of_dram(), memblock.end_of_dram()),
-        (None, None)
-    );
+    assert_eq!((memblock.start_of_dram(), memblock.end_of_dram()), (None, None));
     assert_eq!(memblock.direction(), Direction::TopDown);
     assert_eq!(memblock.current_limit(), addr(u64::MAX));
 }
@@ -152,27 +143,17 @@ fn set_direction_toggles() {
 fn add_keeps_flags() {
     let mut memblock = empty_machine(8);
     memblock.add(range(BASE, 0x4000), Flags::HOTPLUG).unwrap();
-    let expected = [Region {
-        range: range(BASE, 0x4000),
-        flags: Flags::HOTPLUG,
-    }];
+    let expected = [Region { range: range(BASE, 0x4000), flags: Flags::HOTPLUG }];
     assert_eq!(memblock.memory().regions(), expected);
 }
 
 #[test]
 fn add_over_other_flags_fills_the_gaps_only() {
     let mut memblock = empty_machine(8);
-    memblock
-        .add(range(BASE + 0x1000, 0x1000), Flags::NOMAP)
-        .unwrap();
-    memblock
-        .add(range(BASE + 0x3000, 0x1000), Flags::HOTPLUG)
-        .unwrap();
+    memblock.add(range(BASE + 0x1000, 0x1000), Flags::NOMAP).unwrap();
+    memblock.add(range(BASE + 0x3000, 0x1000), Flags::HOTPLUG).unwrap();
     memblock.add(range(BASE, 0x5000), Flags::empty()).unwrap();
-    let region = |page: u64, flags| Region {
-        range: range(BASE + page * 0x1000, 0x1000),
-        flags,
-    };
+    let region = |page: u64, flags| Region { range: range(BASE + page * 0x1000, 0x1000), flags };
     let expected = [
         region(0, Flags::empty()),
         region(1, Flags::NOMAP),
@@ -186,12 +167,7 @@ fn add_over_other_flags_fills_the_gaps_only() {
 
 #[test]
 fn flags_have_the_numbers_that_linux_prints() {
-    let flags = [
-        Flags::HOTPLUG,
-        Flags::MIRROR,
-        Flags::NOMAP,
-        Flags::DRIVER_MANAGED,
-    ];
+    let flags = [Flags::HOTPLUG, Flags::MIRROR, Flags::NOMAP, Flags::DRIVER_MANAGED];
     assert_eq!(flags.map(|flag| flag.bits()), [1, 2, 4, 8]);
 }
 
@@ -199,11 +175,7 @@ fn flags_have_the_numbers_that_linux_prints() {
 fn mark_nomap_splits_and_clear_nomap_merges() {
     let mut memblock = machine(0x4000);
     memblock.mark_nomap(range(BASE + 0x1000, 0x1000)).unwrap();
-    let expected = [
-        (BASE, 0x1000),
-        (BASE + 0x1000, 0x1000),
-        (BASE + 0x2000, 0x2000),
-    ];
+    let expected = [(BASE, 0x1000), (BASE + 0x1000, 0x1000), (BASE + 0x2000, 0x2000)];
     assert_eq!(regions(&memblock, ListKind::Memory), expected);
     assert!(
         memblock.is_memory(addr(BASE + 0x1000)) && !memblock.is_map_memory(addr(BASE + 0x1000))
@@ -230,9 +202,7 @@ fn mark_nomap_of_what_is_no_memory_does_nothing() {
 fn trimmed(start: u64, end: u64) -> Vec<(u64, u64)> {
     let mut memblock = empty_machine(INIT_REGIONS);
     memblock.add(range(BASE, 0x1000), Flags::empty()).unwrap();
-    memblock
-        .add(range(start, end - start), Flags::empty())
-        .unwrap();
+    memblock.add(range(start, end - start), Flags::empty()).unwrap();
     memblock.trim_memory(0x1000).unwrap();
     let mut regions = regions(&memblock, ListKind::Memory);
     assert_eq!(regions.remove(0), (BASE, 0x1000));
@@ -241,10 +211,7 @@ fn trimmed(start: u64, end: u64) -> Vec<(u64, u64)> {
 
 #[test]
 fn trim_memory_aligned() {
-    assert_eq!(
-        trimmed(BASE + 0x2000, BASE + 0x4000),
-        [(BASE + 0x2000, 0x2000)]
-    );
+    assert_eq!(trimmed(BASE + 0x2000, BASE + 0x4000), [(BASE + 0x2000, 0x2000)]);
 }
 
 #[test]
@@ -256,28 +223,19 @@ fn trim_memory_too_small() {
 
 #[test]
 fn trim_memory_unaligned_base() {
-    assert_eq!(
-        trimmed(BASE + 0x2002, BASE + 0x5000),
-        [(BASE + 0x3000, 0x2000)]
-    );
+    assert_eq!(trimmed(BASE + 0x2002, BASE + 0x5000), [(BASE + 0x3000, 0x2000)]);
 }
 
 #[test]
 fn trim_memory_unaligned_end() {
-    assert_eq!(
-        trimmed(BASE + 0x2000, BASE + 0x4fff),
-        [(BASE + 0x2000, 0x2000)]
-    );
+    assert_eq!(trimmed(BASE + 0x2000, BASE + 0x4fff), [(BASE + 0x2000, 0x2000)]);
 }
 
 #[test]
 fn trim_memory_to_a_bad_alignment() {
     let mut memblock = machine(0x1000);
     for align in [0, 3, 0x1800] {
-        assert_eq!(
-            memblock.trim_memory(align),
-            Err(MemblockError::BadAlign(align))
-        );
+        assert_eq!(memblock.trim_memory(align), Err(MemblockError::BadAlign(align)));
     }
     assert_eq!(regions(&memblock, ListKind::Memory), [(BASE, 0x1000)]);
 }
@@ -299,9 +257,7 @@ fn overlaps_region() {
 fn covers_goes_over_touching_regions_but_not_over_gaps() {
     let mut memblock = machine(0x4000);
     memblock.mark_nomap(range(BASE + 0x1000, 0x1000)).unwrap();
-    memblock
-        .add(range(BASE + 0x5000, 0x1000), Flags::empty())
-        .unwrap();
+    memblock.add(range(BASE + 0x5000, 0x1000), Flags::empty()).unwrap();
     let covers = |start, len| memblock.memory().covers(range(start, len));
     assert!(covers(BASE, 0x4000) && covers(BASE + 0xfff, 2) && covers(BASE + 0x5000, 0x1000));
     assert!(!covers(BASE - 1, 2) && !covers(BASE, 0x4001) && !covers(BASE, 0x6000));
@@ -316,10 +272,7 @@ fn an_address_is_in_one_list_or_the_other_or_both() {
         let address = addr(BASE + offset);
         (memblock.is_memory(address), memblock.is_reserved(address))
     };
-    assert_eq!(
-        [at(0x7ff), at(0x800), at(0xfff)],
-        [(true, false), (true, true), (true, true)]
-    );
+    assert_eq!([at(0x7ff), at(0x800), at(0xfff)], [(true, false), (true, true), (true, true)]);
     assert_eq!(
         [at(0x1000), at(0x17ff), at(0x1800)],
         [(false, true), (false, true), (false, false)]
@@ -333,15 +286,9 @@ fn an_address_is_in_one_list_or_the_other_or_both() {
 #[test]
 fn free_ranges_are_memory_less_reserved() {
     let mut memblock = machine(0x10000);
-    memblock
-        .add(range(BASE + 0x20000, 0x1000), Flags::DRIVER_MANAGED)
-        .unwrap();
-    memblock
-        .add(range(BASE + 0x30000, 0x1000), Flags::HOTPLUG)
-        .unwrap();
-    memblock
-        .add(range(BASE + 0x31000, 0x1000), Flags::empty())
-        .unwrap();
+    memblock.add(range(BASE + 0x20000, 0x1000), Flags::DRIVER_MANAGED).unwrap();
+    memblock.add(range(BASE + 0x30000, 0x1000), Flags::HOTPLUG).unwrap();
+    memblock.add(range(BASE + 0x31000, 0x1000), Flags::empty()).unwrap();
     memblock.mark_nomap(range(BASE + 0x8000, 0x1000)).unwrap();
     // From below the memory into it, twice within it, over two regions, and over the end.
     for (start, len) in [(0, BASE + 0x10), (BASE + 0x1000, 1), (BASE + 0x1002, 1)] {

@@ -9,10 +9,7 @@ fn planted(regions: &[Region]) -> Result<(), Violation> {
 }
 
 fn region(start: u64, len: u64, flags: Flags) -> Region {
-    Region {
-        range: range(start, len),
-        flags,
-    }
+    Region { range: range(start, len), flags }
 }
 
 #[test]
@@ -21,30 +18,15 @@ fn validate_finds_a_planted_violation() {
     let plain = Flags::empty();
     let first = region(BASE, 0x1000, plain);
     assert_eq!(planted(&[first, region(BASE + 0x2000, 1, plain)]), Ok(()));
-    assert_eq!(
-        planted(&[first, region(BASE + 0x1000, 1, Flags::NOMAP)]),
-        Ok(())
-    );
+    assert_eq!(planted(&[first, region(BASE + 0x1000, 1, Flags::NOMAP)]), Ok(()));
     let empty = region(BASE + 0x2000, 0, plain);
-    assert_eq!(
-        planted(&[first, empty]),
-        Err(Violation::EmptyRegion { list, index: 1 })
-    );
+    assert_eq!(planted(&[first, empty]), Err(Violation::EmptyRegion { list, index: 1 }));
     let overlapping = region(BASE + 0xfff, 2, plain);
-    assert_eq!(
-        planted(&[first, overlapping]),
-        Err(Violation::OutOfOrder { list, index: 1 })
-    );
+    assert_eq!(planted(&[first, overlapping]), Err(Violation::OutOfOrder { list, index: 1 }));
     let below = region(0, 1, plain);
-    assert_eq!(
-        planted(&[first, below]),
-        Err(Violation::OutOfOrder { list, index: 1 })
-    );
+    assert_eq!(planted(&[first, below]), Err(Violation::OutOfOrder { list, index: 1 }));
     let touching = region(BASE + 0x1000, 1, plain);
-    assert_eq!(
-        planted(&[first, touching]),
-        Err(Violation::NotMerged { list, index: 1 })
-    );
+    assert_eq!(planted(&[first, touching]), Err(Violation::NotMerged { list, index: 1 }));
 }
 
 #[test]
@@ -60,9 +42,7 @@ fn validate_finds_an_array_that_anyone_could_get() {
     });
 
     let reserved = memblock.reserved.regions().to_vec();
-    memblock
-        .reserved
-        .plant(&[region(BASE + 0x3001, 0xfff, Flags::empty())]);
+    memblock.reserved.plant(&[region(BASE + 0x3001, 0xfff, Flags::empty())]);
     assert_eq!(memblock.validate(), unprotected);
     memblock.reserved.plant(&reserved);
     memblock.memory.plant(&[region(BASE, 0x4000, Flags::NOMAP)]);
@@ -84,10 +64,7 @@ fn an_edit_counts_the_slots_it_needs_on_the_way() {
     assert_eq!(memblock.validate(), Ok(()));
     let before = snapshot(&memblock);
     let all = range(BASE, 0x7000);
-    let full = MemblockError::Full {
-        list: ListKind::Memory,
-        capacity: 4,
-    };
+    let full = MemblockError::Full { list: ListKind::Memory, capacity: 4 };
     assert_eq!(memblock.add(all, Flags::empty()), Err(full));
     assert_eq!(snapshot(&memblock), before);
 
@@ -109,17 +86,11 @@ fn errors_name_the_value() {
     let (list, range) = (ListKind::Reserved, range(BASE, 0x1000));
     let texts = [
         (
-            MemblockError::Full {
-                list,
-                capacity: 128,
-            },
+            MemblockError::Full { list, capacity: 128 },
             "reserved list is full with 128 regions and cannot grow yet",
         ),
         (
-            MemblockError::NoRoomForArray {
-                list,
-                bytes: 0x2000,
-            },
+            MemblockError::NoRoomForArray { list, bytes: 0x2000 },
             "no free memory for a longer reserved list of 0x2000 bytes",
         ),
         (
@@ -127,36 +98,19 @@ fn errors_name_the_value() {
             "the storage made no reserved list at [0x40000000-0x40000fff]",
         ),
         (
-            MemblockError::ArrayInUse {
-                range,
-                array: range,
-            },
+            MemblockError::ArrayInUse { range, array: range },
             "[0x40000000-0x40000fff] overlaps the region list at [0x40000000-0x40000fff]",
         ),
         (MemblockError::ZeroSize, "an allocation of 0 bytes"),
+        (MemblockError::BadAlign(24), "alignment 0x18 is not a power of two"),
         (
-            MemblockError::BadAlign(24),
-            "alignment 0x18 is not a power of two",
-        ),
-        (
-            MemblockError::NoSpace {
-                size: 64,
-                align: 32,
-                min: addr(0),
-                max: addr(BASE),
-            },
+            MemblockError::NoSpace { size: 64, align: 32, min: addr(0), max: addr(BASE) },
             "no free 0x40 bytes aligned to 0x20 from 0x00000000 up to 0x40000000",
         ),
     ];
     for (error, text) in texts {
         assert_eq!(error.to_string(), text);
     }
-    let violation = Violation::NotMerged {
-        list: ListKind::Memory,
-        index: 17,
-    };
-    assert_eq!(
-        violation.to_string(),
-        "memory[0x11] is not merged with its predecessor"
-    );
+    let violation = Violation::NotMerged { list: ListKind::Memory, index: 17 };
+    assert_eq!(violation.to_string(), "memory[0x11] is not merged with its predecessor");
 }

@@ -28,10 +28,7 @@ fn range(start: u64, len: u64) -> PhysRange {
 
 fn array(slots: usize) -> &'static mut [Region] {
     // What an array holds at first must not matter.
-    let junk = Region {
-        range: range(0x1234, 0x5678),
-        flags: Flags::all(),
-    };
+    let junk = Region { range: range(0x1234, 0x5678), flags: Flags::all() };
     Box::leak(vec![junk; slots].into_boxed_slice())
 }
 
@@ -54,15 +51,9 @@ fn regions(memblock: &Memblock<'_>, list: ListKind) -> Vec<(u64, u64)> {
         ListKind::Memory => memblock.memory(),
         ListKind::Reserved => memblock.reserved(),
     };
-    let regions: Vec<_> = list
-        .regions()
-        .iter()
-        .map(|r| (r.range.start().as_u64(), r.range.len()))
-        .collect();
-    assert_eq!(
-        list.total_size(),
-        regions.iter().map(|(_, len)| len).sum::<u64>()
-    );
+    let regions: Vec<_> =
+        list.regions().iter().map(|r| (r.range.start().as_u64(), r.range.len())).collect();
+    assert_eq!(list.total_size(), regions.iter().map(|(_, len)| len).sum::<u64>());
     regions
 }
 
@@ -97,9 +88,6 @@ fn allow_growth(
     refuses: impl FnMut(usize) -> bool + 'static,
 ) -> Requests {
     let requests = Requests::default();
-    memblock.allow_growth(Box::leak(Box::new(Heap {
-        requests: requests.clone(),
-        refuses,
-    })));
+    memblock.allow_growth(Box::leak(Box::new(Heap { requests: requests.clone(), refuses })));
     requests
 }

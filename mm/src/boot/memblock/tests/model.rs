@@ -23,16 +23,8 @@ enum Op {
     Free(Span),
     MarkNomap(Span),
     ClearNomap(Span),
-    Trim {
-        align: u64,
-    },
-    Alloc {
-        size: u64,
-        align: u64,
-        min: u64,
-        max: Option<u64>,
-        strict: bool,
-    },
+    Trim { align: u64 },
+    Alloc { size: u64, align: u64, min: u64, max: Option<u64>, strict: bool },
     SetDirection(bool),
     SetLimit(Option<u64>),
 }
@@ -46,10 +38,7 @@ struct Span {
 
 fn spans() -> impl Strategy<Value = Span> {
     let counts = prop_oneof![4 => 0..8_u64, 1 => 0..UNITS];
-    (0..UNITS, counts).prop_map(|(first, count)| Span {
-        first,
-        count: count.min(UNITS - first),
-    })
+    (0..UNITS, counts).prop_map(|(first, count)| Span { first, count: count.min(UNITS - first) })
 }
 
 fn aligns() -> impl Strategy<Value = u64> {
@@ -155,13 +144,7 @@ impl Model {
             Op::Trim { align } if self.trimmed_off(align).iter().any(|u| arrays.contains(u)) => {
                 Expected::ArrayInUse
             }
-            Op::Alloc {
-                size,
-                align,
-                min,
-                max,
-                strict,
-            } => {
+            Op::Alloc { size, align, min, max, strict } => {
                 let min = self.first_unit + min;
                 let max = match (max, strict) {
                     (None, _) => self.limit,
@@ -171,11 +154,7 @@ impl Model {
                 let is_taken = |unit| self.reserved.contains(&unit) || arrays.contains(&unit);
                 let place = self.search((size, align), (min, max), is_taken);
                 let below_min = || self.search((size, align), (0, max), is_taken);
-                let place = if strict {
-                    place
-                } else {
-                    place.or_else(below_min)
-                };
+                let place = if strict { place } else { place.or_else(below_min) };
                 place.map_or(Expected::NoSpace, Expected::Place)
             }
             _ => Expected::Done,
@@ -187,9 +166,7 @@ impl Model {
         match op {
             Op::Add(span, flags) => {
                 for unit in self.units(span) {
-                    self.memory
-                        .entry(unit)
-                        .or_insert(Flags::from_bits_retain(flags));
+                    self.memory.entry(unit).or_insert(Flags::from_bits_retain(flags));
                 }
             }
             Op::Remove(span) => {
@@ -214,11 +191,7 @@ impl Model {
             }
             Op::Alloc { size, .. } => self.reserved.extend(place..place + size),
             Op::SetDirection(bottom_up) => {
-                self.direction = if bottom_up {
-                    Direction::BottomUp
-                } else {
-                    Direction::TopDown
-                };
+                self.direction = if bottom_up { Direction::BottomUp } else { Direction::TopDown };
             }
             Op::SetLimit(limit) => self.limit = self.end(limit),
         }
@@ -245,13 +218,7 @@ impl Model {
                 memblock.set_current_limit(addr(self.end(limit) * UNIT));
                 Ok(())
             }
-            Op::Alloc {
-                size,
-                align,
-                min,
-                max,
-                strict,
-            } => {
+            Op::Alloc { size, align, min, max, strict } => {
                 let (size, align) = (size * UNIT, align * UNIT);
                 let min = addr((self.first_unit + min) * UNIT);
                 let max = max.map_or(Limit::Accessible, |_| Limit::At(addr(self.end(max) * UNIT)));
@@ -281,10 +248,8 @@ impl Model {
             !taken.contains(&unit.0) && !unit.1.intersects(Flags::NOMAP | Flags::DRIVER_MANAGED)
         };
         let memory = self.memory.iter().map(|(unit, flags)| (*unit, *flags));
-        let free: Vec<_> = region_list(memory.filter(allocatable))
-            .iter()
-            .map(|r| r.range)
-            .collect();
+        let free: Vec<_> =
+            region_list(memory.filter(allocatable)).iter().map(|r| r.range).collect();
         assert_eq!(memblock.free_ranges().collect::<Vec<_>>(), free);
 
         for unit in self.first_unit..self.first_unit + UNITS {
@@ -296,24 +261,12 @@ impl Model {
             assert_eq!(memblock.is_reserved(address), taken.contains(&unit));
             let three = range(unit * UNIT, 3 * UNIT);
             let in_memory = |unit: u64| self.memory.contains_key(&unit);
-            assert_eq!(
-                memblock.memory().overlaps(three),
-                (unit..unit + 3).any(in_memory)
-            );
-            assert_eq!(
-                memblock.memory().covers(three),
-                (unit..unit + 3).all(in_memory)
-            );
+            assert_eq!(memblock.memory().overlaps(three), (unit..unit + 3).any(in_memory));
+            assert_eq!(memblock.memory().covers(three), (unit..unit + 3).all(in_memory));
         }
-        let end = self
-            .memory
-            .last_key_value()
-            .map(|(unit, _)| addr((unit + 1) * UNIT));
+        let end = self.memory.last_key_value().map(|(unit, _)| addr((unit + 1) * UNIT));
         assert_eq!(memblock.end_of_dram(), end);
-        let start = self
-            .memory
-            .first_key_value()
-            .map(|(unit, _)| addr(unit * UNIT));
+        let start = self.memory.first_key_value().map(|(unit, _)| addr(unit * UNIT));
         assert_eq!(memblock.start_of_dram(), start);
         assert_eq!(memblock.phys_mem_size(), self.memory.len() as u64 * UNIT);
         assert_eq!(memblock.reserved_size(), taken.len() as u64 * UNIT);
@@ -353,23 +306,13 @@ fn array_units(memblock: &Memblock<'_>) -> BTreeSet<u64> {
 /// Performs `ops` on both. With `refusals`, the first arrays have one slot each, and the storage
 /// refuses request n when bit n is set; without, nothing has to grow.
 fn run(first_unit: u64, ops: &[Op], refusals: Option<u64>) {
-    let mut memblock = empty_machine(if refusals.is_some() {
-        1
-    } else {
-        2 * UNITS as usize
-    });
+    let mut memblock = empty_machine(if refusals.is_some() { 1 } else { 2 * UNITS as usize });
     if let Some(refusals) = refusals {
         allow_growth(&mut memblock, move |n| n < 64 && refusals >> n & 1 == 1);
     }
     let (memory, reserved) = Default::default();
     let limit = u64::MAX / UNIT;
-    let mut model = Model {
-        first_unit,
-        memory,
-        reserved,
-        direction: Direction::TopDown,
-        limit,
-    };
+    let mut model = Model { first_unit, memory, reserved, direction: Direction::TopDown, limit };
     for op in ops {
         let arrays = array_units(&memblock);
         let expected = model.expect(*op, &arrays);
@@ -377,33 +320,19 @@ fn run(first_unit: u64, ops: &[Op], refusals: Option<u64>) {
         let result = model.perform(*op, &mut memblock);
         match result {
             Ok(place) => {
-                let expected_place = if let Expected::Place(place) = expected {
-                    place
-                } else {
-                    0
-                };
+                let expected_place = if let Expected::Place(place) = expected { place } else { 0 };
                 assert_eq!(place, expected_place, "{op:?}, {expected:?}");
-                assert!(
-                    matches!(expected, Expected::Done | Expected::Place(_)),
-                    "{op:?}"
-                );
+                assert!(matches!(expected, Expected::Done | Expected::Place(_)), "{op:?}");
                 model.apply(*op, place);
             }
             Err(error) => {
-                assert_eq!(
-                    snapshot(&memblock),
-                    before,
-                    "{op:?} failed and changed something"
-                );
+                assert_eq!(snapshot(&memblock), before, "{op:?} failed and changed something");
                 match error {
                     MemblockError::ArrayInUse { .. } => assert_eq!(expected, Expected::ArrayInUse),
                     MemblockError::NoSpace { .. } => assert_eq!(expected, Expected::NoSpace),
                     _ => {
                         assert!(refusals.is_some(), "{op:?}: {error}");
-                        assert!(
-                            matches!(expected, Expected::Done | Expected::Place(_)),
-                            "{op:?}"
-                        );
+                        assert!(matches!(expected, Expected::Done | Expected::Place(_)), "{op:?}");
                         check_growth_error(&model, *op, error, &arrays);
                     }
                 }
@@ -416,10 +345,7 @@ fn run(first_unit: u64, ops: &[Op], refusals: Option<u64>) {
 /// Where memblock found no room for a longer list, there must have been none.
 fn check_growth_error(model: &Model, op: Op, error: MemblockError, arrays: &BTreeSet<u64>) {
     let MemblockError::NoRoomForArray { list, bytes } = error else {
-        assert!(
-            matches!(error, MemblockError::StorageRefused { .. }),
-            "{op:?}: {error}"
-        );
+        assert!(matches!(error, MemblockError::StorageRefused { .. }), "{op:?}: {error}");
         return;
     };
     let avoided = match op {
