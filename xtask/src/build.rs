@@ -47,25 +47,27 @@ pub enum Split {
     OneG,
 }
 
+impl From<Split> for mm::boot::split::Split {
+    fn from(split: Split) -> Self {
+        match split {
+            Split::ThreeG => Self::ThreeG,
+            Split::ThreeGOpt => Self::ThreeGOpt,
+            Split::TwoG => Self::TwoG,
+            Split::OneG => Self::OneG,
+        }
+    }
+}
+
 impl fmt::Display for Split {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ThreeG => "3g",
-            Self::ThreeGOpt => "3g-opt",
-            Self::TwoG => "2g",
-            Self::OneG => "1g",
-        })
+        f.write_str(mm::boot::split::Split::from(*self).name())
     }
 }
 
 /// A feature's name. It becomes part of a file's name, so it is held to what cargo's names are
 /// usually made of.
 fn feature(text: &str) -> Result<String, String> {
-    if !text.is_empty()
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
-    {
+    if !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) {
         Ok(text.to_owned())
     } else {
         Err("a feature's name has letters, digits, '-' and '_'".to_owned())
@@ -75,11 +77,7 @@ fn feature(text: &str) -> Result<String, String> {
 impl ImageArgs {
     /// The image of `split` as a plain `build` makes it.
     pub fn plain(split: Split) -> Self {
-        Self {
-            vmsplit: split,
-            release: false,
-            features: Vec::new(),
-        }
+        Self { vmsplit: split, release: false, features: Vec::new() }
     }
 
     /// Extra features, each once, in one order: the same set is the same image.
@@ -96,20 +94,13 @@ impl ImageArgs {
 
     /// The kernel's features. The fallback console is part of every image.
     fn kernel_features(&self) -> String {
-        let mut features = vec![
-            format!("vmsplit-{}", self.vmsplit),
-            "fallback-console".into(),
-        ];
+        let mut features = vec![format!("vmsplit-{}", self.vmsplit), "fallback-console".into()];
         features.extend(self.extra_features().iter().map(ToString::to_string));
         features.join(",")
     }
 
     fn file_stem(&self) -> String {
-        let extra: String = self
-            .extra_features()
-            .iter()
-            .map(|name| format!("+{name}"))
-            .collect();
+        let extra: String = self.extra_features().iter().map(|name| format!("+{name}")).collect();
         format!("vmsplit-{}-{}{extra}", self.vmsplit, self.profile())
     }
 }
@@ -122,8 +113,7 @@ pub fn build(workspace: &Workspace, toolchain: &Toolchain, args: &ImageArgs) -> 
     // Held to the end of this function; the system drops it if we die.
     let lock =
         File::create(&lock_path).with_context(|| format!("cannot make {}", lock_path.display()))?;
-    lock.lock()
-        .with_context(|| format!("cannot lock {}", lock_path.display()))?;
+    lock.lock().with_context(|| format!("cannot lock {}", lock_path.display()))?;
 
     let mut cargo = toolchain.cargo(workspace, "build");
     cargo.args(["--package", "kernel", "--no-default-features", "--features"]);
@@ -138,16 +128,12 @@ pub fn build(workspace: &Workspace, toolchain: &Toolchain, args: &ImageArgs) -> 
         .with_context(|| format!("cannot run {}", cargo.get_program().to_string_lossy()))?;
     ensure!(status.success(), "the kernel did not build ({status})");
 
-    let built = toolchain
-        .output_dir(workspace, args.profile())
-        .join("vmsplit");
+    let built = toolchain.output_dir(workspace, args.profile()).join("vmsplit");
     let elf = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
     let raw = image::flatten(&elf).with_context(|| built.display().to_string())?;
     let stem = args.file_stem();
-    let image = Image {
-        elf: folder.join(format!("{stem}.elf")),
-        raw: folder.join(format!("{stem}.bin")),
-    };
+    let image =
+        Image { elf: folder.join(format!("{stem}.elf")), raw: folder.join(format!("{stem}.bin")) };
     image::publish(&image.elf, &elf)?;
     image::publish(&image.raw, &raw)?;
     Ok(image)
@@ -187,10 +173,7 @@ mod tests {
         args.release = true;
         args.features = ["b", "a", "b"].map(String::from).to_vec();
         assert_eq!(args.file_stem(), "vmsplit-3g-opt-release+a+b");
-        assert_eq!(
-            args.kernel_features(),
-            "vmsplit-3g-opt,fallback-console,a,b"
-        );
+        assert_eq!(args.kernel_features(), "vmsplit-3g-opt,fallback-console,a,b");
     }
 
     #[test]

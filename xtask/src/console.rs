@@ -52,9 +52,7 @@ pub struct Session {
 /// The commands of `text`, divided by `;`, with a power-off as the last.
 pub fn script(text: &str) -> Result<Vec<String>, String> {
     if let Some(control) = text.chars().find(|c| c.is_control()) {
-        return Err(format!(
-            "a command may not hold the control character {control:?}"
-        ));
+        return Err(format!("a command may not hold the control character {control:?}"));
     }
     let mut commands: Vec<String> = text
         .split(';')
@@ -62,40 +60,25 @@ pub fn script(text: &str) -> Result<Vec<String>, String> {
         .filter(|command| !command.is_empty())
         .map(String::from)
         .collect();
-    if !commands
-        .last()
-        .is_some_and(|command| ends_the_boot(command))
-    {
+    if !commands.last().is_some_and(|command| ends_the_boot(command)) {
         commands.push("poweroff".to_owned());
     }
     Ok(commands)
 }
 
 fn ends_the_boot(command: &str) -> bool {
-    matches!(
-        command.split_whitespace().next(),
-        Some("poweroff" | "reboot")
-    )
+    matches!(command.split_whitespace().next(), Some("poweroff" | "reboot"))
 }
 
 impl Session {
     /// Runs `commands`, one at each prompt.
     pub fn scripted(commands: Vec<String>) -> Self {
-        Self {
-            script: Some(commands.into()),
-            ..Self::watching()
-        }
+        Self { script: Some(commands.into()), ..Self::watching() }
     }
 
     /// Sends nothing: somebody else types.
     pub fn watching() -> Self {
-        Self {
-            line: Vec::new(),
-            script: None,
-            running: None,
-            failures: Vec::new(),
-            end: None,
-        }
+        Self { line: Vec::new(), script: None, running: None, failures: Vec::new(), end: None }
     }
 
     /// Takes what the kernel printed.
@@ -107,11 +90,7 @@ impl Session {
                 b'\r' => None,
                 _ if self.line.len() < MAX_LINE_BYTES => {
                     self.line.push(byte);
-                    if self.line == PROMPT {
-                        self.at_prompt()
-                    } else {
-                        None
-                    }
+                    if self.line == PROMPT { self.at_prompt() } else { None }
                 }
                 _ => None,
             };
@@ -133,8 +112,7 @@ impl Session {
         } else if line.starts_with(ERROR)
             && let Some(command) = &self.running
         {
-            self.failures
-                .push(format!("command `{command}` failed: {line}"));
+            self.failures.push(format!("command `{command}` failed: {line}"));
         }
         None
     }
@@ -221,11 +199,8 @@ mod tests {
         let expected = [send("layout"), send("poweroff")].concat();
         assert_eq!(at_once.feed(output.as_bytes()), expected);
         let mut by_byte = session("layout");
-        let actions: Vec<_> = output
-            .as_bytes()
-            .iter()
-            .flat_map(|byte| by_byte.feed(&[*byte]))
-            .collect();
+        let actions: Vec<_> =
+            output.as_bytes().iter().flat_map(|byte| by_byte.feed(&[*byte])).collect();
         assert_eq!(actions, expected);
         for session in [at_once, by_byte] {
             assert_eq!(session.faults(exit(0)), [""; 0]);
@@ -238,10 +213,7 @@ mod tests {
         let mut session = session("layout");
         assert_eq!(session.feed(b"vmsplit> "), send("layout"));
         assert_eq!(session.feed(b"\rvmsplit> l\rvmsplit> layout"), []);
-        assert_eq!(
-            session.feed(b"\nthe line vmsplit> is not at its start\n"),
-            []
-        );
+        assert_eq!(session.feed(b"\nthe line vmsplit> is not at its start\n"), []);
         assert_eq!(session.feed(b"vmsplit> "), send("poweroff"));
     }
 
@@ -251,25 +223,15 @@ mod tests {
         session.feed(b"vmsplit> foo\r\nerror: unknown command 'foo'\r\n");
         assert_eq!(session.feed(b"vmsplit> "), send("layout"));
         session.feed(b"layout\r\nno error: here\r\nvmsplit> poweroff\r\nvmsplit: power off\r\n");
-        assert_eq!(
-            session.faults(exit(0)),
-            ["command `foo` failed: error: unknown command 'foo'"]
-        );
+        assert_eq!(session.faults(exit(0)), ["command `foo` failed: error: unknown command 'foo'"]);
     }
 
     #[test]
     fn a_halt_stops_at_once_with_its_reason() {
         for mut session in [session("layout"), Session::watching()] {
-            assert_eq!(
-                session.feed(b"vmsplit: halted: no memory"),
-                [],
-                "the line must be whole"
-            );
+            assert_eq!(session.feed(b"vmsplit: halted: no memory"), [], "the line must be whole");
             assert_eq!(session.feed(b" at all\r\n"), [Action::Stop]);
-            assert_eq!(
-                session.faults(None),
-                ["the kernel halted: no memory at all"]
-            );
+            assert_eq!(session.faults(None), ["the kernel halted: no memory at all"]);
         }
     }
 
@@ -279,10 +241,7 @@ mod tests {
         early.feed(b"vmsplit> poweroff\nvmsplit: power off\n");
         assert_eq!(
             early.faults(exit(0)),
-            [
-                "command `layout` was never reached",
-                "command `poweroff` was never reached"
-            ]
+            ["command `layout` was never reached", "command `poweroff` was never reached"]
         );
 
         let mut refused = session("");

@@ -32,22 +32,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let address = free_address().context("no free TCP port")?;
 
     let mut qemu = args.machine.command(&image);
-    qemu.args([
-        "-S",
-        "-gdb",
-        &format!("tcp:{address}"),
-        "-serial",
-        "stdio",
-        "-monitor",
-        "none",
-    ]);
+    qemu.args(["-S", "-gdb", &format!("tcp:{address}"), "-serial", "stdio", "-monitor", "none"]);
     let guard = Guard::start(qemu.stdin(Stdio::null()).process_group(0), false)?;
 
     let mut gdb = Command::new("gdb-multiarch");
-    gdb.arg("-q")
-        .arg(&image.elf)
-        .arg("-ex")
-        .arg(format!("target remote {address}"));
+    gdb.arg("-q").arg(&image.elf).arg("-ex").arg(format!("target remote {address}"));
     let error = gdb.args(&args.gdb).exec();
     // Only a failure comes back here, and then nobody else ends QEMU.
     drop(guard);

@@ -56,10 +56,7 @@ impl fmt::Display for FlattenError {
             }
             Self::NoSegments => f.write_str("the ELF file has no segment to load"),
             Self::FileLongerThanMemory(at) => {
-                write!(
-                    f,
-                    "the segment at {at:#010x} is longer in the file than in memory"
-                )
+                write!(f, "the segment at {at:#010x} is longer in the file than in memory")
             }
             Self::Overlap(at) => write!(f, "the segment at {at:#010x} overlaps the one before"),
             Self::TooLong(start, end) => write!(
@@ -159,16 +156,7 @@ mod tests {
         let mut offset = u32::try_from(headers_end).unwrap();
         for (kind, paddr, bytes, memory) in segments {
             let length = u32::try_from(bytes.len()).unwrap();
-            for value in [
-                *kind,
-                offset,
-                0xc000_0000 | paddr,
-                *paddr,
-                length,
-                *memory,
-                5,
-                4,
-            ] {
+            for value in [*kind, offset, 0xc000_0000 | paddr, *paddr, length, *memory, 5, 4] {
                 word(&mut file, value);
             }
             offset += length;
@@ -200,27 +188,18 @@ mod tests {
         let error = |result: Result<Vec<u8>, FlattenError>| result.unwrap_err().to_string();
         assert!(error(flatten(b"")).starts_with("not a readable ELF file"));
         assert!(error(flatten(b"#!/bin/sh\n")).starts_with("not a readable ELF file"));
-        assert_eq!(
-            error(flatten(&elf_file(62, &[]))),
-            "not a 32-bit ARM ELF file (machine 62)"
-        );
+        assert_eq!(error(flatten(&elf_file(62, &[]))), "not a 32-bit ARM ELF file (machine 62)");
         assert_eq!(error(arm(&[])), "the ELF file has no segment to load");
         assert_eq!(
             error(arm(&[(PT_LOAD, 0x4020_0000, b"text", 3)])),
             "the segment at 0x40200000 is longer in the file than in memory"
         );
         assert_eq!(
-            error(arm(&[
-                (PT_LOAD, 0x4020_0000, b"a", 8),
-                (PT_LOAD, 0x4020_0007, b"b", 1)
-            ])),
+            error(arm(&[(PT_LOAD, 0x4020_0000, b"a", 8), (PT_LOAD, 0x4020_0007, b"b", 1)])),
             "the segment at 0x40200007 overlaps the one before"
         );
         assert_eq!(
-            error(arm(&[
-                (PT_LOAD, 0x100, b"a", 1),
-                (PT_LOAD, 0xffff_ffff, b"b", 0xffff_ffff)
-            ])),
+            error(arm(&[(PT_LOAD, 0x100, b"a", 1), (PT_LOAD, 0xffff_ffff, b"b", 0xffff_ffff)])),
             "the segments reach from 0x00000100 to 0x1fffffffe: one is at a stray address"
         );
     }
@@ -247,15 +226,7 @@ mod tests {
         let open = fs::File::open(&path).unwrap();
         publish(&path, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(
-            std::io::read_to_string(open).unwrap(),
-            "one",
-            "a reader keeps its version"
-        );
-        assert_eq!(
-            folder.path().read_dir().unwrap().count(),
-            1,
-            "nothing left behind"
-        );
+        assert_eq!(std::io::read_to_string(open).unwrap(), "one", "a reader keeps its version");
+        assert_eq!(folder.path().read_dir().unwrap().count(), 1, "nothing left behind");
     }
 }

@@ -54,17 +54,13 @@ impl Machine {
             rustup: self.rustup,
             auto_install_off: self.auto_install_off,
             apt_can_install: self.apt && self.root,
-            debian_installed: DEBIAN_TOOLCHAIN
-                .iter()
-                .all(|package| self.has_package(package)),
+            debian_installed: DEBIAN_TOOLCHAIN.iter().all(|package| self.has_package(package)),
         }
     }
 
     /// Whether Debian's `package` is installed, no older than [`MIN_RUST`].
     pub fn has_package(&self, package: &str) -> bool {
-        self.packages
-            .get(package)
-            .is_some_and(|version| *version >= MIN_RUST)
+        self.packages.get(package).is_some_and(|version| *version >= MIN_RUST)
     }
 
     /// Whether the active compiler has the library for `target` (`core` or `std`) ready-made.
@@ -72,10 +68,7 @@ impl Machine {
         let Some((sysroot, _)) = &self.rustc else {
             return false;
         };
-        let folder = sysroot
-            .join("lib/rustlib")
-            .join(target.triple())
-            .join("lib");
+        let folder = sysroot.join("lib/rustlib").join(target.triple()).join("lib");
         let Ok(entries) = folder.read_dir() else {
             return false;
         };
@@ -109,21 +102,15 @@ impl Machine {
 /// The first executable file called `name` on `PATH`.
 pub fn find_in_path(name: &str) -> Option<PathBuf> {
     use std::os::unix::fs::PermissionsExt as _;
-    env::split_paths(&env::var_os("PATH")?)
-        .map(|folder| folder.join(name))
-        .find(|path| {
-            path.metadata()
-                .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-        })
+    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| {
+        path.metadata()
+            .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    })
 }
 
 /// What `command` prints, without the last line end, if it succeeds.
 pub fn output_of(command: &mut Command) -> Option<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
+    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| text.trim_end().to_owned())
 }
@@ -137,17 +124,12 @@ fn rustc_paths() -> Option<(PathBuf, String)> {
 
 fn installed_packages() -> BTreeMap<String, (u32, u32)> {
     let mut query = Command::new("dpkg-query");
-    query
-        .args(["-W", "-f=${Package} ${db:Status-Abbrev} ${Version}\\n"])
-        .args(PACKAGES);
+    query.args(["-W", "-f=${Package} ${db:Status-Abbrev} ${Version}\\n"]).args(PACKAGES);
     // It fails when one package is unknown, and still prints the others.
     let Ok(output) = query.stdin(Stdio::null()).stderr(Stdio::null()).output() else {
         return BTreeMap::new();
     };
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(parse_package)
-        .collect()
+    String::from_utf8_lossy(&output.stdout).lines().filter_map(parse_package).collect()
 }
 
 /// Reads a line of `dpkg-query`: `rustc-web ii  1.96.0+dfsg1-1~deb12u2`.
@@ -156,14 +138,9 @@ fn parse_package(line: &str) -> Option<(String, (u32, u32))> {
     let (name, state, version) = (words.next()?, words.next()?, words.next()?);
     // Second letter: the package is installed, not just known or half unpacked.
     (state.chars().nth(1) == Some('i')).then_some(())?;
-    let version = version
-        .split_once(':')
-        .map_or(version, |(_epoch, rest)| rest);
+    let version = version.split_once(':').map_or(version, |(_epoch, rest)| rest);
     let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(str::parse);
-    Some((
-        name.to_owned(),
-        (numbers.next()?.ok()?, numbers.next()?.ok()?),
-    ))
+    Some((name.to_owned(), (numbers.next()?.ok()?, numbers.next()?.ok()?)))
 }
 
 #[cfg(test)]
@@ -175,11 +152,7 @@ mod tests {
         let read = |line| parse_package(line).map(|(_, version)| version);
         assert_eq!(read("rustc-web ii  1.96.0+dfsg1-1~deb12u2"), Some((1, 96)));
         assert_eq!(read("rustc-web ii  2:1.100.0-1"), Some((1, 100)));
-        assert_eq!(
-            read("rustc-web rc  1.96.0-1"),
-            None,
-            "removed, configuration left"
-        );
+        assert_eq!(read("rustc-web rc  1.96.0-1"), None, "removed, configuration left");
         assert_eq!(read("rustc-web iU  1.96.0-1"), None, "unpacked only");
         assert_eq!(read("rustc-web un "), None);
         assert_eq!(read("rustc-web ii  next"), None);

@@ -5,7 +5,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `setup` `build` `run` `gdb` `test` | the commands |
+//! | `setup` `build` `run` `layout` `gdb` `test` | the commands |
 //! | `machine` | what this host has, asked of its own tools |
 //! | `toolchain` | which Rust builds for the target, and how cargo is called for it |
 //! | `workspace` | where the sources and the target directory are |
@@ -17,6 +17,7 @@ mod build;
 mod console;
 mod gdb;
 mod image;
+mod layout;
 mod machine;
 mod qemu;
 mod run;
@@ -52,6 +53,8 @@ enum Command {
     Build(build::ImageArgs),
     /// Boot the kernel under QEMU
     Run(run::Args),
+    /// Predict the layout without booting
+    Layout(layout::Args),
     /// Boot under QEMU, stopped, with a debugger attached
     Gdb(gdb::Args),
     /// Check everything: format, lints, documentation, host tests, whole boots
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Command::Setup(args) => setup::run(&args),
         Command::Build(args) => build::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Layout(args) => layout::run(&args),
         Command::Gdb(args) => gdb::run(&args),
         Command::Test(args) => test::run(&args),
     };
@@ -86,9 +90,7 @@ fn note(message: impl std::fmt::Display) {
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<io::Error>()
-        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]

@@ -74,9 +74,7 @@ impl FromStr for MemorySize {
     /// QEMU's syntax, without the fractions. The upper bound is QEMU's to say.
     fn from_str(text: &str) -> Result<Self, String> {
         let bad = || format!("'{text}' is no memory size: expected such as 512M, 1G or 64 (MiB)");
-        let digits_end = text
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len());
+        let digits_end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let (digits, suffix) = text.split_at(digits_end);
         let shift = match suffix {
             "k" | "K" => 0,
@@ -89,15 +87,19 @@ impl FromStr for MemorySize {
             return Err(bad());
         }
         // Half of u64's range in bytes, which QEMU counts in, is far beyond any machine.
-        let kib = digits
-            .parse()
-            .ok()
-            .and_then(|number: u64| number.checked_mul(1 << shift));
+        let kib = digits.parse().ok().and_then(|number: u64| number.checked_mul(1 << shift));
         match kib {
             Some(0) => Err("a machine needs some memory".to_owned()),
             Some(kib) if kib < 1 << 53 => Ok(Self { kib }),
             _ => Err(format!("'{text}' is too much memory")),
         }
+    }
+}
+
+impl MemorySize {
+    /// The amount in bytes.
+    pub const fn bytes(self) -> u64 {
+        self.kib << 10
     }
 }
 
@@ -134,8 +136,7 @@ impl MachineArgs {
         };
         let mut qemu = Command::new("qemu-system-arm");
         qemu.args(["-M", "virt", "-cpu", cpu, "-m", &self.memory.to_string()]);
-        qemu.args(["-nographic", "-nic", "none", "-no-reboot", "-kernel"])
-            .arg(kernel);
+        qemu.args(["-nographic", "-nic", "none", "-no-reboot", "-kernel"]).arg(kernel);
         if let Some(text) = &self.append {
             qemu.arg("-append").arg(text);
         }
@@ -163,10 +164,7 @@ impl Guard {
     pub fn start(qemu: &mut Command, has_terminal: bool) -> Result<Self> {
         end_with_parent(qemu, has_terminal);
         let child = qemu.spawn().context("cannot start qemu-system-arm")?;
-        Ok(Self {
-            child,
-            has_terminal,
-        })
+        Ok(Self { child, has_terminal })
     }
 
     /// The process: its pipes.
@@ -214,11 +212,7 @@ impl Drop for Guard {
 fn end_with_parent(command: &mut Command, has_terminal: bool) {
     use rustix::process::{Signal, set_parent_process_death_signal};
     use std::os::unix::process::CommandExt as _;
-    let signal = if has_terminal {
-        Signal::TERM
-    } else {
-        Signal::KILL
-    };
+    let signal = if has_terminal { Signal::TERM } else { Signal::KILL };
     let before_exec =
         move || set_parent_process_death_signal(Some(signal)).map_err(std::io::Error::from);
     // SAFETY: the closure runs between fork and exec, where only async-signal-safe work is
@@ -248,29 +242,13 @@ mod tests {
         ] {
             assert_eq!(size(text).as_deref(), Ok(same), "{text}");
         }
-        for bad in [
-            "",
-            "G",
-            "1GB",
-            "1.5G",
-            "-1",
-            "+1",
-            "0x10M",
-            " 1G",
-            "1 G",
-            "1G,slots=2",
-            "é",
-        ] {
+        for bad in ["", "G", "1GB", "1.5G", "-1", "+1", "0x10M", " 1G", "1 G", "1G,slots=2", "é"] {
             assert!(size(bad).unwrap_err().contains("no memory size"), "{bad:?}");
         }
         for none in ["0", "0G"] {
             assert!(size(none).unwrap_err().contains("some memory"), "{none}");
         }
-        for much in [
-            "18446744073709551615",
-            "99999999999999999999T",
-            "9007199254740992K",
-        ] {
+        for much in ["18446744073709551615", "99999999999999999999T", "9007199254740992K"] {
             assert!(size(much).unwrap_err().contains("too much"), "{much}");
         }
     }

@@ -26,11 +26,9 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Arguments of `run`.
 #[derive(clap::Args)]
-#[command(
-    after_help = "Exit status: 0 powered off cleanly and every command succeeded; 1 a \
+#[command(after_help = "Exit status: 0 powered off cleanly and every command succeeded; 1 a \
                         command failed, the kernel halted, or QEMU ended otherwise; 2 wrong \
-                        usage; 124 time-out."
-)]
+                        usage; 124 time-out.")]
 pub struct Args {
     #[command(flatten)]
     machine: MachineArgs,
@@ -69,18 +67,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
     let mut command = args.machine.command(&image);
     command.args(&args.qemu).stdout(Stdio::piped());
-    let given = args
-        .timeout
-        .map(|seconds| Duration::from_secs(seconds.into()));
+    let given = args.timeout.map(|seconds| Duration::from_secs(seconds.into()));
     let (mut session, timeout) = match script {
         Some(Script(commands)) => {
-            command
-                .args(["-serial", "stdio", "-monitor", "none"])
-                .stdin(Stdio::piped());
-            (
-                Session::scripted(commands),
-                Some(given.unwrap_or(DEFAULT_TIMEOUT)),
-            )
+            command.args(["-serial", "stdio", "-monitor", "none"]).stdin(Stdio::piped());
+            (Session::scripted(commands), Some(given.unwrap_or(DEFAULT_TIMEOUT)))
         }
         None => {
             note("the kernel's monitor follows; Ctrl-A x leaves QEMU, `poweroff` the kernel");
@@ -109,11 +100,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     for fault in &faults {
         note(fault);
     }
-    Ok(if faults.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// How the wait for QEMU ended.
@@ -142,16 +129,13 @@ fn drive(guard: &mut Guard, session: &mut Session, deadline: Option<Instant>) ->
                 Action::Stop => return Ok(Finished::Stopped),
                 Action::Send(text) => {
                     // A QEMU that has gone is noticed by its exit status.
-                    let _ = keyboard
-                        .iter_mut()
-                        .try_for_each(|pipe| pipe.write_all(text.as_bytes()));
+                    let _ =
+                        keyboard.iter_mut().try_for_each(|pipe| pipe.write_all(text.as_bytes()));
                 }
             }
         }
     }
-    Ok(guard
-        .wait(deadline)?
-        .map_or(Finished::TimeOut, Finished::Exited))
+    Ok(guard.wait(deadline)?.map_or(Finished::TimeOut, Finished::Exited))
 }
 
 fn receive(

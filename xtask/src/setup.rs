@@ -253,9 +253,7 @@ fn apt_install(packages: &[&str]) -> Result<()> {
     }
     let mut words = APT_INSTALL.split(' ');
     let mut apt = Command::new(words.next().unwrap_or_default());
-    apt.args(words)
-        .args(packages)
-        .env("DEBIAN_FRONTEND", "noninteractive");
+    apt.args(words).args(packages).env("DEBIAN_FRONTEND", "noninteractive");
     execute(&mut apt)
 }
 
@@ -267,10 +265,8 @@ fn execute(command: &mut Command) -> Result<()> {
         .collect();
     let line = words.join(" ");
     note(&line);
-    let status = command
-        .stdout(io::stderr())
-        .status()
-        .with_context(|| format!("cannot run {line}"))?;
+    let status =
+        command.stdout(io::stderr()).status().with_context(|| format!("cannot run {line}"))?;
     ensure!(status.success(), "{line}: {status}");
     Ok(())
 }
@@ -281,11 +277,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         ensure(&EVERYTHING)?;
     }
     let complete = report(&Machine::probe())?;
-    Ok(if complete {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Prints each need's state; true when all are met.

@@ -96,22 +96,16 @@ impl Bench {
                 "clippy --workspace --exclude kernel --all-targets -- -D warnings",
             )),
             Step::ClippyKernel => {
-                let mut cargo = self
-                    .toolchain(Target::Kernel)?
-                    .cargo(&self.workspace, "clippy");
+                let mut cargo = self.toolchain(Target::Kernel)?.cargo(&self.workspace, "clippy");
                 succeed(cargo.args(["--package", "kernel", "--", "-D", "warnings"]))
             }
             Step::Doc => {
                 let mut cargo = host("doc --workspace --exclude kernel --no-deps");
                 succeed(cargo.env("RUSTDOCFLAGS", "-D warnings"))
             }
-            Step::Host => succeed(&mut host(
-                "test --workspace --exclude kernel --exclude tests",
-            )),
+            Step::Host => succeed(&mut host("test --workspace --exclude kernel --exclude tests")),
             Step::Host32 => {
-                let mut cargo = self
-                    .toolchain(Target::Host32)?
-                    .cargo(&self.workspace, "test");
+                let mut cargo = self.toolchain(Target::Host32)?.cargo(&self.workspace, "test");
                 for package in ["mm", "board", "arch-arm"] {
                     cargo.args(["--package", package]);
                 }
@@ -135,9 +129,7 @@ impl Bench {
 
 fn succeed(command: &mut Command) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let status = command
-        .status()
-        .with_context(|| format!("cannot run {program}"))?;
+    let status = command.status().with_context(|| format!("cannot run {program}"))?;
     anyhow::ensure!(status.success(), "{program} failed ({status})");
     Ok(())
 }
@@ -151,11 +143,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let needs: Vec<Need> = steps.iter().flat_map(|step| step.needs()).collect();
     let machine = setup::ensure(&needs)?;
-    let bench = Bench {
-        workspace: Workspace::find()?,
-        machine,
-        xtask,
-    };
+    let bench = Bench { workspace: Workspace::find()?, machine, xtask };
 
     let count = steps.len();
     let begin = Instant::now();

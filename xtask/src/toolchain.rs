@@ -120,11 +120,7 @@ pub struct BadOverride(OsString);
 
 impl fmt::Display for BadOverride {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{OVERRIDE}={}: expected installed, debian or rustup",
-            self.0.display()
-        )
+        write!(f, "{OVERRIDE}={}: expected installed, debian or rustup", self.0.display())
     }
 }
 
@@ -174,9 +170,7 @@ impl Toolchain {
 
     /// The folder in which cargo leaves what it built in `profile_dir` (`debug`, `release`).
     pub fn output_dir(&self, workspace: &Workspace, profile_dir: &str) -> PathBuf {
-        self.target_dir(workspace)
-            .join(self.target.triple())
-            .join(profile_dir)
+        self.target_dir(workspace).join(self.target.triple()).join(profile_dir)
     }
 
     /// `cargo SUBCOMMAND` for the target.
@@ -209,9 +203,7 @@ impl Toolchain {
         }
         // `-Z` on a compiler that calls itself stable.
         cargo.env("RUSTC_BOOTSTRAP", "1");
-        cargo
-            .env("RUSTC", tool("rustc"))
-            .env("RUSTDOC", tool("rustdoc"));
+        cargo.env("RUSTC", tool("rustc")).env("RUSTDOC", tool("rustdoc"));
         for (name, first) in [("PATH", Some(DEBIAN_BIN)), ("LD_LIBRARY_PATH", None)] {
             if let Some(list) = env::var_os(name) {
                 cargo.env(name, self.without_sysroot(&list, first));
@@ -268,10 +260,7 @@ mod tests {
     }
 
     fn workspace() -> Workspace {
-        Workspace {
-            root: "/src".into(),
-            target_dir: "/src/target".into(),
-        }
+        Workspace { root: "/src".into(), target_dir: "/src/target".into() }
     }
 
     fn toolchain(route: Route, target: Target) -> Toolchain {
@@ -284,10 +273,7 @@ mod tests {
     }
 
     fn arguments(command: &Command) -> Vec<String> {
-        command
-            .get_args()
-            .map(|arg| arg.to_string_lossy().into_owned())
-            .collect()
+        command.get_args().map(|arg| arg.to_string_lossy().into_owned()).collect()
     }
 
     #[test]
@@ -315,13 +301,7 @@ mod tests {
             let cargo = toolchain(route, Target::Kernel).cargo(&workspace(), "build");
             assert_eq!(
                 arguments(&cargo),
-                [
-                    "build",
-                    "--target",
-                    "armv7a-none-eabi",
-                    "--target-dir",
-                    "/src/target"
-                ]
+                ["build", "--target", "armv7a-none-eabi", "--target-dir", "/src/target"]
             );
             assert!(cargo.get_envs().all(|(name, _)| name != "RUSTC_BOOTSTRAP"));
         }

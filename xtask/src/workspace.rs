@@ -23,9 +23,7 @@ impl Workspace {
         let mut cargo = host_cargo();
         cargo.args(["metadata", "--no-deps", "--format-version=1"]);
         if let Some(package) = env::var_os("CARGO_MANIFEST_DIR") {
-            cargo
-                .arg("--manifest-path")
-                .arg(Path::new(&package).join("Cargo.toml"));
+            cargo.arg("--manifest-path").arg(Path::new(&package).join("Cargo.toml"));
         }
         let output = cargo.output().context("cannot run cargo metadata")?;
         ensure!(
@@ -41,10 +39,8 @@ impl Workspace {
                 .map(PathBuf::from)
                 .with_context(|| format!("cargo metadata does not say what its {key} is"))
         };
-        let workspace = Self {
-            root: path("workspace_root")?,
-            target_dir: path("target_directory")?,
-        };
+        let workspace =
+            Self { root: path("workspace_root")?, target_dir: path("target_directory")? };
         ensure!(
             workspace.root.join("kernel/Cargo.toml").is_file(),
             "{} is not a vmsplit checkout",
@@ -66,9 +62,7 @@ impl Workspace {
     /// The host's cargo, run at the workspace's root and in its target directory.
     pub fn cargo(&self) -> Command {
         let mut cargo = host_cargo();
-        cargo
-            .current_dir(&self.root)
-            .env("CARGO_TARGET_DIR", &self.target_dir);
+        cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target_dir);
         cargo
     }
 }
@@ -83,18 +77,11 @@ pub fn host_cargo() -> Command {
 /// Removes what `cargo run` and `cargo test` say about the package *they* run, which is not the
 /// one that `command` is about.
 pub fn clear_package_variables(command: &mut Command) {
-    const ABOUT_THE_PACKAGE: [&str; 4] = [
-        "CARGO_PKG_",
-        "CARGO_MANIFEST_",
-        "CARGO_BIN_",
-        "CARGO_TARGET_TMPDIR",
-    ];
+    const ABOUT_THE_PACKAGE: [&str; 4] =
+        ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_TARGET_TMPDIR"];
     for (name, _) in env::vars_os() {
         let name_text = name.to_string_lossy();
-        if ABOUT_THE_PACKAGE
-            .iter()
-            .any(|prefix| name_text.starts_with(prefix))
-        {
+        if ABOUT_THE_PACKAGE.iter().any(|prefix| name_text.starts_with(prefix)) {
             command.env_remove(&name);
         }
     }

@@ -16,9 +16,7 @@ pub struct Host {
 impl Host {
     /// A host with Rust and nothing else.
     pub fn new() -> Self {
-        let host = Self {
-            folder: tempfile::tempdir().unwrap(),
-        };
+        let host = Self { folder: tempfile::tempdir().unwrap() };
         fs::create_dir_all(host.path("bin")).unwrap();
         fs::create_dir_all(host.path("workspace/kernel")).unwrap();
         fs::write(host.path("workspace/kernel/Cargo.toml"), "").unwrap();
@@ -53,16 +51,10 @@ impl Host {
     pub fn tool(&self, name: &str, script: &str) {
         // `install` opens the program for writing, not this process: a process that another test
         // forks at this moment would inherit the open file, and Linux executes none such.
-        let script = format!(
-            "#!/bin/sh\nHOST={}\n{script}\n",
-            self.folder.path().display()
-        );
+        let script = format!("#!/bin/sh\nHOST={}\n{script}\n", self.folder.path().display());
         fs::write(self.path("script"), script).unwrap();
         let mut install = Command::new("install");
-        install
-            .args(["-m", "755"])
-            .arg(self.path("script"))
-            .arg(self.path("bin").join(name));
+        install.args(["-m", "755"]).arg(self.path("script")).arg(self.path("bin").join(name));
         assert!(install.status().unwrap().success());
     }
 

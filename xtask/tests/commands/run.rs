@@ -97,14 +97,9 @@ fn a_failed_command_is_reported_after_the_others_have_run() {
     let outcome = host().run(&["run", "--exec", "foo; ;meminfo"]);
     assert_eq!(outcome.code, Some(1));
     assert!(
-        outcome
-            .stdout
-            .ends_with("meminfo of it\r\nvmsplit> poweroff\r\nvmsplit: power off\r\n")
+        outcome.stdout.ends_with("meminfo of it\r\nvmsplit> poweroff\r\nvmsplit: power off\r\n")
     );
-    assert_eq!(
-        outcome.stderr,
-        "xtask: command `foo` failed: error: unknown command 'foo'\n"
-    );
+    assert_eq!(outcome.stderr, "xtask: command `foo` failed: error: unknown command 'foo'\n");
 }
 
 #[test]
@@ -127,12 +122,7 @@ fn a_qemu_that_ends_otherwise_is_a_failure() {
     assert_eq!(outcome.stderr, message);
     let outcome = host().run(&["run", "--exec", "poweroff; meminfo"]);
     assert_eq!(outcome.code, Some(1));
-    assert!(
-        outcome
-            .stderr
-            .contains("command `meminfo` was never reached"),
-        "{outcome:?}"
-    );
+    assert!(outcome.stderr.contains("command `meminfo` was never reached"), "{outcome:?}");
 }
 
 #[test]
@@ -140,21 +130,14 @@ fn a_hang_is_a_time_out() {
     let host = host();
     let outcome = host.run(&["run", "--timeout", "1", "--exec", "hang"]);
     assert_eq!(outcome.code, Some(124));
-    assert_eq!(
-        outcome.stderr,
-        "xtask: time-out after 1 s, waiting for `hang`: QEMU ended\n"
-    );
+    assert_eq!(outcome.stderr, "xtask: time-out after 1 s, waiting for `hang`: QEMU ended\n");
     assert!(!is_running(&host.path("qemu.pid")));
 }
 
 #[test]
 fn output_comes_as_it_is_printed_and_its_reader_may_leave() {
     let host = host();
-    let mut child = started(
-        &host,
-        host.xtask(&["run", "--exec", "half"])
-            .stdout(Stdio::piped()),
-    );
+    let mut child = started(&host, host.xtask(&["run", "--exec", "half"]).stdout(Stdio::piped()));
     let mut seen = Vec::new();
     let mut output = child.stdout.take().unwrap();
     while !seen.ends_with(b"half a line") {
@@ -167,18 +150,10 @@ fn output_comes_as_it_is_printed_and_its_reader_may_leave() {
     qemu_ends(&host);
 
     let mut command = host.xtask(&["run", "--exec", "chatter"]);
-    let mut child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let outcome = Outcome::from(child.wait_with_output().unwrap());
-    assert_eq!(
-        (outcome.code, outcome.stderr.as_str()),
-        (Some(1), ""),
-        "quiet, and no panic"
-    );
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(1), ""), "quiet, and no panic");
     assert!(!is_running(&host.path("qemu.pid")));
 }
 
@@ -187,10 +162,8 @@ fn qemu_ends_with_an_xtask_that_is_killed() {
     use rustix::process::{Pid, Signal, kill_process};
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::KILL] {
         let host = host();
-        let mut child = started(
-            &host,
-            host.xtask(&["run", "--exec", "hang"]).stdout(Stdio::null()),
-        );
+        let mut child =
+            started(&host, host.xtask(&["run", "--exec", "hang"]).stdout(Stdio::null()));
         kill_process(Pid::from_child(&child), signal).unwrap();
         child.wait().unwrap();
         qemu_ends(&host);
@@ -232,15 +205,9 @@ fn build_makes_both_files_and_says_how_long_they_are() {
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     let stem = host.path("target/images/vmsplit-3g-debug+test-a+test-b");
     let stem = stem.display();
-    assert_eq!(
-        outcome.stdout,
-        format!("{stem}.elf  88 bytes\n{stem}.bin  8 bytes\n")
-    );
+    assert_eq!(outcome.stdout, format!("{stem}.elf  88 bytes\n{stem}.bin  8 bytes\n"));
     assert_eq!(fs::read(format!("{stem}.bin")).unwrap(), b"3gig\0\0\0\0");
-    assert!(
-        host.read("cargo.log")
-            .contains("build --target armv7a-none-eabi --target-dir")
-    );
+    assert!(host.read("cargo.log").contains("build --target armv7a-none-eabi --target-dir"));
     assert!(
         host.read("cargo.log")
             .contains("--no-default-features --features vmsplit-3g,fallback-console,test-a,test-b")
@@ -253,21 +220,14 @@ fn a_file_that_is_no_kernel_is_refused() {
     fs::write(host.path("kernel.elf"), "text").unwrap();
     let outcome = host.run(&["build"]);
     assert_eq!(outcome.code, Some(1));
-    assert!(
-        outcome.stderr.contains("not a readable ELF file"),
-        "{outcome:?}"
-    );
+    assert!(outcome.stderr.contains("not a readable ELF file"), "{outcome:?}");
 }
 
 /// Without the lock, each would publish what the other has put in its place.
 #[test]
 fn builds_at_the_same_time_do_not_swap_their_kernels() {
     let host = host();
-    let spawn = |split| {
-        host.xtask(&["build", "--vmsplit", split])
-            .stdout(Stdio::null())
-            .spawn()
-    };
+    let spawn = |split| host.xtask(&["build", "--vmsplit", split]).stdout(Stdio::null()).spawn();
     let builds = ["3g", "2g", "3g", "2g"].map(|split| spawn(split).unwrap());
     for mut build in builds {
         assert!(build.wait().unwrap().success());
@@ -298,9 +258,6 @@ fn gdb_gets_the_symbols_and_the_address_and_takes_qemu_with_it() {
     assert_eq!(rest, "-batch|-ex|bt|");
     let log = host.read("qemu.log");
     assert!(log.contains("-m 64M"), "{log}");
-    assert!(
-        log.contains(&format!("-S -gdb tcp:127.0.0.1:{port} ")),
-        "{log}"
-    );
+    assert!(log.contains(&format!("-S -gdb tcp:127.0.0.1:{port} ")), "{log}");
     qemu_ends(&host);
 }

@@ -39,10 +39,7 @@ impl Host {
 
     /// `setup --check` with these variables.
     fn check(&self, variables: &[(&str, &str)]) -> Outcome {
-        Outcome::of(
-            self.xtask(&["setup", "--check"])
-                .envs(variables.iter().copied()),
-        )
+        Outcome::of(self.xtask(&["setup", "--check"]).envs(variables.iter().copied()))
     }
 }
 
@@ -63,15 +60,9 @@ fn chosen(outcome: &Outcome) -> (&str, &str) {
 
 #[test]
 fn installed_core_comes_first() {
-    let host = Host::new()
-        .with_rustup()
-        .with_apt(0)
-        .with_debian("1.96.0-1");
+    let host = Host::new().with_rustup().with_apt(0).with_debian("1.96.0-1");
     host.library("armv7a-none-eabi", "core");
-    assert_eq!(
-        chosen(&host.check(&AUTO_INSTALL_OFF)),
-        ("installed", "installed")
-    );
+    assert_eq!(chosen(&host.check(&AUTO_INSTALL_OFF)), ("installed", "installed"));
     assert_eq!(chosen(&host.check(&[])), ("installed", "installed"));
 }
 
@@ -87,10 +78,7 @@ fn rustup_where_it_may_fetch() {
 fn debian_where_rustup_may_not_fetch_and_apt_can_install() {
     let host = Host::new().with_rustup().with_apt(0);
     let install = format!("{APT} {DEBIAN}");
-    assert_eq!(
-        chosen(&host.check(&AUTO_INSTALL_OFF)),
-        ("debian", install.as_str())
-    );
+    assert_eq!(chosen(&host.check(&AUTO_INSTALL_OFF)), ("debian", install.as_str()));
 }
 
 #[test]
@@ -101,19 +89,13 @@ fn debian_where_there_is_no_rustup_and_apt_can_install() {
 
 #[test]
 fn debian_for_anybody_where_it_is_installed_and_new_enough() {
-    let host = Host::new()
-        .with_rustup()
-        .with_apt(1000)
-        .with_debian("1.96.0+dfsg1-1~deb12u2");
+    let host = Host::new().with_rustup().with_apt(1000).with_debian("1.96.0+dfsg1-1~deb12u2");
     let found = ("debian", "debian: built from rust-web-src");
     assert_eq!(chosen(&host.check(&AUTO_INSTALL_OFF)), found);
     assert_eq!(chosen(&host.check(&[])).0, "rustup", "rustup may fetch");
     host.without("rustup");
     assert_eq!(chosen(&host.check(&[])), found);
-    let old = Host::new()
-        .with_rustup()
-        .with_apt(1000)
-        .with_debian("1.85.0+dfsg3-1~deb12u3");
+    let old = Host::new().with_rustup().with_apt(1000).with_debian("1.85.0+dfsg3-1~deb12u3");
     assert_eq!(chosen(&old.check(&AUTO_INSTALL_OFF)).0, "rustup");
 }
 
@@ -129,10 +111,7 @@ fn rustup_where_apt_cannot_install() {
 fn without_any_way_the_command_to_type_is_named() {
     let host = Host::new().with_apt(1000);
     let outcome = host.check(&[]);
-    assert_eq!(
-        chosen(&outcome),
-        ("none", format!("{APT} {DEBIAN}").as_str())
-    );
+    assert_eq!(chosen(&outcome), ("none", format!("{APT} {DEBIAN}").as_str()));
     assert_eq!(outcome.code, Some(1));
     let (route, advice) = (Host::new().check(&[]), "rustup target add armv7a-none-eabi");
     assert_eq!(chosen(&route).0, "none");
@@ -141,21 +120,12 @@ fn without_any_way_the_command_to_type_is_named() {
 
 #[test]
 fn the_variable_overrides() {
-    let host = Host::new()
-        .with_rustup()
-        .with_apt(0)
-        .with_debian("1.96.0-1");
+    let host = Host::new().with_rustup().with_apt(0).with_debian("1.96.0-1");
     host.library("armv7a-none-eabi", "core");
     for route in ["installed", "debian", "rustup"] {
-        assert_eq!(
-            chosen(&host.check(&[("VMSPLIT_TOOLCHAIN", route)])).0,
-            route
-        );
+        assert_eq!(chosen(&host.check(&[("VMSPLIT_TOOLCHAIN", route)])).0, route);
     }
-    assert_eq!(
-        chosen(&host.check(&[("VMSPLIT_TOOLCHAIN", "")])).0,
-        "installed"
-    );
+    assert_eq!(chosen(&host.check(&[("VMSPLIT_TOOLCHAIN", "")])).0, "installed");
     let bad = host.check(&[("VMSPLIT_TOOLCHAIN", "nightly")]);
     assert_eq!(bad.code, Some(2));
     assert!(bad.stderr.contains("VMSPLIT_TOOLCHAIN=nightly"), "{bad:?}");
@@ -178,10 +148,7 @@ fn check_reports_and_changes_nothing() {
         host.without(tool);
         let outcome = host.check(&[]);
         assert_eq!(outcome.code, Some(1), "{tool}");
-        assert!(
-            outcome.stdout.contains(&format!("{APT} {package}\n")),
-            "{outcome:?}"
-        );
+        assert!(outcome.stdout.contains(&format!("{APT} {package}\n")), "{outcome:?}");
         assert_eq!(host.read("apt.log"), "");
     }
 }
@@ -206,11 +173,7 @@ fn installs_by_apt_when_root_and_once() {
     assert_eq!(host.read("apt.log"), format!("update\n{log}"));
     let again = host.run(&["setup"]);
     assert_eq!((again.code, again.stderr.as_str()), (Some(0), ""));
-    assert_eq!(
-        host.read("apt.log"),
-        format!("update\n{log}"),
-        "nothing more"
-    );
+    assert_eq!(host.read("apt.log"), format!("update\n{log}"), "nothing more");
 }
 
 #[test]
@@ -232,10 +195,7 @@ fn an_installation_that_brings_nothing_is_an_error() {
     let outcome = host.run(&["setup"]);
     assert_eq!(outcome.code, Some(1));
     assert!(outcome.stderr.contains("still missing"), "{outcome:?}");
-    assert!(
-        outcome.stderr.contains("device-tree compiler"),
-        "{outcome:?}"
-    );
+    assert!(outcome.stderr.contains("device-tree compiler"), "{outcome:?}");
 }
 
 #[test]
@@ -252,19 +212,14 @@ fn rustup_adds_lints_unless_told_to_fetch_nothing() {
     let host = Host::complete().with_rustup();
     host.tool("cargo", "exit 1");
     let line = |outcome: &Outcome| {
-        let line = outcome
-            .stdout
-            .lines()
-            .find(|line| line.contains("cargo fmt"));
+        let line = outcome.stdout.lines().find(|line| line.contains("cargo fmt"));
         line.unwrap().to_owned()
     };
     assert!(line(&host.check(&[])).ends_with("rustup component add rustfmt clippy"));
     let outcome = Outcome::of(host.xtask(&["setup"]).envs(AUTO_INSTALL_OFF));
     assert_eq!(outcome.code, Some(1));
     assert!(
-        outcome
-            .stderr
-            .ends_with("type:\n  rustup component add rustfmt clippy\n"),
+        outcome.stderr.ends_with("type:\n  rustup component add rustfmt clippy\n"),
         "{outcome:?}"
     );
     assert_eq!(host.read("rustup.log"), "");
