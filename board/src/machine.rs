@@ -88,18 +88,12 @@ mod tests {
     /// The root of a machine with a bank of memory, left open.
     fn root() -> Blob {
         let mut blob = Blob::new();
-        blob.begin("")
-            .cells("#address-cells", &[1])
-            .cells("#size-cells", &[1]);
+        blob.begin("").cells("#address-cells", &[1]).cells("#size-cells", &[1]);
         blob
     }
 
     fn close(mut blob: Blob) -> Vec<u8> {
-        blob.begin("memory@0")
-            .cells("reg", &[0, 0x1000])
-            .end()
-            .end()
-            .finish()
+        blob.begin("memory@0").cells("reg", &[0, 0x1000]).end().end().finish()
     }
 
     #[test]
@@ -124,35 +118,14 @@ mod tests {
     fn each_part_of_the_tree_is_held_to_its_rules() {
         type Break = fn(&mut Blob);
         let faults: [(Break, &str); 8] = [
-            (
-                |b| _ = b.begin("memory@1").cells("reg", &[0, 1]).end(),
-                "overlap",
-            ),
+            (|b| _ = b.begin("memory@1").cells("reg", &[0, 1]).end(), "overlap"),
             (|b| _ = b.reserve(u64::MAX, 2), "wrap"),
-            (
-                |b| _ = b.begin("reserved-memory").begin("x").end().end(),
-                "x: no reg or size",
-            ),
-            (
-                |b| _ = b.begin("cpus").begin("cpu").end().end(),
-                "cpu: no reg",
-            ),
-            (
-                |b| _ = b.begin("chosen").bytes("bootargs", b"\xff").end(),
-                "not UTF-8",
-            ),
-            (
-                |b| _ = b.begin("x").text("compatible", "arm,pl390").end(),
-                "x: no #interrupt-cells",
-            ),
-            (
-                |b| _ = b.begin("x").text("compatible", "arm,pl011").end(),
-                "x: no reg",
-            ),
-            (
-                |b| _ = b.begin("x").text("compatible", "arm,psci").end(),
-                "x: no method",
-            ),
+            (|b| _ = b.begin("reserved-memory").begin("x").end().end(), "x: no reg or size"),
+            (|b| _ = b.begin("cpus").begin("cpu").end().end(), "cpu: no reg"),
+            (|b| _ = b.begin("chosen").bytes("bootargs", b"\xff").end(), "not UTF-8"),
+            (|b| _ = b.begin("x").text("compatible", "arm,pl390").end(), "x: no #interrupt-cells"),
+            (|b| _ = b.begin("x").text("compatible", "arm,pl011").end(), "x: no reg"),
+            (|b| _ = b.begin("x").text("compatible", "arm,psci").end(), "x: no method"),
         ];
         for (break_it, want) in faults {
             let mut blob = root();
@@ -167,28 +140,19 @@ mod tests {
     #[test]
     fn the_deepest_tree_needs_little_stack() {
         let mut blob = root();
-        blob.begin("chosen")
-            .text("stdout-path", &"/n".repeat(MAX_DEPTH as usize - 1))
-            .end();
+        blob.begin("chosen").text("stdout-path", &"/n".repeat(MAX_DEPTH as usize - 1)).end();
         for _ in 2..MAX_DEPTH {
             blob.begin("n").bytes("ranges", b"");
-            blob.cells("#address-cells", &[1])
-                .cells("#size-cells", &[1]);
+            blob.cells("#address-cells", &[1]).cells("#size-cells", &[1]);
         }
-        blob.begin("n")
-            .text("compatible", "arm,pl011")
-            .cells("reg", &[0x1000, 0x1000])
-            .end();
+        blob.begin("n").text("compatible", "arm,pl011").cells("reg", &[0x1000, 0x1000]).end();
         (2..MAX_DEPTH).for_each(|_| _ = blob.end());
         let mut bytes = close(blob);
         let deep = move || {
             let machine = Machine::from_tree(Tree::parse(&mut bytes).unwrap()).unwrap();
             assert_eq!(machine.console.unwrap().choice, ConsoleChoice::StdoutPath);
         };
-        let thread = std::thread::Builder::new()
-            .stack_size(STACK)
-            .spawn(deep)
-            .unwrap();
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn(deep).unwrap();
         thread.join().unwrap();
     }
 

@@ -1,8 +1,8 @@
 //! `run`: boots the kernel under QEMU, at the keyboard or by a list of monitor commands.
 //!
-//! QEMU's serial output goes to standard output as it comes, and through a
-//! [`Session`](crate::console::Session) that knows what the kernel's lines mean. At a terminal
-//! QEMU reads the keyboard itself; otherwise the session says what to send.
+//! QEMU's serial output goes to standard output as it comes, and through a [`Session`] that knows
+//! what the kernel's lines mean. At a terminal QEMU reads the keyboard itself; otherwise the
+//! session says what to send.
 
 use anyhow::{Context as _, Result};
 use std::io::{self, IsTerminal as _, Read, Write as _};

@@ -2,8 +2,8 @@
 //!
 //! A need is looked at ([`inspect`]), and when it is not met it names its remedy: rustup where
 //! rustup manages the thing, Debian packages otherwise. Packages are installed only by root;
-//! anybody else is told what to type. Every command calls [`ensure`] for just what it uses, which
-//! is quick and silent when nothing is missing. Invariant: after [`ensure`] returns, the needs
+//! anybody else is told what to type. Every command calls [`ensure()`] for just what it uses, which
+//! is quick and silent when nothing is missing. Invariant: after [`ensure()`] returns, the needs
 //! are met; what an installation has not brought is an error.
 
 use anyhow::{Context as _, Result, bail, ensure};

@@ -15,13 +15,7 @@ pub const NOP: u32 = 4;
 impl Blob {
     pub fn new() -> Self {
         let (reserve_map, structure, strings) = Default::default();
-        Self {
-            reserve_map,
-            structure,
-            strings,
-            version: 17,
-            close: true,
-        }
+        Self { reserve_map, structure, strings, version: 17, close: true }
     }
 
     pub fn token(&mut self, token: u32) -> &mut Self {
@@ -30,8 +24,7 @@ impl Blob {
 
     pub fn raw(&mut self, bytes: &[u8]) -> &mut Self {
         self.structure.extend_from_slice(bytes);
-        self.structure
-            .resize(self.structure.len().next_multiple_of(4), 0);
+        self.structure.resize(self.structure.len().next_multiple_of(4), 0);
         self
     }
 
@@ -49,10 +42,7 @@ impl Blob {
 
     /// A property whose name starts at `name_offset` of the strings block.
     pub fn property_at(&mut self, name_offset: usize, value: &[u8]) -> &mut Self {
-        self.token(3)
-            .token(value.len() as u32)
-            .token(name_offset as u32)
-            .raw(value)
+        self.token(3).token(value.len() as u32).token(name_offset as u32).raw(value)
     }
 
     pub fn bytes(&mut self, name: &str, value: &[u8]) -> &mut Self {
@@ -88,11 +78,7 @@ impl Blob {
         let off_strings = off_structure + structure.len();
         let total = off_strings + self.strings.len();
         // Version 16 has no size of the structure block: what is there then is noise.
-        let size = if self.version < 17 {
-            0xdead_beef
-        } else {
-            structure.len() as u32
-        };
+        let size = if self.version < 17 { 0xdead_beef } else { structure.len() as u32 };
         let header = [
             0xd00d_feed,
             total as u32,

@@ -71,21 +71,14 @@ impl<'t> Node<'_, 't> {
 
     /// How ranges below this node are written.
     pub(super) fn cells(&self) -> Result<Cells, Error<'t>> {
-        Ok(Cells {
-            address: self.address_width()?,
-            size: self.size_width()?,
-        })
+        Ok(Cells { address: self.address_width()?, size: self.size_width()? })
     }
 
     fn width(&self, property: &'static str, default: u32) -> Result<Width, Error<'t>> {
         match self.u32(property)?.unwrap_or(default) {
             1 => Ok(Width::One),
             2 => Ok(Width::Two),
-            value => Err(Error::Cells {
-                node: self.name(),
-                property,
-                value,
-            }),
+            value => Err(Error::Cells { node: self.name(), property, value }),
         }
     }
 
@@ -114,12 +107,7 @@ impl<'t> Node<'_, 't> {
         len: u64,
     ) -> Result<PhysRange, Error<'t>> {
         let start = PhysAddr::new(start);
-        let wraps = Error::Wraps {
-            node: self.name(),
-            property,
-            start,
-            len,
-        };
+        let wraps = Error::Wraps { node: self.name(), property, start, len };
         PhysRange::from_len(start, len).ok_or(wraps)
     }
 }
@@ -134,18 +122,15 @@ pub struct RangeList<'t> {
 impl<'t> RangeList<'t> {
     /// The ranges in the order of the property, empty ones included.
     pub fn iter(&self) -> impl Iterator<Item = PhysRange> + use<'t> {
-        self.entries()
-            .filter_map(|(start, len)| PhysRange::from_len(PhysAddr::new(start), len))
+        self.entries().filter_map(|(start, len)| PhysRange::from_len(PhysAddr::new(start), len))
     }
 
     fn entries(&self) -> impl Iterator<Item = (u64, u64)> + use<'t> {
         let Cells { address, size } = self.cells;
-        self.value
-            .chunks_exact(self.cells.bytes())
-            .map(move |entry| {
-                let (start, len) = entry.split_at(address.bytes());
-                (address.read(start), size.read(len))
-            })
+        self.value.chunks_exact(self.cells.bytes()).map(move |entry| {
+            let (start, len) = entry.split_at(address.bytes());
+            (address.read(start), size.read(len))
+        })
     }
 }
 
@@ -168,8 +153,7 @@ mod tests {
         let list = root
             .cells()
             .and_then(|cells| node.range_list("reg", node.value("reg").unwrap(), cells));
-        list.map(|list| list.iter().collect())
-            .map_err(|error| error.to_string())
+        list.map(|list| list.iter().collect()).map_err(|error| error.to_string())
     }
 
     fn range(start: u64, end: u64) -> PhysRange {
@@ -187,10 +171,7 @@ mod tests {
             memory_of(&cells(2, 1), &[1, 2, 3]).unwrap(),
             [range(0x1_0000_0002, 0x1_0000_0005)]
         );
-        assert_eq!(
-            memory_of(&cells(1, 2), &[2, 1, 3]).unwrap(),
-            [range(2, 0x1_0000_0005)]
-        );
+        assert_eq!(memory_of(&cells(1, 2), &[2, 1, 3]).unwrap(), [range(2, 0x1_0000_0005)]);
         assert_eq!(
             memory_of(&cells(2, 2), &[1, 2, 1, 3]).unwrap(),
             [range(0x1_0000_0002, 0x2_0000_0005)]
@@ -212,10 +193,7 @@ mod tests {
 
     #[test]
     fn without_a_word_addresses_have_two_cells_and_sizes_one() {
-        assert_eq!(
-            memory_of(&[], &[0, 0x1000, 0x2000]).unwrap(),
-            [range(0x1000, 0x3000)]
-        );
+        assert_eq!(memory_of(&[], &[0, 0x1000, 0x2000]).unwrap(), [range(0x1000, 0x3000)]);
     }
 
     #[test]
@@ -223,10 +201,7 @@ mod tests {
         for value in [0, 3, u32::MAX] {
             for property in ["#address-cells", "#size-cells"] {
                 let error = memory_of(&[(property, value)], &[0; 12]).unwrap_err();
-                assert_eq!(
-                    error,
-                    format!("/: {property} is {value}, which no range can have")
-                );
+                assert_eq!(error, format!("/: {property} is {value}, which no range can have"));
             }
         }
     }
@@ -234,19 +209,13 @@ mod tests {
     #[test]
     fn a_cut_entry_is_refused() {
         let error = memory_of(&[], &[0, 0x1000, 0x2000, 0]).unwrap_err();
-        assert_eq!(
-            error,
-            "m: reg has 16 bytes, which are no whole entries of 12"
-        );
+        assert_eq!(error, "m: reg has 16 bytes, which are no whole entries of 12");
     }
 
     #[test]
     fn ranges_that_wrap_are_refused() {
         let all_but_one = [u32::MAX, u32::MAX, 1];
         let error = memory_of(&[], &all_but_one).unwrap_err();
-        assert_eq!(
-            error,
-            "m: reg: 0x1 bytes at 0xffffffffffffffff wrap around the end of 64 bits"
-        );
+        assert_eq!(error, "m: reg: 0x1 bytes at 0xffffffffffffffff wrap around the end of 64 bits");
     }
 }

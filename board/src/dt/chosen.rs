@@ -21,9 +21,7 @@ impl<'t> Chosen<'t> {
     /// What follows the colon of `stdout-path`, such as `115200n8`.
     #[must_use]
     pub fn stdout_options(&self) -> Option<&'t str> {
-        self.stdout_path?
-            .split_once(':')
-            .map(|(_, options)| options)
+        self.stdout_path?.split_once(':').map(|(_, options)| options)
     }
 }
 
@@ -84,23 +82,15 @@ mod tests {
     fn nothing_chosen_is_nothing() {
         assert_eq!(read(|_| (), |c| c == Chosen::default()), Ok(true));
         let mut bytes = Blob::new().begin("").end().finish();
-        assert_eq!(
-            chosen(&Tree::parse(&mut bytes).unwrap()),
-            Ok(Chosen::default())
-        );
+        assert_eq!(chosen(&Tree::parse(&mut bytes).unwrap()), Ok(Chosen::default()));
     }
 
     #[test]
     fn bootargs_end_at_the_first_nul_or_the_end() {
-        for value in [
-            &b"vmalloc=\xc3\xa9\0"[..],
-            b"vmalloc=\xc3\xa9",
-            b"vmalloc=\xc3\xa9\0tail\xff\0",
-        ] {
-            let got = read(
-                |b| _ = b.bytes("bootargs", value),
-                |c| c.bootargs.map(str::to_owned),
-            );
+        for value in
+            [&b"vmalloc=\xc3\xa9\0"[..], b"vmalloc=\xc3\xa9", b"vmalloc=\xc3\xa9\0tail\xff\0"]
+        {
+            let got = read(|b| _ = b.bytes("bootargs", value), |c| c.bootargs.map(str::to_owned));
             assert_eq!(got.unwrap().as_deref(), Some("vmalloc=é"));
         }
         let got = read(|b| _ = b.bytes("bootargs", b""), |c| c.bootargs == Some(""));
@@ -116,15 +106,9 @@ mod tests {
     #[test]
     fn stdout_options_follow_the_colon() {
         let options = |text: &str| {
-            read(
-                |b| _ = b.text("stdout-path", text),
-                |c| c.stdout_options().map(str::to_owned),
-            )
+            read(|b| _ = b.text("stdout-path", text), |c| c.stdout_options().map(str::to_owned))
         };
-        assert_eq!(
-            options("serial0:115200n8").unwrap().as_deref(),
-            Some("115200n8")
-        );
+        assert_eq!(options("serial0:115200n8").unwrap().as_deref(), Some("115200n8"));
         assert_eq!(options("/pl011@9000000").unwrap(), None);
     }
 
@@ -141,14 +125,8 @@ mod tests {
     #[test]
     fn initrd_bounds_have_one_cell_or_two() {
         let want = PhysRange::new(PhysAddr::new(0x4800_0000), PhysAddr::new(0x1_0000_0000));
-        assert_eq!(
-            initrd_of(Some(&[0x4800_0000]), Some(&[1, 0])),
-            Ok(Some(want))
-        );
-        assert_eq!(
-            initrd_of(Some(&[0, 0x4800_0000]), Some(&[1, 0])),
-            Ok(Some(want))
-        );
+        assert_eq!(initrd_of(Some(&[0x4800_0000]), Some(&[1, 0])), Ok(Some(want)));
+        assert_eq!(initrd_of(Some(&[0, 0x4800_0000]), Some(&[1, 0])), Ok(Some(want)));
         assert_eq!(initrd_of(Some(&[7]), Some(&[7])), Ok(None));
         assert_eq!(initrd_of(None, None), Ok(None));
     }
@@ -159,10 +137,7 @@ mod tests {
             initrd_of(Some(&[2]), Some(&[1])).unwrap_err(),
             "chosen: the initrd ends at 0x00000001, before its start at 0x00000002"
         );
-        assert_eq!(
-            initrd_of(Some(&[2]), None).unwrap_err(),
-            "chosen: no linux,initrd-end"
-        );
+        assert_eq!(initrd_of(Some(&[2]), None).unwrap_err(), "chosen: no linux,initrd-end");
         assert_eq!(
             initrd_of(Some(&[1, 2, 3]), Some(&[9])).unwrap_err(),
             "chosen: linux,initrd-start has 12 bytes, expected 4 or 8"

@@ -51,16 +51,11 @@ pub(crate) fn console<'t>(
     let mut choice = ConsoleChoice::First;
     if let Some(path) = chosen.stdout_path {
         if let Some(uart) = named(tree, path, gic)? {
-            return Ok(Some(Console {
-                uart,
-                choice: ConsoleChoice::StdoutPath,
-            }));
+            return Ok(Some(Console { uart, choice: ConsoleChoice::StdoutPath }));
         }
         choice = ConsoleChoice::InsteadOf(path);
     }
-    let first = tree
-        .search(&mut |place| uart(place, gic).transpose())
-        .transpose()?;
+    let first = tree.search(&mut |place| uart(place, gic).transpose()).transpose()?;
     Ok(first.map(|uart| Console { uart, choice }))
 }
 
@@ -83,11 +78,7 @@ fn named<'t>(
     let components = prefix.split('/').chain(path.split('/'));
     let mut components = components.filter(|component| !component.is_empty());
     let found = Place::root(root).descend(&mut components, &mut |place| {
-        if place.is_okay() {
-            uart(place, gic)
-        } else {
-            Ok(None)
-        }
+        if place.is_okay() { uart(place, gic) } else { Ok(None) }
     });
     Ok(found.transpose()?.flatten())
 }
@@ -102,11 +93,7 @@ fn uart<'t>(place: &Place<'_, 't>, gic: Option<&Gic>) -> Result<Option<Uart<'t>>
         return Ok(None);
     }
     let (name, registers) = (place.node().name(), place.registers(0)?);
-    Ok(Some(Uart {
-        name,
-        registers,
-        interrupt: place.interrupt(gic, 0)?,
-    }))
+    Ok(Some(Uart { name, registers, interrupt: place.interrupt(gic, 0)? }))
 }
 
 #[cfg(test)]
@@ -117,45 +104,26 @@ mod tests {
     /// Name, why, and the address of the console in a tree with two PL011 and one other UART.
     fn choose(stdout: Option<&str>, extra: impl FnOnce(&mut Blob)) -> Result<String, String> {
         let mut blob = Blob::new();
-        blob.begin("")
-            .cells("#address-cells", &[1])
-            .cells("#size-cells", &[1]);
+        blob.begin("").cells("#address-cells", &[1]).cells("#size-cells", &[1]);
         blob.begin("chosen");
         stdout.inspect(|path| _ = blob.text("stdout-path", path));
         blob.end();
-        blob.begin("aliases")
-            .text("serial0", "/soc/uart@2000")
-            .text("bus", "/soc");
-        blob.text("loop", "loop")
-            .text("ping", "pong")
-            .text("pong", "ping")
-            .end();
+        blob.begin("aliases").text("serial0", "/soc/uart@2000").text("bus", "/soc");
+        blob.text("loop", "loop").text("ping", "pong").text("pong", "ping").end();
         blob.begin("uart@1000")
             .text("compatible", "arm,pl011")
             .cells("reg", &[0x1000, 0x1000])
             .end();
-        blob.begin("soc")
-            .bytes("ranges", &[])
-            .cells("#address-cells", &[1]);
-        blob.begin("uart@2000")
-            .text("compatible", "arm,pl011\0arm,primecell");
+        blob.begin("soc").bytes("ranges", &[]).cells("#address-cells", &[1]);
+        blob.begin("uart@2000").text("compatible", "arm,pl011\0arm,primecell");
         blob.cells("reg", &[0x2000, 0x1000]).end();
-        blob.begin("uart@3000")
-            .text("compatible", "ns16550")
-            .cells("reg", &[0x3000, 0x1000])
-            .end();
+        blob.begin("uart@3000").text("compatible", "ns16550").cells("reg", &[0x3000, 0x1000]).end();
         extra(&mut blob);
         let mut bytes = blob.end().end().finish();
         let tree = Tree::parse(&mut bytes).unwrap();
         let chosen = chosen(&tree).unwrap();
-        let console = console(&tree, &chosen, None)
-            .map_err(|error| error.to_string())?
-            .unwrap();
-        Ok(format!(
-            "{} {:?}",
-            console.uart.registers.start(),
-            console.choice
-        ))
+        let console = console(&tree, &chosen, None).map_err(|error| error.to_string())?.unwrap();
+        Ok(format!("{} {:?}", console.uart.registers.start(), console.choice))
     }
 
     #[test]
@@ -184,17 +152,9 @@ mod tests {
 
     #[test]
     fn a_path_to_nothing_is_told() {
-        for path in [
-            "/soc/uart@3000",
-            "/soc/uart@9",
-            "/",
-            "",
-            ":",
-            "serial1",
-            "loop",
-            "ping",
-            "uart@2000",
-        ] {
+        for path in
+            ["/soc/uart@3000", "/soc/uart@9", "/", "", ":", "serial1", "loop", "ping", "uart@2000"]
+        {
             let want = format!("0x00001000 InsteadOf({path:?})");
             assert_eq!(choose(Some(path), |_| ()), Ok(want));
         }
@@ -203,15 +163,9 @@ mod tests {
     #[test]
     fn a_disabled_uart_is_not_spoken_on() {
         let got = choose(Some("/soc/uart@4000"), |b| {
-            b.begin("uart@4000")
-                .text("compatible", "arm,pl011")
-                .text("status", "disabled")
-                .end();
+            b.begin("uart@4000").text("compatible", "arm,pl011").text("status", "disabled").end();
         });
-        assert_eq!(
-            got.as_deref(),
-            Ok("0x00001000 InsteadOf(\"/soc/uart@4000\")")
-        );
+        assert_eq!(got.as_deref(), Ok("0x00001000 InsteadOf(\"/soc/uart@4000\")"));
     }
 
     #[test]

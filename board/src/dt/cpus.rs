@@ -26,12 +26,9 @@ pub struct Cpu<'t> {
 fn nodes<'n, 't>(
     tree: &'n Tree<'t>,
 ) -> impl Iterator<Item = Result<Cpu<'t>, Error<'t>>> + use<'n, 't> {
-    tree.below_root("cpus").into_iter().flat_map(|parent| {
-        parent
-            .children()
-            .filter(is_cpu)
-            .map(move |node| cpu(&parent, &node))
-    })
+    tree.below_root("cpus")
+        .into_iter()
+        .flat_map(|parent| parent.children().filter(is_cpu).map(move |node| cpu(&parent, &node)))
 }
 
 fn is_cpu(node: &Node<'_, '_>) -> bool {
@@ -49,18 +46,12 @@ fn cpu<'t>(parent: &Node<'_, 't>, node: &Node<'_, 't>) -> Result<Cpu<'t>, Error<
         return Err(node.bad_length("reg", reg, width.expected()));
     }
     let number = width.read(reg);
-    let mpidr = u32::try_from(number)
-        .ok()
-        .filter(|number| *number < 1 << 24);
+    let mpidr = u32::try_from(number).ok().filter(|number| *number < 1 << 24);
     let mpidr = mpidr.ok_or(node.bad_value("reg", number))?;
     // The method may be said once for all CPUs.
     let own = node.string("enable-method")?;
     let enable_method = own.map_or_else(|| parent.string("enable-method"), |own| Ok(Some(own)))?;
-    Ok(Cpu {
-        mpidr,
-        enable_method,
-        status: node.status(),
-    })
+    Ok(Cpu { mpidr, enable_method, status: node.status() })
 }
 
 /// The CPUs of a tree that [`check_cpus`] has passed, in the order of the tree.
@@ -77,13 +68,8 @@ pub(crate) fn check_cpus<'t>(tree: &Tree<'t>) -> Result<(), Error<'t>> {
         starts.map(|start| PhysRange::new(start, start.saturating_add(1)))
     };
     check_disjoint(numbers).map_err(|clash| match clash {
-        Clash::Overlap(_, same) => Error::SameCpu {
-            mpidr: same.start().as_u64(),
-        },
-        Clash::Disorder(limit) => Error::Disorder {
-            what: "CPU numbers",
-            limit,
-        },
+        Clash::Overlap(_, same) => Error::SameCpu { mpidr: same.start().as_u64() },
+        Clash::Disorder(limit) => Error::Disorder { what: "CPU numbers", limit },
     })
 }
 
@@ -94,10 +80,7 @@ mod tests {
 
     fn read(build: impl FnOnce(&mut Blob)) -> Result<Vec<String>, String> {
         let mut blob = Blob::new();
-        blob.begin("")
-            .begin("cpus")
-            .cells("#address-cells", &[1])
-            .cells("#size-cells", &[0]);
+        blob.begin("").begin("cpus").cells("#address-cells", &[1]).cells("#size-cells", &[0]);
         build(&mut blob);
         let mut bytes = blob.end().end().finish();
         let tree = Tree::parse(&mut bytes).unwrap();
@@ -107,10 +90,7 @@ mod tests {
     }
 
     fn cpu(blob: &mut Blob, reg: &[u32]) {
-        blob.begin("cpu@0")
-            .text("device_type", "cpu")
-            .cells("reg", reg)
-            .end();
+        blob.begin("cpu@0").text("device_type", "cpu").cells("reg", reg).end();
     }
 
     #[test]
@@ -118,20 +98,11 @@ mod tests {
         let got = read(|b| {
             b.begin("cpu-map").begin("core0").end().end();
             cpu(b, &[0]);
-            b.begin("cpu@101")
-                .cells("reg", &[0x101])
-                .text("enable-method", "psci\0spin-table");
+            b.begin("cpu@101").cells("reg", &[0x101]).text("enable-method", "psci\0spin-table");
             b.text("status", "disabled").end();
-            b.begin("other")
-                .text("device_type", "cpu")
-                .cells("reg", &[1])
-                .end();
+            b.begin("other").text("device_type", "cpu").cells("reg", &[1]).end();
         });
-        let want = [
-            "0x0 None Okay",
-            "0x101 Some(\"psci\") Disabled",
-            "0x1 None Okay",
-        ];
+        let want = ["0x0 None Okay", "0x101 Some(\"psci\") Disabled", "0x1 None Okay"];
         assert_eq!(got.unwrap(), want);
     }
 

@@ -39,10 +39,7 @@ impl fmt::Display for Block {
 ///
 /// Every `offset` counts bytes from the start of the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(
-    missing_docs,
-    reason = "the fields are named for what the variant's text says of them"
-)]
+#[allow(missing_docs, reason = "the fields are named for what the variant's text says of them")]
 pub enum Malformed {
     /// Fewer bytes than a header has.
     NoHeader { len: u64 },
@@ -53,24 +50,11 @@ pub enum Malformed {
     /// The header's total size is more than there are bytes.
     Truncated { total_size: u32, len: u64 },
     /// A block does not end before the tree does.
-    BlockOutside {
-        block: Block,
-        offset: u32,
-        len: u64,
-        total_size: u32,
-    },
+    BlockOutside { block: Block, offset: u32, len: u64, total_size: u32 },
     /// A block starts at an offset that its words could not be read at.
-    BlockMisaligned {
-        block: Block,
-        offset: u32,
-        align: u32,
-    },
+    BlockMisaligned { block: Block, offset: u32, align: u32 },
     /// Two blocks share bytes.
-    BlocksOverlap {
-        first: Block,
-        second: Block,
-        offset: u64,
-    },
+    BlocksOverlap { first: Block, second: Block, offset: u64 },
     /// No entry of two zeros ends the memory reservation block.
     ReserveMapOpen { offset: u64 },
     /// The structure block ends inside a token or what belongs to it.
@@ -109,58 +93,30 @@ impl fmt::Display for Malformed {
         match *self {
             Self::NoHeader { len } => write!(f, "{len} bytes are too few for a header"),
             Self::Magic { value } => write!(f, "bad magic {value:#010x}, expected {MAGIC:#010x}"),
-            Self::Version {
-                version,
-                last_compatible,
-            } => write!(
+            Self::Version { version, last_compatible } => write!(
                 f,
                 "version {version} (compatible down to {last_compatible}) cannot be read, \
                  only 16 and 17 can"
             ),
             Self::Truncated { total_size, len } => {
-                write!(
-                    f,
-                    "truncated: the header says {total_size} bytes, there are {len}"
-                )
+                write!(f, "truncated: the header says {total_size} bytes, there are {len}")
             }
-            Self::BlockOutside {
-                block,
-                offset,
-                len,
-                total_size,
-            } => write!(
+            Self::BlockOutside { block, offset, len, total_size } => write!(
                 f,
                 "{block} at offset {offset:#x} with {len:#x} bytes runs past the end at \
                  {total_size:#x}"
             ),
-            Self::BlockMisaligned {
-                block,
-                offset,
-                align,
-            } => {
-                write!(
-                    f,
-                    "{block} at offset {offset:#x} is not aligned to {align} bytes"
-                )
+            Self::BlockMisaligned { block, offset, align } => {
+                write!(f, "{block} at offset {offset:#x} is not aligned to {align} bytes")
             }
-            Self::BlocksOverlap {
-                first,
-                second,
-                offset,
-            } => {
+            Self::BlocksOverlap { first, second, offset } => {
                 write!(f, "{first} and {second} overlap at offset {offset:#x}")
             }
             Self::ReserveMapOpen { offset } => {
-                write!(
-                    f,
-                    "memory reservation block is not terminated before offset {offset:#x}"
-                )
+                write!(f, "memory reservation block is not terminated before offset {offset:#x}")
             }
             Self::StructureCut { offset } => {
-                write!(
-                    f,
-                    "structure block ends inside the token at offset {offset:#x}"
-                )
+                write!(f, "structure block ends inside the token at offset {offset:#x}")
             }
             Self::Token { offset, value } => {
                 write!(f, "unknown token {value:#x} at offset {offset:#x}")
@@ -169,10 +125,7 @@ impl fmt::Display for Malformed {
                 write!(f, "node name of the token at offset {offset:#x} has no end")
             }
             Self::NodeName { offset, byte } => {
-                write!(
-                    f,
-                    "node name of the token at offset {offset:#x} holds byte {byte:#04x}"
-                )
+                write!(f, "node name of the token at offset {offset:#x} holds byte {byte:#04x}")
             }
             Self::NodeNameEmpty { offset } => {
                 write!(f, "node at offset {offset:#x} has an empty name")
@@ -182,10 +135,7 @@ impl fmt::Display for Malformed {
             }
             Self::SecondRoot { offset } => write!(f, "second root node at offset {offset:#x}"),
             Self::TooDeep { offset } => {
-                write!(
-                    f,
-                    "node at offset {offset:#x} is nested deeper than {MAX_DEPTH} levels"
-                )
+                write!(f, "node at offset {offset:#x} is nested deeper than {MAX_DEPTH} levels")
             }
             Self::NodeNotOpen { offset } => {
                 write!(f, "end of a node at offset {offset:#x}, where none is open")
@@ -197,27 +147,18 @@ impl fmt::Display for Malformed {
                 )
             }
             Self::NoRoot { offset } => {
-                write!(
-                    f,
-                    "end of the structure at offset {offset:#x} before any node"
-                )
+                write!(f, "end of the structure at offset {offset:#x} before any node")
             }
             Self::PropertyPlace { offset } => write!(
                 f,
                 "property at offset {offset:#x} stands outside a node or after its children"
             ),
-            Self::PropertyNameOpen {
-                offset,
-                name_offset,
-            } => write!(
+            Self::PropertyNameOpen { offset, name_offset } => write!(
                 f,
                 "property at offset {offset:#x}: no name of at most {MAX_PROPERTY_NAME} bytes at \
                  {name_offset:#x} in the strings block"
             ),
-            Self::PropertyName {
-                offset,
-                name_offset,
-            } => write!(
+            Self::PropertyName { offset, name_offset } => write!(
                 f,
                 "property at offset {offset:#x}: bad name at {name_offset:#x} in the strings block"
             ),
@@ -231,69 +172,28 @@ impl core::error::Error for Malformed {}
 ///
 /// `node` and `property` are the names in the tree; the root's name prints as `/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(
-    missing_docs,
-    reason = "the fields are named for what the variant's text says of them"
-)]
+#[allow(missing_docs, reason = "the fields are named for what the variant's text says of them")]
 pub enum Error<'t> {
     /// No enabled memory node holds a byte.
     NoMemory,
     /// `#address-cells` or `#size-cells` is not a number that a range can be read with.
-    Cells {
-        node: &'t str,
-        property: &'static str,
-        value: u32,
-    },
+    Cells { node: &'t str, property: &'static str, value: u32 },
     /// A property that the node must have is not there.
-    Missing {
-        node: &'t str,
-        property: &'static str,
-    },
+    Missing { node: &'t str, property: &'static str },
     /// A property's length is not what its type needs.
-    Length {
-        node: &'t str,
-        property: &'static str,
-        len: u64,
-        expected: &'static str,
-    },
+    Length { node: &'t str, property: &'static str, len: u64, expected: &'static str },
     /// A property is a list of entries, and the last one is cut.
-    Entries {
-        node: &'t str,
-        property: &'static str,
-        len: u64,
-        entry: u32,
-    },
+    Entries { node: &'t str, property: &'static str, len: u64, entry: u32 },
     /// A property is a list of entries, and has too few of them.
-    TooShort {
-        node: &'t str,
-        property: &'static str,
-        len: u64,
-    },
+    TooShort { node: &'t str, property: &'static str, len: u64 },
     /// A range runs past the end of 64 bits.
-    Wraps {
-        node: &'t str,
-        property: &'static str,
-        start: PhysAddr,
-        len: u64,
-    },
+    Wraps { node: &'t str, property: &'static str, start: PhysAddr, len: u64 },
     /// A string is not UTF-8.
-    NotUtf8 {
-        node: &'t str,
-        property: &'static str,
-        offset: u64,
-    },
+    NotUtf8 { node: &'t str, property: &'static str, offset: u64 },
     /// A number that its property cannot mean.
-    Value {
-        node: &'t str,
-        property: &'static str,
-        value: u64,
-    },
+    Value { node: &'t str, property: &'static str, value: u64 },
     /// A word that its property cannot mean.
-    Word {
-        node: &'t str,
-        property: &'static str,
-        value: &'t str,
-    },
+    Word { node: &'t str, property: &'static str, value: &'t str },
     /// Two memory banks share bytes.
     OverlappingBanks { first: PhysRange, second: PhysRange },
     /// Two CPUs have the same number.
@@ -305,101 +205,41 @@ pub enum Error<'t> {
     /// A reserved region is to be kept out of every mapping and lent out as well.
     NoMapReusable { node: &'t str },
     /// The bus above a device does not pass its addresses on.
-    Untranslated {
-        node: &'t str,
-        bus: &'t str,
-        range: PhysRange,
-    },
+    Untranslated { node: &'t str, bus: &'t str, range: PhysRange },
 }
 
 impl fmt::Display for Error<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::NoMemory => f.write_str("no memory: no enabled memory node holds a byte"),
-            Self::Cells {
-                node,
-                property,
-                value,
-            } => {
-                write!(
-                    f,
-                    "{}: {property} is {value}, which no range can have",
-                    name(node)
-                )
+            Self::Cells { node, property, value } => {
+                write!(f, "{}: {property} is {value}, which no range can have", name(node))
             }
             Self::Missing { node, property } => write!(f, "{}: no {property}", name(node)),
-            Self::Length {
-                node,
-                property,
-                len,
-                expected,
-            } => {
-                write!(
-                    f,
-                    "{}: {property} has {len} bytes, expected {expected}",
-                    name(node)
-                )
+            Self::Length { node, property, len, expected } => {
+                write!(f, "{}: {property} has {len} bytes, expected {expected}", name(node))
             }
-            Self::Entries {
-                node,
-                property,
-                len,
-                entry,
-            } => write!(
+            Self::Entries { node, property, len, entry } => write!(
                 f,
                 "{}: {property} has {len} bytes, which are no whole entries of {entry}",
                 name(node)
             ),
-            Self::TooShort {
-                node,
-                property,
-                len,
-            } => {
-                write!(
-                    f,
-                    "{}: {property} has too few entries in {len} bytes",
-                    name(node)
-                )
+            Self::TooShort { node, property, len } => {
+                write!(f, "{}: {property} has too few entries in {len} bytes", name(node))
             }
-            Self::Wraps {
-                node,
-                property,
-                start,
-                len,
-            } => write!(
+            Self::Wraps { node, property, start, len } => write!(
                 f,
                 "{}: {property}: {len:#x} bytes at {start} wrap around the end of 64 bits",
                 name(node)
             ),
-            Self::NotUtf8 {
-                node,
-                property,
-                offset,
-            } => {
-                write!(
-                    f,
-                    "{}: {property} is not UTF-8 at byte {offset}",
-                    name(node)
-                )
+            Self::NotUtf8 { node, property, offset } => {
+                write!(f, "{}: {property} is not UTF-8 at byte {offset}", name(node))
             }
-            Self::Value {
-                node,
-                property,
-                value,
-            } => {
+            Self::Value { node, property, value } => {
                 write!(f, "{}: {property} cannot be {value:#x}", name(node))
             }
-            Self::Word {
-                node,
-                property,
-                value,
-            } => {
-                write!(
-                    f,
-                    "{}: {property} cannot be \"{}\"",
-                    name(node),
-                    value.escape_debug()
-                )
+            Self::Word { node, property, value } => {
+                write!(f, "{}: {property} cannot be \"{}\"", name(node), value.escape_debug())
             }
             Self::OverlappingBanks { first, second } => {
                 write!(f, "memory banks {first} and {second} overlap")
@@ -409,10 +249,7 @@ impl fmt::Display for Error<'_> {
                 write!(f, "more than {limit} {what} are out of ascending order")
             }
             Self::InitrdReversed { start, end } => {
-                write!(
-                    f,
-                    "chosen: the initrd ends at {end}, before its start at {start}"
-                )
+                write!(f, "chosen: the initrd ends at {end}, before its start at {start}")
             }
             Self::NoMapReusable { node } => {
                 write!(f, "{}: both no-map and reusable", name(node))

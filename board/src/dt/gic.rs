@@ -97,9 +97,8 @@ impl<'t> Place<'_, 't> {
         let Some(value) = self.node().value(PROPERTY) else {
             return Ok(None);
         };
-        let parent = self
-            .upwards()
-            .find_map(|place| place.node().u32("interrupt-parent").transpose());
+        let parent =
+            self.upwards().find_map(|place| place.node().u32("interrupt-parent").transpose());
         let parent = parent.transpose()?;
         if parent.is_none() || parent != gic.and_then(|gic| gic.phandle) {
             return Ok(None);
@@ -119,11 +118,7 @@ impl<'t> Place<'_, 't> {
         let number = node.cell(PROPERTY, entry, 4)?;
         let flags = node.cell(PROPERTY, entry, 8)?;
         match u16::try_from(number) {
-            Ok(number) if number < kinds => Ok(Some(Interrupt {
-                kind,
-                number,
-                flags,
-            })),
+            Ok(number) if number < kinds => Ok(Some(Interrupt { kind, number, flags })),
             _ => Err(node.bad_value(PROPERTY, number)),
         }
     }
@@ -136,20 +131,14 @@ mod tests {
 
     fn tree(build: impl FnOnce(&mut Blob)) -> Vec<u8> {
         let mut blob = Blob::new();
-        blob.begin("")
-            .cells("#address-cells", &[1])
-            .cells("#size-cells", &[1]);
+        blob.begin("").cells("#address-cells", &[1]).cells("#size-cells", &[1]);
         build(&mut blob);
         blob.end().finish()
     }
 
     fn controller(blob: &mut Blob, reg: &[u32]) {
-        blob.begin("intc")
-            .text("compatible", "arm,gic-400\0arm,cortex-a15-gic");
-        blob.cells("#interrupt-cells", &[3])
-            .cells("phandle", &[7])
-            .cells("reg", reg)
-            .end();
+        blob.begin("intc").text("compatible", "arm,gic-400\0arm,cortex-a15-gic");
+        blob.cells("#interrupt-cells", &[3]).cells("phandle", &[7]).cells("reg", reg).end();
     }
 
     fn interrupt_of(root: &[u32], own: &[u32], interrupts: &[u32]) -> Result<Option<u16>, String> {
@@ -158,9 +147,7 @@ mod tests {
                 b.cells("interrupt-parent", root);
             }
             controller(b, &[0x1000, 0x1000, 0x2000, 0x2000]);
-            b.begin("dev")
-                .text("compatible", "dev")
-                .cells("interrupts", interrupts);
+            b.begin("dev").text("compatible", "dev").cells("interrupts", interrupts);
             if !own.is_empty() {
                 b.cells("interrupt-parent", own);
             }
@@ -197,10 +184,7 @@ mod tests {
         let empty = fault(&|b| controller(b, &[0x1000, 0, 0x2000, 1]));
         assert_eq!(empty, "intc: reg cannot be 0x0");
         let cells = fault(&|b| {
-            b.begin("intc")
-                .text("compatible", "arm,pl390")
-                .cells("#interrupt-cells", &[2])
-                .end();
+            b.begin("intc").text("compatible", "arm,pl390").cells("#interrupt-cells", &[2]).end();
         });
         assert_eq!(cells, "intc: #interrupt-cells cannot be 0x2");
         let none = fault(&|b| _ = b.begin("intc").text("compatible", "arm,pl390").end());
@@ -227,14 +211,8 @@ mod tests {
         assert_eq!(fault(&[2, 0, 4]), "dev: interrupts cannot be 0x2");
         assert_eq!(fault(&[1, 16, 4]), "dev: interrupts cannot be 0x10");
         assert_eq!(fault(&[0, 988, 4]), "dev: interrupts cannot be 0x3dc");
-        assert_eq!(
-            fault(&[0, 0x1_0001, 4]),
-            "dev: interrupts cannot be 0x10001"
-        );
-        assert_eq!(
-            fault(&[0, 1]),
-            "dev: interrupts has 8 bytes, which are no whole entries of 12"
-        );
+        assert_eq!(fault(&[0, 0x1_0001, 4]), "dev: interrupts cannot be 0x10001");
+        assert_eq!(fault(&[0, 1]), "dev: interrupts has 8 bytes, which are no whole entries of 12");
         let error = interrupt_of(&[7, 7], &[], &[0, 1, 4]).unwrap_err();
         assert_eq!(error, "/: interrupt-parent has 8 bytes, expected 4");
     }

@@ -44,9 +44,7 @@ fn is_memory(node: &Node<'_, '_>) -> bool {
 /// The banks of a tree that [`check_banks`] has passed, in the order of the tree.
 pub(crate) fn banks<'n, 't>(tree: &'n Tree<'t>) -> impl Iterator<Item = PhysRange> + use<'n, 't> {
     let lists = memory_nodes(tree).filter_map(Result::ok);
-    lists
-        .flat_map(|list| list.iter())
-        .filter(|bank| !bank.is_empty())
+    lists.flat_map(|list| list.iter()).filter(|bank| !bank.is_empty())
 }
 
 /// Holds every memory node against the rules.
@@ -57,10 +55,7 @@ pub(crate) fn check_banks<'t>(tree: &Tree<'t>) -> Result<(), Error<'t>> {
     }
     check_disjoint(|| banks(tree)).map_err(|clash| match clash {
         Clash::Overlap(first, second) => Error::OverlappingBanks { first, second },
-        Clash::Disorder(limit) => Error::Disorder {
-            what: "memory banks",
-            limit,
-        },
+        Clash::Disorder(limit) => Error::Disorder { what: "memory banks", limit },
     })
 }
 
@@ -72,12 +67,7 @@ pub(crate) fn memreserve<'t>(
     let entries = tree.reserve_map.chunks_exact(16).map(move |entry| {
         let start = PhysAddr::new(word(entry, 0) << 32 | word(entry, 4));
         let len = word(entry, 8) << 32 | word(entry, 12);
-        let wraps = Error::Wraps {
-            node: "",
-            property: "/memreserve/",
-            start,
-            len,
-        };
+        let wraps = Error::Wraps { node: "", property: "/memreserve/", start, len };
         PhysRange::from_len(start, len).ok_or(wraps)
     });
     entries.filter(|entry| !entry.is_ok_and(|range| range.is_empty()))
@@ -130,46 +120,31 @@ mod tests {
 
     fn with_root(build: impl FnOnce(&mut Blob)) -> Vec<u8> {
         let mut blob = Blob::new();
-        blob.begin("")
-            .cells("#address-cells", &[1])
-            .cells("#size-cells", &[1]);
+        blob.begin("").cells("#address-cells", &[1]).cells("#size-cells", &[1]);
         build(&mut blob);
         blob.end().finish()
     }
 
     fn memory(blob: &mut Blob, name: &str, reg: &[u32]) {
-        blob.begin(name)
-            .text("device_type", "memory")
-            .cells("reg", reg)
-            .end();
+        blob.begin(name).text("device_type", "memory").cells("reg", reg).end();
     }
 
     fn read(build: impl FnOnce(&mut Blob)) -> Result<Vec<(u64, u64)>, String> {
         let mut bytes = with_root(build);
         let tree = Tree::parse(&mut bytes).unwrap();
         check_banks(&tree).map_err(|error| error.to_string())?;
-        Ok(banks(&tree)
-            .map(|bank| (bank.start().as_u64(), bank.len()))
-            .collect())
+        Ok(banks(&tree).map(|bank| (bank.start().as_u64(), bank.len())).collect())
     }
 
     #[test]
     fn banks_come_from_all_nodes_and_all_entries() {
         let got = read(|b| {
-            memory(
-                b,
-                "memory@80000000",
-                &[0x8000_0000, 0x100, 0x9000_0000, 0, 0xa000_0000, 0x200],
-            );
+            memory(b, "memory@80000000", &[0x8000_0000, 0x100, 0x9000_0000, 0, 0xa000_0000, 0x200]);
             memory(b, "lowmem", &[0x4000_0000, 0x300]);
         });
         assert_eq!(
             got.unwrap(),
-            [
-                (0x8000_0000, 0x100),
-                (0xa000_0000, 0x200),
-                (0x4000_0000, 0x300)
-            ]
+            [(0x8000_0000, 0x100), (0xa000_0000, 0x200), (0x4000_0000, 0x300)]
         );
     }
 
@@ -177,18 +152,9 @@ mod tests {
     fn a_name_will_do_where_there_is_no_device_type() {
         let got = read(|b| {
             b.begin("memory@0").cells("reg", &[0, 0x100]).end();
-            b.begin("memory-controller@1")
-                .cells("reg", &[0x1000, 0x100])
-                .end();
-            b.begin("memory@2")
-                .text("device_type", "sram")
-                .cells("reg", &[0x2000, 1])
-                .end();
-            b.begin("soc")
-                .begin("memory@3")
-                .cells("reg", &[0x3000, 1])
-                .end()
-                .end();
+            b.begin("memory-controller@1").cells("reg", &[0x1000, 0x100]).end();
+            b.begin("memory@2").text("device_type", "sram").cells("reg", &[0x2000, 1]).end();
+            b.begin("soc").begin("memory@3").cells("reg", &[0x3000, 1]).end().end();
         });
         assert_eq!(got.unwrap(), [(0, 0x100)]);
     }
@@ -205,14 +171,8 @@ mod tests {
     #[test]
     fn a_disabled_bank_is_no_bank() {
         let got = read(|b| {
-            b.begin("memory@0")
-                .cells("reg", &[0, 0x100])
-                .text("status", "disabled")
-                .end();
-            b.begin("memory@1")
-                .cells("reg", &[0x1000, 0x100])
-                .text("status", "okay")
-                .end();
+            b.begin("memory@0").cells("reg", &[0, 0x100]).text("status", "disabled").end();
+            b.begin("memory@1").cells("reg", &[0x1000, 0x100]).text("status", "okay").end();
         });
         assert_eq!(got.unwrap(), [(0x1000, 0x100)]);
     }
@@ -229,10 +189,7 @@ mod tests {
 
     #[test]
     fn overlapping_banks_are_both_named() {
-        for order in [
-            [0x1000, 0x100, 0x10ff, 0x100],
-            [0x10ff, 0x100, 0x1000, 0x100],
-        ] {
+        for order in [[0x1000, 0x100, 0x10ff, 0x100], [0x10ff, 0x100, 0x1000, 0x100]] {
             let error = read(|b| memory(b, "memory@0", &order)).unwrap_err();
             assert!(error.contains("[0x00001000-0x000010ff]"), "{error}");
             assert!(error.contains("[0x000010ff-0x000011fe]"), "{error}");
@@ -250,16 +207,10 @@ mod tests {
     fn a_stray_is_compared_with_all_before_it() {
         let base = |clash: u32| [0x1000, 0x100, 0x9000, 0x100, 0x5000, 0x100, clash, 0x100];
         for clash in [0x1080, 0x5080, 0x9080, 0x0f80, 0x8f80] {
-            assert!(
-                read(|b| memory(b, "memory@0", &base(clash))).is_err(),
-                "{clash:#x}"
-            );
+            assert!(read(|b| memory(b, "memory@0", &base(clash))).is_err(), "{clash:#x}");
         }
         for free in [0, 0x1100, 0x4f00, 0x5100, 0x9100] {
-            assert!(
-                read(|b| memory(b, "memory@0", &base(free))).is_ok(),
-                "{free:#x}"
-            );
+            assert!(read(|b| memory(b, "memory@0", &base(free))).is_ok(), "{free:#x}");
         }
     }
 
@@ -271,36 +222,24 @@ mod tests {
 
     #[test]
     fn disorder_has_a_limit() {
-        let descending = |n: u32| {
-            (0..n)
-                .rev()
-                .flat_map(|i| [i * 0x1000, 0x800])
-                .collect::<Vec<_>>()
-        };
+        let descending =
+            |n: u32| (0..n).rev().flat_map(|i| [i * 0x1000, 0x800]).collect::<Vec<_>>();
         let got = read(|b| memory(b, "memory@0", &descending(MAX_STRAYS + 1)));
         assert_eq!(got.unwrap().len(), MAX_STRAYS as usize + 1);
         let got = read(|b| memory(b, "memory@0", &descending(MAX_STRAYS + 2)));
-        assert_eq!(
-            got.unwrap_err(),
-            "more than 1024 memory banks are out of ascending order"
-        );
+        assert_eq!(got.unwrap_err(), "more than 1024 memory banks are out of ascending order");
     }
 
     #[test]
     fn reservations_end_at_the_first_entry_of_zeros() {
         let mut blob = Blob::new();
         blob.begin("").end();
-        blob.reserve(0x1_0000_0000, 0x10)
-            .reserve(0x5000, 0)
-            .reserve(0, 0x1000);
+        blob.reserve(0x1_0000_0000, 0x10).reserve(0x5000, 0).reserve(0, 0x1000);
         blob.reserve(0, 0).reserve(0x7000, 0x1000);
         let mut bytes = blob.finish();
         let tree = Tree::parse(&mut bytes).unwrap();
         let got: Vec<_> = memreserve(&tree).map(|r| r.unwrap().to_string()).collect();
-        assert_eq!(
-            got,
-            ["[0x100000000-0x10000000f]", "[0x00000000-0x00000fff]"]
-        );
+        assert_eq!(got, ["[0x100000000-0x10000000f]", "[0x00000000-0x00000fff]"]);
     }
 
     #[test]

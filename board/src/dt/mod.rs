@@ -82,9 +82,7 @@ impl<'t> Tree<'t> {
             let structure = blob.get_mut(valid.structure).unwrap_or_default();
             // No more than before, which came from 32 bits.
             let size = nop::squeeze(structure) as u32;
-            let word = blob
-                .get_mut(validate::SIZE_STRUCT_AT..)
-                .and_then(<[u8]>::first_chunk_mut);
+            let word = blob.get_mut(validate::SIZE_STRUCT_AT..).and_then(<[u8]>::first_chunk_mut);
             if let Some(word) = word {
                 *word = size.to_be_bytes();
             }
@@ -92,15 +90,9 @@ impl<'t> Tree<'t> {
         let blob: &'t [u8] = blob;
         let whole = blob.get(..valid.total_size as usize).unwrap_or_default();
         // `fdt` can only repeat the two checks of length and magic that have been made.
-        let fdt = Fdt::new(whole).map_err(|_| Malformed::NoHeader {
-            len: whole.len() as u64,
-        })?;
+        let fdt = Fdt::new(whole).map_err(|_| Malformed::NoHeader { len: whole.len() as u64 })?;
         let reserve_map = whole.get(valid.reserve_map).unwrap_or_default();
-        Ok(Self {
-            fdt,
-            reserve_map,
-            total_size: valid.total_size,
-        })
+        Ok(Self { fdt, reserve_map, total_size: valid.total_size })
     }
 
     /// Bytes in the tree, from its first; what has to be kept from being given out.
@@ -124,9 +116,7 @@ impl<'t> Tree<'t> {
 
     /// The root's first child of this name, a unit address left aside.
     fn below_root(&self, name: &str) -> Option<Node<'_, 't>> {
-        self.root()?
-            .children()
-            .find(|node| node.base_name() == name)
+        self.root()?.children().find(|node| node.base_name() == name)
     }
 
     /// Calls `visit` for every enabled node in depth-first order until it gives an answer. Does not

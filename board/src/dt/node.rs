@@ -58,10 +58,7 @@ impl<'n, 't> Node<'n, 't> {
 
     /// The bytes of a property that must be there.
     pub fn required(&self, property: &'static str) -> Result<&'t [u8], Error<'t>> {
-        self.value(property).ok_or(Error::Missing {
-            node: self.name(),
-            property,
-        })
+        self.value(property).ok_or(Error::Missing { node: self.name(), property })
     }
 
     /// Is there a property `name`, whatever its value?
@@ -89,11 +86,7 @@ impl<'n, 't> Node<'n, 't> {
             Ok(text) => Ok(Some(text)),
             Err(error) => {
                 let offset = error.valid_up_to() as u64;
-                Err(Error::NotUtf8 {
-                    node: self.name(),
-                    property,
-                    offset,
-                })
+                Err(Error::NotUtf8 { node: self.name(), property, offset })
             }
         }
     }
@@ -112,15 +105,13 @@ impl<'n, 't> Node<'n, 't> {
 
     /// Is the property a string equal to `text`?
     pub fn says(&self, property: &str, text: &str) -> bool {
-        self.value(property)
-            .is_some_and(|value| first_string(value) == text.as_bytes())
+        self.value(property).is_some_and(|value| first_string(value) == text.as_bytes())
     }
 
     /// Is one of `names` in the node's `compatible` list?
     pub fn is_compatible(&self, names: &[&str]) -> bool {
         let list = self.value("compatible").unwrap_or_default();
-        list.split(|byte| *byte == 0)
-            .any(|entry| names.iter().any(|name| name.as_bytes() == entry))
+        list.split(|byte| *byte == 0).any(|entry| names.iter().any(|name| name.as_bytes() == entry))
     }
 
     /// The cell at byte `at` of `value`, for arrays of cells; a value too short is a wrong length.
@@ -139,38 +130,20 @@ impl<'n, 't> Node<'n, 't> {
         value: &[u8],
         expected: &'static str,
     ) -> Error<'t> {
-        Error::Length {
-            node: self.name(),
-            property,
-            len: value.len() as u64,
-            expected,
-        }
+        Error::Length { node: self.name(), property, len: value.len() as u64, expected }
     }
 
     pub fn bad_entries(&self, property: &'static str, value: &[u8], entry: usize) -> Error<'t> {
         let (len, entry) = (value.len() as u64, entry as u32);
-        Error::Entries {
-            node: self.name(),
-            property,
-            len,
-            entry,
-        }
+        Error::Entries { node: self.name(), property, len, entry }
     }
 
     pub fn too_short(&self, property: &'static str, value: &[u8]) -> Error<'t> {
-        Error::TooShort {
-            node: self.name(),
-            property,
-            len: value.len() as u64,
-        }
+        Error::TooShort { node: self.name(), property, len: value.len() as u64 }
     }
 
     pub fn bad_value(&self, property: &'static str, value: impl Into<u64>) -> Error<'t> {
-        Error::Value {
-            node: self.name(),
-            property,
-            value: value.into(),
-        }
+        Error::Value { node: self.name(), property, value: value.into() }
     }
 }
 

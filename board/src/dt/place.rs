@@ -42,13 +42,7 @@ impl<'n, 't> Place<'n, 't> {
             return None;
         }
         visit(self).or_else(|| {
-            self.node.children().find_map(|node| {
-                Place {
-                    node,
-                    parent: Some(self),
-                }
-                .search(visit)
-            })
+            self.node.children().find_map(|node| Place { node, parent: Some(self) }.search(visit))
         })
     }
 
@@ -62,23 +56,13 @@ impl<'n, 't> Place<'n, 't> {
         let Some(component) = path.next() else {
             return Some(visit(self));
         };
-        let node = self
-            .node
-            .children()
-            .find(|node| node.answers_to(component))?;
-        Place {
-            node,
-            parent: Some(self),
-        }
-        .descend(path, visit)
+        let node = self.node.children().find(|node| node.answers_to(component))?;
+        Place { node, parent: Some(self) }.descend(path, visit)
     }
 
     /// Entry `index` of the node's `reg`, as the CPU addresses it. Not empty.
     pub fn registers(&self, index: usize) -> Result<PhysRange, Error<'t>> {
-        let missing = Error::Missing {
-            node: self.node.name(),
-            property: "reg",
-        };
+        let missing = Error::Missing { node: self.node.name(), property: "reg" };
         // The root is on no bus, so it cannot have registers.
         let bus = self.parent.ok_or(missing)?;
         let reg = self.node.required("reg")?;
@@ -95,13 +79,11 @@ impl<'n, 't> Place<'n, 't> {
         // The root and what hangs on it speak the CPU's addresses.
         for bus in self.upwards().skip(1) {
             let Some(above) = bus.parent else { break };
-            range = bus
-                .pass_up(&above.node, range)?
-                .ok_or(Error::Untranslated {
-                    node: self.node.name(),
-                    bus: bus.node.name(),
-                    range,
-                })?;
+            range = bus.pass_up(&above.node, range)?.ok_or(Error::Untranslated {
+                node: self.node.name(),
+                bus: bus.node.name(),
+                range,
+            })?;
         }
         Ok(range)
     }
@@ -152,27 +134,14 @@ mod tests {
 
     fn uart_below(bus: impl FnOnce(&mut Blob), reg: &[u32]) -> Result<PhysRange, String> {
         let mut blob = Blob::new();
-        blob.begin("")
-            .cells("#address-cells", &[2])
-            .cells("#size-cells", &[2]);
-        blob.begin("soc")
-            .cells("#address-cells", &[1])
-            .cells("#size-cells", &[1]);
+        blob.begin("").cells("#address-cells", &[2]).cells("#size-cells", &[2]);
+        blob.begin("soc").cells("#address-cells", &[1]).cells("#size-cells", &[1]);
         bus(&mut blob);
-        blob.begin("uart")
-            .text("compatible", "x")
-            .cells("reg", reg)
-            .end()
-            .end()
-            .end();
+        blob.begin("uart").text("compatible", "x").cells("reg", reg).end().end().end();
         let mut bytes = blob.finish();
         let tree = Tree::parse(&mut bytes).unwrap();
-        let found = tree.search(&mut |place| {
-            place
-                .node()
-                .is_compatible(&["x"])
-                .then(|| place.registers(0))
-        });
+        let found = tree
+            .search(&mut |place| place.node().is_compatible(&["x"]).then(|| place.registers(0)));
         found.unwrap().map_err(|error| error.to_string())
     }
 
@@ -189,10 +158,7 @@ mod tests {
     #[test]
     fn ranges_move_a_device_above_four_gibibytes() {
         let ranges = [0, 0, 0x100, 0x10, 0x7e00_0000, 1, 0xfe00_0000, 0x0100_0000];
-        let got = uart_below(
-            |bus| _ = bus.cells("ranges", &ranges),
-            &[0x7e20_1000, 0x200],
-        );
+        let got = uart_below(|bus| _ = bus.cells("ranges", &ranges), &[0x7e20_1000, 0x200]);
         assert_eq!(got, Ok(range(0x1_fe20_1000, 0x200)));
     }
 
@@ -201,15 +167,9 @@ mod tests {
         let got = uart_below(
             |bus| {
                 bus.cells("ranges", &[0x1000, 0, 0x5000, 0x1000]);
-                bus.begin("inner")
-                    .cells("#address-cells", &[1])
-                    .cells("#size-cells", &[1]);
+                bus.begin("inner").cells("#address-cells", &[1]).cells("#size-cells", &[1]);
                 bus.cells("ranges", &[0, 0x1100, 0x100]);
-                bus.begin("uart")
-                    .text("compatible", "x")
-                    .cells("reg", &[0x20, 4])
-                    .end()
-                    .end();
+                bus.begin("uart").text("compatible", "x").cells("reg", &[0x20, 4]).end().end();
             },
             &[0, 0],
         );
@@ -229,25 +189,16 @@ mod tests {
     #[test]
     fn a_bus_without_ranges_passes_nothing() {
         let got = uart_below(|_| (), &[0x1000, 0x1000]);
-        assert!(
-            got.unwrap_err()
-                .ends_with("does not pass through the ranges of soc")
-        );
+        assert!(got.unwrap_err().ends_with("does not pass through the ranges of soc"));
     }
 
     #[test]
     fn broken_ranges_are_named() {
         let got = uart_below(|bus| _ = bus.cells("ranges", &[0; 5]), &[0, 4]);
-        assert_eq!(
-            got.unwrap_err(),
-            "soc: ranges has 20 bytes, which are no whole entries of 16"
-        );
+        assert_eq!(got.unwrap_err(), "soc: ranges has 20 bytes, which are no whole entries of 16");
         let ranges = [0, u32::MAX, u32::MAX, 2];
         let got = uart_below(|bus| _ = bus.cells("ranges", &ranges), &[0, 1]);
-        assert!(
-            got.unwrap_err()
-                .starts_with("soc: ranges: 0x2 bytes at 0xffffffffffffffff wrap")
-        );
+        assert!(got.unwrap_err().starts_with("soc: ranges: 0x2 bytes at 0xffffffffffffffff wrap"));
     }
 
     #[test]
@@ -260,9 +211,7 @@ mod tests {
         let found = tree.search(&mut |p| p.node().is_compatible(&["x"]).then_some(()));
         assert_eq!(found, None);
         let okay = Place::root(tree.root().unwrap())
-            .descend(&mut ["soc", "uart"].into_iter(), &mut |place| {
-                place.is_okay()
-            });
+            .descend(&mut ["soc", "uart"].into_iter(), &mut |place| place.is_okay());
         assert_eq!(okay, Some(false));
     }
 }

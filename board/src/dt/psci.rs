@@ -74,15 +74,8 @@ fn conduit<'t>(node: &Node<'_, 't>) -> Result<Conduit, Error<'t>> {
     match node.string("method")? {
         Some("hvc") => Ok(Conduit::Hvc),
         Some("smc") => Ok(Conduit::Smc),
-        Some(value) => Err(Error::Word {
-            node: node.name(),
-            property: "method",
-            value,
-        }),
-        None => Err(Error::Missing {
-            node: node.name(),
-            property: "method",
-        }),
+        Some(value) => Err(Error::Word { node: node.name(), property: "method", value }),
+        None => Err(Error::Missing { node: node.name(), property: "method" }),
     }
 }
 
@@ -97,10 +90,7 @@ fn version_0_1<'t>(node: &Node<'_, 't>) -> Result<Psci, Error<'t>> {
         system_off: None,
         system_reset: None,
     };
-    Ok(Psci {
-        conduit: conduit(node)?,
-        functions,
-    })
+    Ok(Psci { conduit: conduit(node)?, functions })
 }
 
 #[cfg(test)]
@@ -119,8 +109,7 @@ mod tests {
     #[test]
     fn from_0_2_on_the_numbers_are_the_specifications() {
         let got = read(|b| {
-            b.text("compatible", "arm,psci-0.2\0arm,psci")
-                .text("method", "smc");
+            b.text("compatible", "arm,psci-0.2\0arm,psci").text("method", "smc");
             b.cells("cpu_on", &[0x9500_0000]);
         });
         assert_eq!(got, Ok(Some(Psci::standard(Conduit::Smc))));
@@ -129,30 +118,20 @@ mod tests {
     #[test]
     fn in_0_1_the_tree_states_them() {
         let got = read(|b| {
-            b.text("compatible", "arm,psci")
-                .text("method", "hvc")
-                .cells("cpu_on", &[0x9500_0000]);
+            b.text("compatible", "arm,psci").text("method", "hvc").cells("cpu_on", &[0x9500_0000]);
         });
         let got = got.unwrap().unwrap();
         assert_eq!(got.conduit, Conduit::Hvc);
         assert_eq!(got.functions.cpu_on, Some(0x9500_0000));
-        assert_eq!(
-            (got.functions.cpu_off, got.functions.system_off),
-            (None, None)
-        );
+        assert_eq!((got.functions.cpu_off, got.functions.system_off), (None, None));
     }
 
     #[test]
     fn faults_are_named() {
         let fault = |build: &dyn Fn(&mut Blob)| read(build).unwrap_err();
+        assert_eq!(fault(&|b| _ = b.text("compatible", "arm,psci-1.0")), "psci: no method");
         assert_eq!(
-            fault(&|b| _ = b.text("compatible", "arm,psci-1.0")),
-            "psci: no method"
-        );
-        assert_eq!(
-            fault(&|b| _ = b
-                .text("compatible", "arm,psci-1.0")
-                .text("method", "\u{1b}[2J")),
+            fault(&|b| _ = b.text("compatible", "arm,psci-1.0").text("method", "\u{1b}[2J")),
             "psci: method cannot be \"\\u{1b}[2J\""
         );
         assert_eq!(

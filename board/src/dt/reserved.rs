@@ -42,12 +42,10 @@ pub enum Placement<'t> {
 fn regions<'n, 't>(
     tree: &'n Tree<'t>,
 ) -> impl Iterator<Item = Result<ReservedRegion<'t>, Error<'t>>> + use<'n, 't> {
-    tree.below_root("reserved-memory")
-        .into_iter()
-        .flat_map(|parent| {
-            let nodes = parent.children().filter(Node::is_okay);
-            nodes.map(move |node| region(&parent, &node))
-        })
+    tree.below_root("reserved-memory").into_iter().flat_map(|parent| {
+        let nodes = parent.children().filter(Node::is_okay);
+        nodes.map(move |node| region(&parent, &node))
+    })
 }
 
 fn region<'t>(parent: &Node<'_, 't>, node: &Node<'_, 't>) -> Result<ReservedRegion<'t>, Error<'t>> {
@@ -66,36 +64,22 @@ fn region<'t>(parent: &Node<'_, 't>, node: &Node<'_, 't>) -> Result<ReservedRegi
                 Some(value) => Err(node.bad_length(property, value, cells.size.expected())),
                 None => Ok(None),
             };
-            let missing = Error::Missing {
-                node: node.name(),
-                property: "reg or size",
-            };
+            let missing = Error::Missing { node: node.name(), property: "reg or size" };
             let alignment = number("alignment")?;
             if let Some(bad) = alignment.filter(|alignment| !alignment.is_power_of_two()) {
                 return Err(node.bad_value("alignment", bad));
             }
             const WITHIN: &str = "alloc-ranges";
-            let within = node
-                .value(WITHIN)
-                .map(|list| node.range_list(WITHIN, list, cells));
+            let within = node.value(WITHIN).map(|list| node.range_list(WITHIN, list, cells));
             let size = number("size")?.ok_or(missing)?;
-            Placement::Dynamic {
-                size,
-                alignment,
-                within: within.transpose()?,
-            }
+            Placement::Dynamic { size, alignment, within: within.transpose()? }
         }
     };
     let (no_map, reusable) = (node.has("no-map"), node.has("reusable"));
     if no_map && reusable {
         return Err(Error::NoMapReusable { node: node.name() });
     }
-    Ok(ReservedRegion {
-        name: node.name(),
-        no_map,
-        reusable,
-        placement,
-    })
+    Ok(ReservedRegion { name: node.name(), no_map, reusable, placement })
 }
 
 /// The regions of a tree that [`check_reserved_regions`] has passed.
@@ -118,38 +102,23 @@ mod tests {
     fn read(build: impl FnOnce(&mut Blob)) -> Result<Vec<String>, String> {
         let mut blob = Blob::new();
         blob.begin("").begin("reserved-memory");
-        blob.cells("#address-cells", &[2])
-            .cells("#size-cells", &[2]);
+        blob.cells("#address-cells", &[2]).cells("#size-cells", &[2]);
         build(&mut blob);
         let mut bytes = blob.end().end().finish();
         let tree = Tree::parse(&mut bytes).unwrap();
         check_reserved_regions(&tree).map_err(|error| error.to_string())?;
-        Ok(reserved_regions(&tree)
-            .map(|region| describe(&region))
-            .collect())
+        Ok(reserved_regions(&tree).map(|region| describe(&region)).collect())
     }
 
     fn describe(region: &ReservedRegion<'_>) -> String {
         let list = |list: RangeList<'_>| list.iter().map(|r| r.to_string()).collect::<Vec<_>>();
         let place = match region.placement {
             Placement::Fixed(at) => format!("at {:?}", list(at)),
-            Placement::Dynamic {
-                size,
-                alignment,
-                within,
-            } => {
-                format!(
-                    "{size:#x} aligned {alignment:?} within {:?}",
-                    within.map(list)
-                )
+            Placement::Dynamic { size, alignment, within } => {
+                format!("{size:#x} aligned {alignment:?} within {:?}", within.map(list))
             }
         };
-        let ReservedRegion {
-            name,
-            no_map,
-            reusable,
-            ..
-        } = region;
+        let ReservedRegion { name, no_map, reusable, .. } = region;
         format!("{name} no_map={no_map} reusable={reusable} {place}")
     }
 
@@ -157,13 +126,9 @@ mod tests {
     fn fixed_regions_may_have_several_ranges() {
         let got = read(|b| {
             b.bytes("ranges", &[]);
-            b.begin("fw@50000000")
-                .cells("reg", &[0, 0x5000_0000, 0, 0x1000, 1, 0, 0, 0x2000]);
+            b.begin("fw@50000000").cells("reg", &[0, 0x5000_0000, 0, 0x1000, 1, 0, 0, 0x2000]);
             b.bytes("no-map", &[]).end();
-            b.begin("off")
-                .cells("reg", &[0, 0, 0, 1])
-                .text("status", "disabled")
-                .end();
+            b.begin("off").cells("reg", &[0, 0, 0, 1]).text("status", "disabled").end();
         });
         let want = "fw@50000000 no_map=true reusable=false at [\"[0x50000000-0x50000fff]\", \
                     \"[0x100000000-0x100001fff]\"]";
@@ -173,12 +138,8 @@ mod tests {
     #[test]
     fn dynamic_regions_say_what_they_need() {
         let got = read(|b| {
-            b.begin("cma")
-                .cells("size", &[0, 0x100_0000])
-                .cells("alignment", &[0, 0x2000]);
-            b.cells("alloc-ranges", &[0, 0x4000_0000, 1, 0])
-                .bytes("reusable", &[])
-                .end();
+            b.begin("cma").cells("size", &[0, 0x100_0000]).cells("alignment", &[0, 0x2000]);
+            b.cells("alloc-ranges", &[0, 0x4000_0000, 1, 0]).bytes("reusable", &[]).end();
             b.begin("any").cells("size", &[1, 0]).end();
         });
         let want = [
@@ -191,13 +152,7 @@ mod tests {
 
     #[test]
     fn a_fixed_place_wins_over_a_size() {
-        let got = read(|b| {
-            _ = b
-                .begin("x")
-                .cells("size", &[9])
-                .cells("reg", &[0, 1, 0, 1])
-                .end()
-        });
+        let got = read(|b| _ = b.begin("x").cells("size", &[9]).cells("reg", &[0, 1, 0, 1]).end());
         assert!(got.unwrap()[0].contains("at ["));
     }
 
@@ -210,11 +165,7 @@ mod tests {
             "x: size has 4 bytes, expected 8"
         );
         assert_eq!(
-            fault(&|b| _ = b
-                .begin("x")
-                .cells("size", &[0, 1])
-                .cells("alignment", &[0, 3])
-                .end()),
+            fault(&|b| _ = b.begin("x").cells("size", &[0, 1]).cells("alignment", &[0, 3]).end()),
             "x: alignment cannot be 0x3"
         );
         assert_eq!(
@@ -232,11 +183,7 @@ mod tests {
             "x: both no-map and reusable"
         );
         assert_eq!(
-            fault(&|b| _ = b
-                .cells("ranges", &[0; 6])
-                .begin("x")
-                .cells("reg", &[0; 4])
-                .end()),
+            fault(&|b| _ = b.cells("ranges", &[0; 6]).begin("x").cells("reg", &[0; 4]).end()),
             "reserved-memory: ranges has 24 bytes, expected none"
         );
     }

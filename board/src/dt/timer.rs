@@ -43,15 +43,9 @@ mod tests {
     #[test]
     fn the_binding_orders_the_four_interrupts() {
         let mut blob = Blob::new();
-        blob.begin("")
-            .cells("interrupt-parent", &[1])
-            .cells("#address-cells", &[1]);
-        blob.begin("intc")
-            .text("compatible", "arm,cortex-a7-gic")
-            .cells("phandle", &[1]);
-        blob.cells("#interrupt-cells", &[3])
-            .cells("reg", &[0, 1, 2, 1])
-            .end();
+        blob.begin("").cells("interrupt-parent", &[1]).cells("#address-cells", &[1]);
+        blob.begin("intc").text("compatible", "arm,cortex-a7-gic").cells("phandle", &[1]);
+        blob.cells("#interrupt-cells", &[3]).cells("reg", &[0, 1, 2, 1]).end();
         blob.begin("timer").text("compatible", "arm,armv7-timer");
         blob.cells("interrupts", &[1, 13, 8, 1, 14, 8, 1, 11, 8]);
         blob.cells("clock-frequency", &[24_000_000]).end().end();

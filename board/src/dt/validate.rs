@@ -44,10 +44,7 @@ const END: u32 = 9;
 
 /// The big-endian word at byte `at`.
 pub(super) fn be32(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes
-        .get(at..)?
-        .first_chunk()
-        .map(|word| u32::from_be_bytes(*word))
+    bytes.get(at..)?.first_chunk().map(|word| u32::from_be_bytes(*word))
 }
 
 /// The total size in bytes that the header at the start of `head` states, from its first 8 bytes.
@@ -59,11 +56,7 @@ pub(super) fn be32(bytes: &[u8], at: usize) -> Option<u32> {
 ///
 /// [`Malformed::NoHeader`] below 8 bytes, [`Malformed::Magic`].
 pub fn total_size(head: &[u8]) -> Result<u32, Malformed> {
-    let word = |at| {
-        be32(head, at).ok_or(Malformed::NoHeader {
-            len: head.len() as u64,
-        })
-    };
+    let word = |at| be32(head, at).ok_or(Malformed::NoHeader { len: head.len() as u64 });
     match word(0)? {
         MAGIC => word(4),
         value => Err(Malformed::Magic { value }),
@@ -94,10 +87,7 @@ impl<'b> Token<'b> {
                 let name = rest.get(4..).unwrap_or_default();
                 let len = name.iter().position(|byte| *byte == 0);
                 let len = len.ok_or(Malformed::NodeNameOpen { offset })?;
-                (
-                    Self::BeginNode(name.get(..len).unwrap_or_default()),
-                    4 + len as u64 + 1,
-                )
+                (Self::BeginNode(name.get(..len).unwrap_or_default()), 4 + len as u64 + 1)
             }
             END_NODE => (Self::EndNode, 4),
             PROPERTY => {
@@ -157,16 +147,10 @@ impl Header {
         };
         let last_compatible = word(24)?;
         if header.version < 16 || last_compatible > 17 {
-            return Err(Malformed::Version {
-                version: header.version,
-                last_compatible,
-            });
+            return Err(Malformed::Version { version: header.version, last_compatible });
         }
         if u64::from(header.total_size) > len {
-            return Err(Malformed::Truncated {
-                total_size: header.total_size,
-                len,
-            });
+            return Err(Malformed::Truncated { total_size: header.total_size, len });
         }
         Ok(header)
     }
@@ -176,25 +160,12 @@ impl Header {
         let total_size = self.total_size;
         let end = u64::from(offset) + len;
         if end > u64::from(total_size) {
-            return Err(Malformed::BlockOutside {
-                block,
-                offset,
-                len,
-                total_size,
-            });
+            return Err(Malformed::BlockOutside { block, offset, len, total_size });
         }
         if !offset.is_multiple_of(align) {
-            return Err(Malformed::BlockMisaligned {
-                block,
-                offset,
-                align,
-            });
+            return Err(Malformed::BlockMisaligned { block, offset, align });
         }
-        Ok(Extent {
-            block,
-            start: offset.into(),
-            end,
-        })
+        Ok(Extent { block, start: offset.into(), end })
     }
 }
 
@@ -220,11 +191,7 @@ pub(super) fn validate(blob: &[u8]) -> Result<Valid, Malformed> {
 
     let rest_of_tree = u64::from(header.total_size.saturating_sub(header.off_structure));
     let lacks_structure_size = header.version < 17;
-    let size = if lacks_structure_size {
-        rest_of_tree
-    } else {
-        header.size_structure.into()
-    };
+    let size = if lacks_structure_size { rest_of_tree } else { header.size_structure.into() };
     let mut structure = header.block(Block::Structure, header.off_structure, size, 4)?;
     let tokens = blob.get(structure.range()).unwrap_or_default();
     let names = blob.get(strings.range()).unwrap_or_default();
@@ -233,22 +200,14 @@ pub(super) fn validate(blob: &[u8]) -> Result<Valid, Malformed> {
         structure.end = structure.start + used;
     }
 
-    let head = Extent {
-        block: Block::Header,
-        start: 0,
-        end: HEADER_LEN.into(),
-    };
+    let head = Extent { block: Block::Header, start: 0, end: HEADER_LEN.into() };
     let blocks = [head, reserve_map, structure, strings];
     for (i, first) in blocks.iter().enumerate() {
         for second in blocks.iter().skip(i + 1) {
             let offset = first.start.max(second.start);
             if offset < first.end.min(second.end) {
                 let (first, second) = (first.block, second.block);
-                return Err(Malformed::BlocksOverlap {
-                    first,
-                    second,
-                    offset,
-                });
+                return Err(Malformed::BlocksOverlap { first, second, offset });
             }
         }
     }
@@ -265,11 +224,8 @@ pub(super) fn validate(blob: &[u8]) -> Result<Valid, Malformed> {
 /// Finds the end of the memory reservation block, which no length in the header tells.
 fn reserve_map(header: &Header, blob: &[u8]) -> Result<Extent, Malformed> {
     let mut extent = header.block(Block::ReserveMap, header.off_reserve_map, 0, 8)?;
-    let whole = Extent {
-        block: Block::ReserveMap,
-        start: extent.start,
-        end: header.total_size.into(),
-    };
+    let whole =
+        Extent { block: Block::ReserveMap, start: extent.start, end: header.total_size.into() };
     let entries = blob.get(whole.range()).unwrap_or_default().chunks_exact(16);
     for entry in entries {
         extent.end += 16;
@@ -307,10 +263,7 @@ fn structure_block(tokens: &[u8], base: u64, names: &[u8]) -> Result<(u64, bool)
                     return Err(Malformed::NodeNameEmpty { offset });
                 }
                 if let Some(byte) = name.iter().find(|byte| !is_name_byte(**byte)) {
-                    return Err(Malformed::NodeName {
-                        offset,
-                        byte: *byte,
-                    });
+                    return Err(Malformed::NodeName { offset, byte: *byte });
                 }
                 if depth == MAX_DEPTH {
                     return Err(Malformed::TooDeep { offset });
@@ -346,21 +299,12 @@ fn structure_block(tokens: &[u8], base: u64, names: &[u8]) -> Result<(u64, bool)
 
 fn property_name(names: &[u8], offset: u64, name_offset: u32) -> Result<(), Malformed> {
     // An offset past `usize` is past the block as well.
-    let tail = usize::try_from(name_offset)
-        .ok()
-        .and_then(|at| names.get(at..))
-        .unwrap_or_default();
+    let tail = usize::try_from(name_offset).ok().and_then(|at| names.get(at..)).unwrap_or_default();
     let window = tail.get(..=MAX_PROPERTY_NAME).unwrap_or(tail);
     let len = window.iter().position(|byte| *byte == 0);
-    let len = len.ok_or(Malformed::PropertyNameOpen {
-        offset,
-        name_offset,
-    })?;
+    let len = len.ok_or(Malformed::PropertyNameOpen { offset, name_offset })?;
     if len == 0 || !window.iter().take(len).all(|byte| is_name_byte(*byte)) {
-        return Err(Malformed::PropertyName {
-            offset,
-            name_offset,
-        });
+        return Err(Malformed::PropertyName { offset, name_offset });
     }
     Ok(())
 }

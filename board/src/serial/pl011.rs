@@ -95,9 +95,8 @@ impl Pl011 {
     #[must_use]
     #[allow(unsafe_code)]
     pub unsafe fn new(base: VirtAddr) -> Option<Self> {
-        let registers = NonNull::new(core::ptr::with_exposed_provenance_mut(
-            base.as_u32() as usize
-        ))?;
+        let registers =
+            NonNull::new(core::ptr::with_exposed_provenance_mut(base.as_u32() as usize))?;
         registers.is_aligned().then_some(Self { registers })
     }
 
@@ -124,12 +123,8 @@ impl Pl011 {
         registers.cr.modify(CR::UARTEN::CLEAR);
         registers.imsc.set(0);
         registers.icr.write(INTERRUPT::ALL.val(0x7ff));
-        registers
-            .lcr_h
-            .modify(LCR_H::WLEN::EightBits + LCR_H::FEN::SET);
-        registers
-            .cr
-            .modify(CR::UARTEN::SET + CR::TXE::SET + CR::RXE::SET);
+        registers.lcr_h.modify(LCR_H::WLEN::EightBits + LCR_H::FEN::SET);
+        registers.cr.modify(CR::UARTEN::SET + CR::TXE::SET + CR::RXE::SET);
     }
 
     /// Sends a byte, once the transmit FIFO has room for it.
@@ -170,8 +165,7 @@ impl fmt::Write for Pl011 {
 
 fn with_carriage_returns(text: &str) -> impl Iterator<Item = u8> {
     let before = |byte| (byte == b'\n').then_some(b'\r');
-    text.bytes()
-        .flat_map(move |byte| before(byte).into_iter().chain([byte]))
+    text.bytes().flat_map(move |byte| before(byte).into_iter().chain([byte]))
 }
 
 #[cfg(test)]

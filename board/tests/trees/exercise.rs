@@ -23,28 +23,17 @@ pub fn exercise(blob: &mut [u8]) -> Result<u64, String> {
     assert!(!banks.is_empty() && banks.iter().all(|bank| !bank.is_empty()));
     let mut sorted = banks.clone();
     sorted.sort_by_key(PhysRange::start);
-    assert!(
-        sorted.windows(2).all(|pair| !pair[0].overlaps(&pair[1])),
-        "{banks:?}"
-    );
+    assert!(sorted.windows(2).all(|pair| !pair[0].overlaps(&pair[1])), "{banks:?}");
     digest.add(&banks);
-    digest.add(
-        machine
-            .memreserve()
-            .inspect(|range| assert!(!range.is_empty()))
-            .collect::<Vec<_>>(),
-    );
+    digest
+        .add(machine.memreserve().inspect(|range| assert!(!range.is_empty())).collect::<Vec<_>>());
 
     let list = |list: RangeList<'_>| list.iter().collect::<Vec<_>>();
     for region in machine.reserved_regions() {
         assert!(!(region.no_map && region.reusable));
         match region.placement {
             Placement::Fixed(at) => digest.add((region.name, list(at))),
-            Placement::Dynamic {
-                size,
-                alignment,
-                within,
-            } => {
+            Placement::Dynamic { size, alignment, within } => {
                 assert!(alignment.is_none_or(u64::is_power_of_two));
                 digest.add((size, alignment, within.map(list)));
             }
@@ -58,23 +47,11 @@ pub fn exercise(blob: &mut [u8]) -> Result<u64, String> {
     assert!(numbers.len() == count && numbers.iter().all(|number| number >> 24 == 0));
     digest.add(machine.cpus().collect::<Vec<_>>());
 
-    assert!(
-        machine
-            .chosen
-            .initrd
-            .is_none_or(|initrd| !initrd.is_empty())
-    );
-    digest.add((
-        machine.model,
-        machine.chosen,
-        machine.chosen.stdout_options(),
-    ));
+    assert!(machine.chosen.initrd.is_none_or(|initrd| !initrd.is_empty()));
+    digest.add((machine.model, machine.chosen, machine.chosen.stdout_options()));
     if let Some(console) = machine.console {
         assert!(!console.uart.registers.is_empty());
-        digest.add((
-            console,
-            console.uart.interrupt.map(|interrupt| interrupt.id()),
-        ));
+        digest.add((console, console.uart.interrupt.map(|interrupt| interrupt.id())));
     }
     if let Some(gic) = machine.gic {
         assert!(!gic.distributor.is_empty() && !gic.cpu_interface.is_empty());

@@ -3,10 +3,7 @@
 //! [`mutate`] and [`exercise`] depend on nothing else in here, so that a fuzz target can include
 //! them by path.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test's helpers may fail as its tests do"
-)]
+#![allow(clippy::unwrap_used, reason = "a test's helpers may fail as its tests do")]
 
 mod exercise;
 mod mutate;

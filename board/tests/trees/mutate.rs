@@ -48,11 +48,7 @@ const EDGES: [u32; 18] = [
 
 /// Changes `blob` in one place.
 pub fn mutate(blob: &mut Vec<u8>, rng: &mut Rng) {
-    if rng.below(2) == 0 {
-        blind(blob, rng)
-    } else {
-        structured(blob, rng)
-    }
+    if rng.below(2) == 0 { blind(blob, rng) } else { structured(blob, rng) }
 }
 
 fn blind(blob: &mut Vec<u8>, rng: &mut Rng) {
@@ -114,10 +110,7 @@ fn map(blob: &[u8]) -> Map {
         match token {
             1 => {
                 map.nodes.push(start);
-                let name = blob[at..]
-                    .iter()
-                    .position(|byte| *byte == 0)
-                    .unwrap_or_default();
+                let name = blob[at..].iter().position(|byte| *byte == 0).unwrap_or_default();
                 at += (name + 1).next_multiple_of(4);
             }
             2 => map.nodes.push(start),
@@ -167,9 +160,7 @@ fn structured(blob: &mut Vec<u8>, rng: &mut Rng) {
         }
         // Another property's name.
         (6, Some((at, _)), _) => {
-            let other = rng
-                .pick(&map.properties)
-                .and_then(|(other, _)| get(blob, other + 8));
+            let other = rng.pick(&map.properties).and_then(|(other, _)| get(blob, other + 8));
             set(blob, at + 8, other.unwrap_or(edge));
         }
         // A value's length, the structure not following.
@@ -212,9 +203,7 @@ fn splice(blob: &mut Vec<u8>, at: std::ops::Range<usize>, with: &[u8]) {
 }
 
 fn get(blob: &[u8], at: usize) -> Option<u32> {
-    blob.get(at..)?
-        .first_chunk()
-        .map(|word| u32::from_be_bytes(*word))
+    blob.get(at..)?.first_chunk().map(|word| u32::from_be_bytes(*word))
 }
 
 fn set(blob: &mut [u8], at: usize, value: u32) {

@@ -17,10 +17,7 @@ fn broken_trees_are_refused_or_read() {
         include_bytes!("../data/qemu-virt-1g.dtb").to_vec(),
         include_bytes!("../data/qemu-virt-4g-smp4-hyp.dtb").to_vec(),
     ];
-    let whole: Vec<u64> = bases
-        .iter()
-        .map(|base| exercise(&mut base.clone()).unwrap())
-        .collect();
+    let whole: Vec<u64> = bases.iter().map(|base| exercise(&mut base.clone()).unwrap()).collect();
 
     let (mut accepted, mut told_apart) = (0, 0);
     let mut faults = std::collections::BTreeMap::<String, u32>::new();
@@ -48,9 +45,6 @@ fn broken_trees_are_refused_or_read() {
 
     // Too many errors would mean that the reading behind the validation was hardly tried.
     assert!(accepted >= ROUNDS / 5, "{accepted} of {ROUNDS} accepted");
-    assert!(
-        told_apart >= ROUNDS / 20,
-        "{told_apart} of {ROUNDS} read otherwise"
-    );
+    assert!(told_apart >= ROUNDS / 20, "{told_apart} of {ROUNDS} read otherwise");
     assert!(faults.len() >= 32, "{faults:#?}");
 }

@@ -26,10 +26,7 @@ fn shuffled_banks(bits: u32) -> impl Strategy<Value = Vec<(u64, u64)>> {
 fn read(blob: &mut [u8]) -> Result<Vec<(u64, u64)>, String> {
     let tree = Tree::parse(blob).map_err(|error| error.to_string())?;
     let machine = Machine::from_tree(tree).map_err(|error| error.to_string())?;
-    Ok(machine
-        .banks()
-        .map(|bank| (bank.start().as_u64(), bank.len()))
-        .collect())
+    Ok(machine.banks().map(|bank| (bank.start().as_u64(), bank.len())).collect())
 }
 
 proptest! {

@@ -19,10 +19,7 @@ fn one_gibibyte() {
     let machine = Machine::from_tree(Tree::parse(&mut blob).unwrap()).unwrap();
     assert_eq!(machine.dtb_len() as usize, ONE_GIB.len());
     assert_eq!(machine.model, Some("linux,dummy-virt"));
-    assert_eq!(
-        machine.banks().collect::<Vec<_>>(),
-        [range(0x4000_0000, GIB)]
-    );
+    assert_eq!(machine.banks().collect::<Vec<_>>(), [range(0x4000_0000, GIB)]);
     assert_eq!(machine.memreserve().count(), 0);
     assert_eq!(machine.reserved_regions().count(), 0);
     assert_eq!(machine.chosen.bootargs, None);
@@ -41,38 +38,23 @@ fn one_gibibyte() {
 
     let timer = machine.timer.unwrap();
     let timers = [timer.secure_phys, timer.phys, timer.virt, timer.hyp_phys];
-    assert_eq!(
-        timers.map(|interrupt| interrupt.unwrap().id()),
-        [29, 30, 27, 26]
-    );
+    assert_eq!(timers.map(|interrupt| interrupt.unwrap().id()), [29, 30, 27, 26]);
     assert_eq!(timer.clock_frequency, None);
 
     assert_eq!(machine.psci, Some(Psci::standard(Conduit::Hvc)));
     let cpus: Vec<_> = machine.cpus().collect();
     assert_eq!(cpus.len(), 1);
-    assert_eq!(
-        (cpus[0].mpidr, cpus[0].enable_method, cpus[0].status),
-        (0, None, Status::Okay)
-    );
+    assert_eq!((cpus[0].mpidr, cpus[0].enable_method, cpus[0].status), (0, None, Status::Okay));
 }
 
 #[test]
 fn four_gibibytes_and_four_cpus_under_a_hypervisor() {
     let mut blob = FOUR_GIB.to_vec();
     let machine = Machine::from_tree(Tree::parse(&mut blob).unwrap()).unwrap();
-    assert_eq!(
-        machine.banks().collect::<Vec<_>>(),
-        [range(0x4000_0000, 4 * GIB)]
-    );
+    assert_eq!(machine.banks().collect::<Vec<_>>(), [range(0x4000_0000, 4 * GIB)]);
     assert_eq!(machine.psci, Some(Psci::standard(Conduit::Smc)));
-    assert_eq!(
-        machine.gic.unwrap().cpu_interface,
-        range(0x801_0000, 0x1_0000)
-    );
-    let cpus: Vec<_> = machine
-        .cpus()
-        .map(|cpu| (cpu.mpidr, cpu.enable_method))
-        .collect();
+    assert_eq!(machine.gic.unwrap().cpu_interface, range(0x801_0000, 0x1_0000));
+    let cpus: Vec<_> = machine.cpus().map(|cpu| (cpu.mpidr, cpu.enable_method)).collect();
     assert_eq!(cpus, [0, 1, 2, 3].map(|mpidr| (mpidr, Some("psci"))));
 }
 
@@ -82,9 +64,6 @@ fn four_gibibytes_and_four_cpus_under_a_hypervisor() {
 fn the_fallback_is_this_board() {
     let mut blob = ONE_GIB.to_vec();
     let machine = Machine::from_tree(Tree::parse(&mut blob).unwrap()).unwrap();
-    assert_eq!(
-        machine.console.unwrap().uart.registers,
-        board::fallback::CONSOLE
-    );
+    assert_eq!(machine.console.unwrap().uart.registers, board::fallback::CONSOLE);
     assert_eq!(machine.psci, Some(board::fallback::PSCI));
 }

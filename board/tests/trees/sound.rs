@@ -4,10 +4,8 @@ use vm_fdt::{FdtReserveEntry, FdtWriter, FdtWriterResult};
 
 /// A tree with two cells in which everything occurs that the kernel looks at.
 pub fn rich() -> FdtWriterResult<Vec<u8>> {
-    let reserve = [
-        FdtReserveEntry::new(0x4000_0000, 0x1000)?,
-        FdtReserveEntry::new(0x5000_0000, 9)?,
-    ];
+    let reserve =
+        [FdtReserveEntry::new(0x4000_0000, 0x1000)?, FdtReserveEntry::new(0x5000_0000, 9)?];
     let mut fdt = FdtWriter::new_with_mem_reserv(&reserve)?;
     let root = fdt.begin_node("")?;
     fdt.property_u32("#address-cells", 2)?;
@@ -21,15 +19,10 @@ pub fn rich() -> FdtWriterResult<Vec<u8>> {
         fdt.property_u32("linux,initrd-start", 0x4800_0000)?;
         fdt.property_u64("linux,initrd-end", 0x4810_0000)
     })?;
-    node(&mut fdt, "aliases", |fdt| {
-        fdt.property_string("serial0", "/soc/bus/uart@1000")
-    })?;
+    node(&mut fdt, "aliases", |fdt| fdt.property_string("serial0", "/soc/bus/uart@1000"))?;
     node(&mut fdt, "memory@40000000", |fdt| {
         fdt.property_string("device_type", "memory")?;
-        fdt.property_array_u64(
-            "reg",
-            &[0x4000_0000, 0x1000_0000, 0x1_0000_0000, 0x8000_0000],
-        )
+        fdt.property_array_u64("reg", &[0x4000_0000, 0x1000_0000, 0x1_0000_0000, 0x8000_0000])
     })?;
     node(&mut fdt, "memory@60000000", |fdt| {
         fdt.property_string("device_type", "memory")?;

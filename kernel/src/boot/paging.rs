@@ -231,7 +231,13 @@ impl<'b> Build<'b> {
         self.fdt(dtb)?;
         self.prepare(FIXMAP)?;
         self.prepare(DMA)?;
-        self.prepare(VirtRange::new(layout.modules().start(), layout.split.page_offset()))?;
+        let mut below = VirtRange::new(layout.modules().start(), layout.split.page_offset());
+        if cfg!(feature = "test-shifted-mapping") {
+            // A deliberate fault: all of it a MiB too low.
+            let shifted = |at: VirtAddr| VirtAddr::new(at.as_u32() - SECTION_SIZE);
+            below = VirtRange::new(shifted(below.start()), shifted(below.end()));
+        }
+        self.prepare(below)?;
         self.console(machine, &mut regions)?;
         #[cfg(feature = "test-planted-wx")]
         self.plant_wx(layout)?;
@@ -299,30 +305,7 @@ impl<'b> Build<'b> {
         else {
             return Ok(());
         };
-        #[cfg(feature = "test-shifted-mapping")]
-        if range.end() == self.tables.linear.lowmem().end() {
-            return self.map_shifted(virt, range, attributes);
-        }
         self.map(virt, range, attributes, Granule::Sections)
-    }
-
-    /// A deliberate fault: the last MiB of lowmem is mapped a MiB too high.
-    #[cfg(feature = "test-shifted-mapping")]
-    fn map_shifted(
-        &mut self,
-        virt: VirtAddr,
-        range: PhysRange,
-        attributes: Attributes,
-    ) -> Result<(), Failure> {
-        let last = PhysAddr::new(range.end().as_u64() - u64::from(SECTION_SIZE));
-        self.map(virt, PhysRange::new(range.start(), last), attributes, Granule::Sections)?;
-        let end = virt.as_u32() + (range.len() as u32);
-        self.map(
-            VirtAddr::new(end),
-            PhysRange::new(last, range.end()),
-            attributes,
-            Granule::Sections,
-        )
     }
 
     /// The vector page and the stubs page, each a frame of its own.

@@ -5,14 +5,7 @@ use crate::dt::{Tree, blob::Blob};
 fn sound() -> Blob {
     let mut blob = Blob::new();
     blob.reserve(0x1000, 0x1000);
-    blob.begin("")
-        .text("model", "m")
-        .begin("a@1")
-        .cells("reg", &[1])
-        .end()
-        .begin("b")
-        .end()
-        .end();
+    blob.begin("").text("model", "m").begin("a@1").cells("reg", &[1]).end().begin("b").end().end();
     blob
 }
 
@@ -43,10 +36,7 @@ const STRUCTURE: u32 = 40 + 32;
 fn a_sound_tree_passes_and_is_not_written_to() {
     let before = sound().finish();
     let mut blob = before.clone();
-    assert_eq!(
-        Tree::parse(&mut blob).unwrap().total_size() as usize,
-        before.len()
-    );
+    assert_eq!(Tree::parse(&mut blob).unwrap().total_size() as usize, before.len());
     assert_eq!(blob, before);
 }
 
@@ -65,10 +55,7 @@ fn every_cut_is_noticed() {
     for len in 0..blob.len() {
         let want = match len {
             0..40 => Malformed::NoHeader { len: len as u64 },
-            _ => Malformed::Truncated {
-                total_size: blob.len() as u32,
-                len: len as u64,
-            },
+            _ => Malformed::Truncated { total_size: blob.len() as u32, len: len as u64 },
         };
         assert_eq!(fault(&mut blob[..len].to_vec()), want);
     }
@@ -87,27 +74,12 @@ fn a_total_size_that_cuts_a_block_off_is_noticed() {
 
 #[test]
 fn magic_and_version_must_be_known() {
-    assert_eq!(
-        with_header(0, 0xedfe_0dd0),
-        Malformed::Magic { value: 0xedfe_0dd0 }
-    );
+    assert_eq!(with_header(0, 0xedfe_0dd0), Malformed::Magic { value: 0xedfe_0dd0 });
     assert_eq!(total_size(&[0; 8]), Err(Malformed::Magic { value: 0 }));
     for version in [0, 15] {
-        assert_eq!(
-            with_header(20, version),
-            Malformed::Version {
-                version,
-                last_compatible: 16
-            }
-        );
+        assert_eq!(with_header(20, version), Malformed::Version { version, last_compatible: 16 });
     }
-    assert_eq!(
-        with_header(24, 18),
-        Malformed::Version {
-            version: 17,
-            last_compatible: 18
-        }
-    );
+    assert_eq!(with_header(24, 18), Malformed::Version { version: 17, last_compatible: 18 });
     let mut newer = sound().finish();
     set(&mut newer, 20, 18);
     assert!(Tree::parse(&mut newer).is_ok(), "18 that 17 can read");
@@ -122,12 +94,7 @@ fn blocks_must_lie_inside_the_tree() {
         (16, Block::ReserveMap, u32::MAX - 7),
     ] {
         match with_header(at, offset) {
-            Malformed::BlockOutside {
-                block: got,
-                offset: at,
-                total_size: size,
-                ..
-            } => {
+            Malformed::BlockOutside { block: got, offset: at, total_size: size, .. } => {
                 assert_eq!((got, at, size), (block, offset, total_size));
             }
             other => panic!("{other:?}"),
@@ -136,9 +103,7 @@ fn blocks_must_lie_inside_the_tree() {
     // Sums that wrap to something small in 32 bits.
     for (at, block) in [(32, Block::Strings), (36, Block::Structure)] {
         match with_header(at, u32::MAX - 3) {
-            Malformed::BlockOutside {
-                block: got, len, ..
-            } => {
+            Malformed::BlockOutside { block: got, len, .. } => {
                 assert_eq!((got, len), (block, u64::from(u32::MAX) - 3));
             }
             other => panic!("{other:?}"),
@@ -148,29 +113,18 @@ fn blocks_must_lie_inside_the_tree() {
 
 #[test]
 fn blocks_must_be_aligned() {
-    let misaligned = |block, offset, align| Malformed::BlockMisaligned {
-        block,
-        offset,
-        align,
-    };
+    let misaligned = |block, offset, align| Malformed::BlockMisaligned { block, offset, align };
     assert_eq!(with_header(16, 44), misaligned(Block::ReserveMap, 44, 8));
     let mut blob = sound().finish();
     set(&mut blob, 8, STRUCTURE + 2);
     let size = be32(&blob, 36).unwrap();
     set(&mut blob, 36, size - 4);
-    assert_eq!(
-        fault(&mut blob),
-        misaligned(Block::Structure, STRUCTURE + 2, 4)
-    );
+    assert_eq!(fault(&mut blob), misaligned(Block::Structure, STRUCTURE + 2, 4));
 }
 
 #[test]
 fn blocks_must_not_share_bytes() {
-    let overlap = |first, second, offset| Malformed::BlocksOverlap {
-        first,
-        second,
-        offset,
-    };
+    let overlap = |first, second, offset| Malformed::BlocksOverlap { first, second, offset };
     let mut strings_in_structure = sound().finish();
     let strings = be32(&strings_in_structure, 12).unwrap();
     let size = be32(&strings_in_structure, 32).unwrap();
@@ -196,10 +150,7 @@ fn blocks_must_not_share_bytes() {
     blob.reserve(0, 0).begin("").end();
     let mut blob = blob.finish();
     set(&mut blob, 16, 40 - 8);
-    assert_eq!(
-        fault(&mut blob),
-        overlap(Block::Header, Block::ReserveMap, 32)
-    );
+    assert_eq!(fault(&mut blob), overlap(Block::Header, Block::ReserveMap, 32));
 }
 
 #[test]
@@ -227,11 +178,7 @@ fn the_structure_must_end_where_its_tokens_do() {
     assert_eq!(value, Malformed::StructureCut { offset: 56 + 8 });
     for len in [u32::MAX, u32::MAX - 3, u32::MAX - 11, u32::MAX - 15] {
         let wrapped = fault_of(|b| _ = b.begin("").token(3).token(len).token(0).end());
-        assert_eq!(
-            wrapped,
-            Malformed::StructureCut { offset: 56 + 8 },
-            "{len:#x}"
-        );
+        assert_eq!(wrapped, Malformed::StructureCut { offset: 56 + 8 }, "{len:#x}");
     }
     let half = fault_of(|b| {
         b.begin("").token(3);
@@ -245,13 +192,7 @@ fn tokens_must_be_known() {
     // 5 is what `fdt` takes for the end token.
     for value in [0, 5, 10, 0x0100_0000] {
         let got = fault_of(|b| _ = b.begin("").token(value).end());
-        assert_eq!(
-            got,
-            Malformed::Token {
-                offset: 56 + 8,
-                value
-            }
-        );
+        assert_eq!(got, Malformed::Token { offset: 56 + 8, value });
     }
 }
 
@@ -270,10 +211,7 @@ fn names_of_nodes_must_be_text_and_end() {
         b.close = false;
     });
     assert_eq!(open, Malformed::NodeNameOpen { offset: 64 });
-    assert_eq!(
-        fault_of(|b| _ = b.begin("r").end()),
-        Malformed::RootNamed { offset: 56 }
-    );
+    assert_eq!(fault_of(|b| _ = b.begin("r").end()), Malformed::RootNamed { offset: 56 });
 }
 
 #[test]
@@ -281,13 +219,7 @@ fn nodes_must_balance() {
     let second = fault_of(|b| _ = b.begin("").end().begin("").end());
     assert_eq!(second, Malformed::SecondRoot { offset: 68 });
     let open = fault_of(|b| _ = b.begin("").begin("a"));
-    assert_eq!(
-        open,
-        Malformed::NodeNotClosed {
-            offset: 72,
-            depth: 2
-        }
-    );
+    assert_eq!(open, Malformed::NodeNotClosed { offset: 72, depth: 2 });
     let closed = fault_of(|b| _ = b.begin("").end().end());
     assert_eq!(closed, Malformed::NodeNotOpen { offset: 68 });
 }
@@ -327,18 +259,8 @@ fn names_of_properties_must_be_text_and_end() {
         blob.strings = strings.to_vec();
         Tree::parse(&mut blob.finish()).map(drop)
     };
-    let open = |name_offset| {
-        Err(Malformed::PropertyNameOpen {
-            offset: 64,
-            name_offset,
-        })
-    };
-    let bad = |name_offset| {
-        Err(Malformed::PropertyName {
-            offset: 64,
-            name_offset,
-        })
-    };
+    let open = |name_offset| Err(Malformed::PropertyNameOpen { offset: 64, name_offset });
+    let bad = |name_offset| Err(Malformed::PropertyName { offset: 64, name_offset });
     assert_eq!(named(b"name\0", 0), Ok(()));
     assert_eq!(named(b"name\0", 3), Ok(()));
     assert_eq!(named(b"name\0", 4), bad(4));
@@ -371,9 +293,7 @@ fn nops_leave_no_trace() {
     let tree = Tree::parse(&mut holed).unwrap();
     let names = |tree: &Tree<'_>| -> Vec<String> {
         let root = tree.root().unwrap();
-        root.children()
-            .map(|node| format!("{} {:?}", node.name(), node.value("reg")))
-            .collect()
+        root.children().map(|node| format!("{} {:?}", node.name(), node.value("reg"))).collect()
     };
     assert_eq!(names(&tree), ["a@1 Some([0, 0, 0, 1])", "b None"]);
     assert_eq!(tree.model(), Ok(Some("m")));
@@ -382,10 +302,7 @@ fn nops_leave_no_trace() {
 
     // The tokens are the very bytes that they are in the plain tree.
     let structure = |blob: &[u8]| {
-        let (at, len) = (
-            be32(blob, 8).unwrap() as usize,
-            be32(blob, 36).unwrap() as usize,
-        );
+        let (at, len) = (be32(blob, 8).unwrap() as usize, be32(blob, 36).unwrap() as usize);
         blob[at..at + len].to_vec()
     };
     assert_eq!(structure(&holed), structure(&plain));
@@ -398,19 +315,11 @@ fn nops_leave_no_trace() {
 #[test]
 fn a_nop_in_a_value_is_a_value() {
     let mut blob = Blob::new();
-    blob.begin("")
-        .nop()
-        .cells("p", &[4, 4, 9, 2])
-        .begin("a")
-        .end()
-        .end();
+    blob.begin("").nop().cells("p", &[4, 4, 9, 2]).begin("a").end().end();
     let mut bytes = blob.finish();
     let tree = Tree::parse(&mut bytes).unwrap();
     let root = tree.root().unwrap();
-    assert_eq!(
-        root.value("p").unwrap(),
-        [0, 0, 0, 4, 0, 0, 0, 4, 0, 0, 0, 9, 0, 0, 0, 2]
-    );
+    assert_eq!(root.value("p").unwrap(), [0, 0, 0, 4, 0, 0, 0, 4, 0, 0, 0, 9, 0, 0, 0, 2]);
     assert_eq!(root.children().count(), 1);
 }
 
