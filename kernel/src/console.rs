@@ -62,10 +62,10 @@ pub struct Out;
 
 impl Write for Out {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        if let Some(mut slot) = UART.try_lock() {
-            if let Some(uart) = slot.as_mut() {
-                return uart.write_str(text);
-            }
+        if let Some(mut slot) = UART.try_lock()
+            && let Some(uart) = slot.as_mut()
+        {
+            return uart.write_str(text);
         }
         let base = VirtAddr::new(BASE.load(Ordering::Relaxed));
         // SAFETY: `BASE` is a UART that `set_fallback` or `use_uart` was promised to be one. The

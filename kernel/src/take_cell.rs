@@ -19,6 +19,7 @@ impl<T> TakeCell<T> {
     }
 
     /// The value, the first time; `None` ever after.
+    #[expect(clippy::mut_from_ref, reason = "only the first caller gets the reference")]
     pub fn take(&'static self) -> Option<&'static mut T> {
         if self.taken.swap(true, Ordering::Relaxed) {
             return None;

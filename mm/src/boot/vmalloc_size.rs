@@ -1,7 +1,7 @@
 //! `vmalloc=`: how much address space is kept for the vmalloc area at the least.
 //!
 //! The request is a minimum: the area is whatever lowmem leaves between its end and
-//! [`VMALLOC_END`](super::layout::VMALLOC_END). Since Linux 5.14 the 8 MiB gap above lowmem is not
+//! [`VMALLOC_END`]. Since Linux 5.14 the 8 MiB gap above lowmem is not
 //! part of the request.
 //!
 //! Linux cuts the value to 32 bits before it looks at it, so that `vmalloc=4G` is 0 and becomes

@@ -1,7 +1,7 @@
 //! What a buddy refuses, and why.
 //!
 //! Finding out costs more than the check that failed, so it happens here, out of the way: the
-//! allocator only compares one word, and asks [`FrameTable::why_not_free`] when that fails. An
+//! allocator only compares one word, and asks `FrameTable::why_not_free` when that fails. An
 //! error means that nothing has changed; the frame stays where it was, out of circulation.
 
 use core::fmt;
