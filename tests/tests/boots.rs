@@ -31,7 +31,7 @@ fn main() -> ExitCode {
             })
         })
         .collect();
-    let named: [(&str, fn()); 19] = [
+    let named: [(&str, fn()); 20] = [
         ("run: no terminal, no --exec", run_without_anything),
         ("run: a failed command is exit status 1", failed_command),
         ("run: wrong arguments are exit status 2", wrong_arguments),
@@ -51,6 +51,7 @@ fn main() -> ExitCode {
         ("a build with a shifted mapping is caught", shifted_mapping),
         ("a build with a planted W+X page is caught", planted_wx),
         ("HYP entry, PSCI by smc", hyp_entry),
+        ("a release build boots the same", release_build),
     ];
     for (name, test) in named {
         trials.push(Trial::test(name, move || -> Result<(), Failed> {
@@ -543,4 +544,11 @@ fn hyp_entry() {
     run.expect_status(0);
     // With virtualization=on the tree says smc, and hvc would end in the kernel's own HYP vectors.
     run.expect(&["vmsplit> version", "vmsplit> poweroff", "vmsplit: power off"]);
+}
+
+fn release_build() {
+    let run = run(&["--release", "--image", "raw"], "layout --json; ptdump");
+    run.expect_status(0);
+    assert_same(&run.layout(), &predicted(&Machine::virt(1024, "")));
+    assert!(run.text.contains("Checked W+X mappings: passed, no W+X pages found"));
 }

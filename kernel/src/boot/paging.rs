@@ -266,7 +266,8 @@ impl<'b> Build<'b> {
     }
 
     /// The linear map: every block that may be mapped, up to the end of lowmem. Sections where
-    /// alignment allows; the image's own pages with the rights of their section.
+    /// alignment allows; the image's own pages with the rights of their section. Blocks after the
+    /// one that holds the image are mapped like the rest; Linux stops at that one in some cases.
     fn lowmem(&mut self) -> Result<(), Failure> {
         let image = |range: VirtRange, early: &EarlyTables| {
             let start = early.phys_of_image(range.start());

@@ -201,6 +201,8 @@ impl Layout {
     }
 
     /// Without HighMem: the RAM above lowmem, from its first byte to its last, holes included.
+    /// Linux rounds where that starts down to what its early allocator may use, so that one odd
+    /// bank end can cost it all later RAM.
     #[must_use]
     pub fn lost(&self, memblock: &Memblock<'_>) -> Option<PhysRange> {
         if self.highmem {
