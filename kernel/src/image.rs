@@ -54,17 +54,10 @@ linker_ranges! {
     data: __data_start .. __data_end;
     /// Variables that start as zero, stacks and early page tables.
     bss: __bss_start .. __bss_end;
+    /// The page below the boot stack, which is not mapped once boot is done.
+    stack_guard: __boot_stack_guard .. __boot_stack_bottom;
     /// The second-level tables of the early page tables.
     early_l2_pool: __early_l2_pool .. __early_l2_pool_end;
-}
-
-unsafe extern "C" {
-    static __early_l1: u8;
-}
-
-/// The first-level table of the early page tables.
-pub fn early_l1() -> VirtAddr {
-    address(&raw const __early_l1)
 }
 
 fn address(symbol: *const u8) -> VirtAddr {

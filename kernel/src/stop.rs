@@ -5,6 +5,7 @@
 
 use core::fmt;
 use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use arch_arm::interrupt;
 use arch_arm::psci::{self, Conduit};
@@ -45,10 +46,17 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     }
 }
 
+/// Is an exception being reported?
+static REPORTING: AtomicBool = AtomicBool::new(false);
+
 /// Every exception ends here for now: kind, address, status, registers.
 #[unsafe(no_mangle)]
 extern "C" fn vmsplit_exception(kind: ExceptionKind, frame: &mut TrapFrame) -> ! {
     let cause = Cause::read(kind);
+    // A report that faults itself ends here, and not in one more report.
+    if REPORTING.swap(true, Ordering::Relaxed) {
+        interrupt::halt();
+    }
     println!();
     println!("8<--- cut here ---");
     println!("{cause}");

@@ -25,6 +25,13 @@ _head:
     .word   __image_size            @ end
     .word   0x04030201              @ little-endian, at 0x30
 
+    @ Turns the MMU on and jumps to r1. In the image's first page, and copied to its last.
+    .balign 32                      @ three words that no page border divides
+turn_mmu_on:
+    mcr     p15, 0, r0, c1, c0, 0
+    isb
+    bx      r1
+
     .section .init.text, "ax", %progbits
     .global _entry_moved
     @ The mover comes in here: r2 = device tree, r3 = initrd or 0.
@@ -90,9 +97,14 @@ _entry:
     stmialo r0!, {{r2, r3, r4, r7}}
     blo     3b
 
+    @ TTBR0 wants a multiple of 16 KiB, which the linked address says nothing about: the image may
+    @ lie on any page. The room is 12 KiB larger than the table.
     movw    r4, #:lower16:__early_l1
     movt    r4, #:upper16:__early_l1
     add     r4, r4, r8
+    movw    r0, #0x3fff
+    add     r4, r4, r0
+    bic     r4, r4, r0
     movw    r7, #:lower16:__early_l2_pool
     movt    r7, #:upper16:__early_l2_pool
     add     r7, r7, r8
@@ -103,28 +115,29 @@ _entry:
     cmp     r0, r6
     blo     4b
 
-    @ The code that turns the MMU on needs its page mapped at its own physical address too. Where
-    @ that address belongs to another page of the image, the code goes to the image's last page:
-    @ loaded above its linked place, the image's end lies above it; loaded below, its start does.
-    adr     r0, .Lturn_mmu_on
-    bfc     r0, #0, #12
+    @ The code that turns the MMU on needs its page mapped at its own physical address too, and that
+    @ address may be a linked address of the image. Of an image below its linked place, the first
+    @ page is not; of one above, the last page is not; in its linked place the image is its own
+    @ identity map.
+    movw    r6, #:lower16:turn_mmu_on
+    movt    r6, #:upper16:turn_mmu_on
+    add     r6, r6, r8              @ from here on r6 is where to jump to
+    add     r0, r5, r8
     cmp     r0, r5
+    beq     6f
     blo     5f
-    cmp     r0, r6
-    bhs     5f
-    cmp     r8, #0                  @ in its linked place the image is its own identity map
-    beq     5f
-    sub     r6, r6, #4096
-    add     r6, r6, r8
-    adr     r0, .Lturn_mmu_on
-    ldm     r0, {{r0, r1, r2}}
-    stm     r6, {{r0, r1, r2}}
-    mov     r0, r6
-    b       6f
-5:  adr     r6, .Lturn_mmu_on
-6:  mov     r1, r0
-    bl      .Lmap_page              @ from here on r6 is where to jump to
-
+    movw    r0, #:lower16:__entry_tail_page
+    movt    r0, #:upper16:__entry_tail_page
+    add     r0, r0, r8
+    ldm     r6, {{r1, r2, r3}}
+    stm     r0, {{r1, r2, r3}}
+    mov     r6, r0
+5:  mov     r1, r0
+    bl      .Lmap_page
+6:
+    mov     r0, #0
+    mcr     p15, 0, r0, c2, c0, 2   @ TTBCR: short descriptors, and TTBR0 translates everything
+    isb                             @ with EAE set, the next two would be other registers
     movw    r0, #({prrr} & 0xffff)
     movt    r0, #({prrr} >> 16)
     mcr     p15, 0, r0, c10, c2, 0
@@ -132,7 +145,6 @@ _entry:
     movt    r0, #({nmrr} >> 16)
     mcr     p15, 0, r0, c10, c2, 1
     mov     r0, #0
-    mcr     p15, 0, r0, c2, c0, 2   @ TTBCR: TTBR0 translates everything
     mcr     p15, 0, r0, c13, c0, 1  @ CONTEXTIDR: ASID 0
     orr     r0, r4, #{ttbr}
     mcr     p15, 0, r0, c2, c0, 0   @ TTBR0
@@ -151,12 +163,6 @@ _entry:
     movw    r1, #:lower16:.Lmapped
     movt    r1, #:upper16:.Lmapped
     bx      r6
-
-    .balign 32                      @ three words that no page border divides
-.Lturn_mmu_on:
-    mcr     p15, 0, r0, c1, c0, 0
-    isb
-    bx      r1
 
 .Lmapped:
     movw    sp, #:lower16:__boot_stack_top

@@ -43,7 +43,7 @@ impl MoveJob {
     /// The job of making `steps` and entering the image at `image`, with the device tree at `dtb`
     /// and, if it was moved, the initrd at `moved_initrd` (else 0).
     ///
-    /// `None` when a step reaches 4 GiB or there are more than [`MAX_COPIES`].
+    /// `None` when a step reaches beyond 4 GiB or there are more than [`MAX_COPIES`].
     #[must_use]
     pub fn new(steps: &[CopyStep], image: u32, dtb: u32, moved_initrd: u32) -> Option<Self> {
         // SAFETY: only the addresses of two linker symbols are taken.
@@ -58,8 +58,10 @@ impl MoveJob {
             let len = u32::try_from(step.from.len()).ok()?;
             let from = step.from.start().as_u32()?;
             let to = step.to.as_u32()?;
-            from.checked_add(len)?;
-            to.checked_add(len)?;
+            let fits = |start: u32| u64::from(start) + u64::from(len) <= 1 << 32;
+            if !fits(from) || !fits(to) {
+                return None;
+            }
             *words = [from, to, len];
         }
         Some(job)
@@ -89,9 +91,6 @@ pub unsafe fn move_and_restart(stub: *mut u8, job: &MoveJob) -> ! {
             size_of::<MoveJob>(),
         );
     }
-    // The copy reaches memory with the whole data cache; the instruction side is invalidated here,
-    // since the page may have been fetched from speculatively.
-    crate::barrier::dsb_ish();
     // SAFETY: the target is the copy made above, valid with the MMU on and off (duty 1), and what
     // follows is the move that duties 2 and 3 allow.
     unsafe { vmsplit_leave_caches(stub as u32) }

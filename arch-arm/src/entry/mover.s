@@ -6,16 +6,23 @@
 
     .section .text.vmsplit_leave_caches, "ax", %progbits
     .global vmsplit_leave_caches
-    @ r0: where to jump to, an address that means the same with the MMU off. Turns the D-cache off
-    @ first and writes it out then, so that nothing becomes dirty in between; no stack is used,
-    @ because what a stack in the cache holds could not be read.
+    @ r0: where to jump to, an address that means the same with the MMU off. Turns the caches off
+    @ first and writes them out then, so that nothing becomes dirty, and no line of the image that
+    @ is about to be overwritten is filled, in between; no stack is used, because what a stack in
+    @ the cache holds could not be read.
 vmsplit_leave_caches:
     mov     r4, r0
     mrc     p15, 0, r0, c1, c0, 0
+    bic     r0, r0, #0x1000         @ SCTLR.I
     bic     r0, r0, #4              @ SCTLR.C
     mcr     p15, 0, r0, c1, c0, 0
     isb
     bl      {clean_invalidate_all}
+    mov     r0, #0
+    mcr     p15, 0, r0, c7, c5, 0   @ ICIALLU: the target was written just now
+    mcr     p15, 0, r0, c7, c5, 6   @ BPIALL
+    dsb
+    isb
     bx      r4
 
     .section .rodata.vmsplit_mover, "a", %progbits
@@ -67,7 +74,8 @@ __mover_start:
     strbne  r8, [r5, #-1]!
     sub     r6, r6, r7
     b       5b
-8:  dsb
+8:  mov     r1, #0                  @ no machine type
+    dsb
     isb
     bx      r11
     .balign 4

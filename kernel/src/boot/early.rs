@@ -7,6 +7,7 @@
 use core::ptr;
 
 use arch_arm::barrier;
+use arch_arm::cp15::TTBR0;
 use arch_arm::entry::BootRegisters;
 use arch_arm::mmu::attributes::Attributes;
 use arch_arm::mmu::descriptor::{RootBase, SECTION_SIZE, TableBase};
@@ -16,6 +17,7 @@ use arch_arm::tlb;
 use mm::addr::{PAGE_SIZE, PHYS_LIMIT_32, PhysAddr, PhysRange, VirtAddr, VirtRange};
 use mm::boot::layout::FDT;
 use mm::map::fixmap::Slot;
+use tock_registers::interfaces::Readable;
 
 use crate::image;
 use crate::stop::halt;
@@ -30,28 +32,14 @@ impl EarlyTables {
     /// Takes over the tables that the entry code left, without the identity page that the MMU was
     /// turned on with: its address may be wanted for something else now.
     pub fn adopt(registers: &BootRegisters) -> Self {
-        let whole = image::whole();
         let memory = ImageMemory { image: registers.image_start(), next_table: None };
-        let root_at = memory.phys(image::early_l1());
-        let Some(root) = RootBase::new(root_at) else {
-            halt(format_args!("the early first-level table lies at {root_at}"));
+        // Where the entry code put the table depends on where the image runs.
+        let base = TTBR0.get() & !(RootBase::TABLE_BYTES - 1);
+        let Some(root) = RootBase::new(PhysAddr::new(u64::from(base))) else {
+            halt(format_args!("TTBR0 holds {base:#010x}"));
         };
         let mut tables = Self { root, memory };
-        let stray = |tables: &Self| {
-            let walker = Walker::new(root, &tables.memory);
-            walker.mappings().find(|mapping| !whole.contains(mapping.virt)).map(|m| m.virt)
-        };
-        while let Some(virt) = stray(&tables) {
-            let walker = Walker::new(root, &tables.memory);
-            let step = walker.translate(virt);
-            let entry = step.second.map_or(step.first.entry, |second| second.entry);
-            tables.memory.write(entry, 0);
-            barrier::dsb_ishst();
-            tlb::flush_kernel_range(VirtRange::new(
-                virt,
-                VirtAddr::new(virt.as_u32().saturating_add(PAGE_SIZE)),
-            ));
-        }
+        tables.drop_below(VirtAddr::new(u32::MAX));
         let highest = Walker::new(root, &tables.memory)
             .tables()
             .map(|slot| slot.table.address())
@@ -62,6 +50,25 @@ impl EarlyTables {
         tables
     }
 
+    /// Unmaps everything below `end` but the image: single pages all of them. Nothing may use them
+    /// any more.
+    pub fn drop_below(&mut self, end: VirtAddr) {
+        let whole = image::whole();
+        let mut next = VirtAddr::new(0);
+        loop {
+            let walker = Walker::new(self.root, &self.memory);
+            let mut above = walker.mappings_in(VirtRange::new(next, end));
+            let other = above.find(|mapping| !whole.contains(mapping.virt));
+            let Some(virt) = other.map(|mapping| mapping.virt) else { break };
+            next = virt;
+            let step = walker.translate(virt);
+            let entry = step.second.map_or(step.first.entry, |second| second.entry);
+            self.memory.write(entry, 0);
+        }
+        barrier::dsb_ishst();
+        tlb::flush_all();
+    }
+
     /// Where `virt`, an address in the image, lies physically.
     pub fn phys_of_image(&self, virt: VirtAddr) -> PhysAddr {
         self.memory.phys(virt)
@@ -70,12 +77,15 @@ impl EarlyTables {
     /// Maps the bytes of the device tree at `dtb`, as many of `len` as the window holds, and
     /// returns where they are. May be called again for more of the same tree.
     pub fn map_fdt(&mut self, dtb: PhysAddr, len: u32) -> Result<VirtAddr, MapError> {
+        let end = dtb.saturating_add(u64::from(len));
+        if end > PHYS_LIMIT_32 {
+            return Err(MapError::PhysTooHigh { phys: dtb, len_bytes: u64::from(len) });
+        }
         let section = u64::from(SECTION_SIZE);
         let base = dtb.align_down(section);
         let offset = (dtb.as_u64() - base.as_u64()) as u32;
-        let wanted = dtb.saturating_add(u64::from(len)).align_up(section).min(PHYS_LIMIT_32);
         let window = base.saturating_add(u64::from(FDT.len()));
-        let end = wanted.min(window);
+        let end = end.align_up(section).min(window);
         let mut phys = base;
         while phys < end {
             let virt = VirtAddr::new(FDT.start().as_u32() + (phys.as_u64() - base.as_u64()) as u32);

@@ -65,19 +65,30 @@ pub fn read(dtb: &Dtb) -> Machine<'static> {
     stop_for(Machine::from_tree(tree), "bad device tree")
 }
 
-/// Takes the tree's UART into use, in the early console's fixmap slot. Without one, the fallback
-/// speaks on.
+/// Takes the console's UART into use, in the early console's fixmap slot.
 pub fn start_console(machine: &Machine<'_>, early: &mut EarlyTables) {
-    let Some(console) = machine.console else { return };
-    let registers = console.uart.registers.start();
-    let virt =
-        stop_for(early.map_device(Slot::EARLY_CONSOLE, registers), "can not map the console");
-    // SAFETY: the tree says that a PL011 is there, and it was mapped as a device just now. Its
-    // address changes once more, with the kernel's own tables.
+    let Some(registers) = console_registers(machine) else { return };
+    let mapped = early.map_device(Slot::EARLY_CONSOLE, registers.start());
+    let virt = stop_for(mapped, "can not map the console");
+    // SAFETY: the tree says that a PL011 is there, or the build does; it was mapped as a device
+    // just now. Its address changes once more, with the kernel's own tables.
     unsafe { crate::console::use_uart(virt, true) };
-    if let ConsoleChoice::InsteadOf(path) = console.choice {
-        log::warn!("console: stdout-path {path} is no PL011, using {}", console.uart.name);
+    match machine.console.map(|console| (console.choice, console.uart.name)) {
+        Some((ConsoleChoice::InsteadOf(path), name)) => {
+            log::warn!("console: stdout-path {path} is no PL011, using {name}");
+        }
+        Some(_) => {}
+        None => log::warn!("console: the device tree has no PL011, using the fallback"),
     }
+}
+
+/// The UART to speak on: the tree's, else the fallback of a build that has one.
+pub fn console_registers(machine: &Machine<'_>) -> Option<PhysRange> {
+    #[cfg(feature = "fallback-console")]
+    let fallback = Some(board::fallback::CONSOLE);
+    #[cfg(not(feature = "fallback-console"))]
+    let fallback = None;
+    machine.console.map(|console| console.uart.registers).or(fallback)
 }
 
 /// Maps `len` bytes of the tree at `phys`.

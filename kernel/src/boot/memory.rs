@@ -24,7 +24,7 @@ use crate::take_cell::TakeCell;
 /// Regions of each list before it has to grow, which it can once the linear map is there.
 const REGIONS: usize = 512;
 /// Warnings that are kept for `layout --json`; more are printed only.
-const KEPT_WARNINGS: usize = 32;
+const KEPT_WARNINGS: usize = 64;
 
 static REGION_ARRAYS: TakeCell<[[Region; REGIONS]; 2]> =
     TakeCell::new([[Region::EMPTY; REGIONS]; 2]);
@@ -74,6 +74,9 @@ pub fn describe(machine: &Machine<'static>, registers: &BootRegisters, dtb: &Dtb
         all.reserve(range, "/memreserve/");
     }
     all.reserve_fixed_regions(machine);
+    for range in place::reserved(machine).filter(|range| range.overlaps(&image)) {
+        log::warn!("{range} is reserved, and the kernel at {image} uses it");
+    }
     all
 }
 
@@ -108,8 +111,9 @@ trait Note {
 impl Note for Warnings {
     fn note(&mut self, warning: Warning<'static>) {
         log::warn!("{warning}");
-        // Past the capacity a line is printed but not kept.
-        let _ = self.try_push(warning);
+        if self.try_push(warning).is_err() {
+            log::warn!("(that line is one too many to be kept for layout --json)");
+        }
     }
 }
 
@@ -194,6 +198,8 @@ impl Memory {
     }
 
     fn set_aside(&mut self, range: PhysRange, no_map: bool, name: &str) {
+        // What is not to be mapped is whole pages: a mapping can not stop inside one.
+        let range = if no_map { range.covering_pages() } else { range };
         if no_map && !self.memblock.reserved().overlaps(range) {
             if let Err(error) = self.memblock.mark_nomap(range) {
                 halt(format_args!("can not set aside {range} for {name}: {error}"));
@@ -213,7 +219,9 @@ impl Memory {
             let Placement::Dynamic { size, alignment, within } = region.placement else {
                 continue;
             };
-            let align = alignment.unwrap_or(u64::from(PAGE_SIZE));
+            let page = u64::from(PAGE_SIZE);
+            let align = alignment.unwrap_or(page).max(page);
+            let size = mm::addr::align_up(size, page).unwrap_or(size);
             let everywhere = PhysRange::new(PhysAddr::new(0), self.memblock.current_limit());
             let place = match within {
                 Some(ranges) => ranges.iter().find_map(|range| self.room(size, align, range)),

@@ -51,9 +51,9 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     let mut memory = memory::describe(&machine, registers, &dtb);
     let layout = memory.decide(image::SPLIT, &machine);
     let (tables, regions) = paging::build(&mut memory, &layout, &dtb, &machine, &mut early);
-    paging::switch(&tables, &machine, &regions);
+    paging::switch(&tables, &machine, &regions, early);
     memory.allow_growth(tables.linear());
-    let pages = pages::hand_over(&mut memory, &layout, tables.linear());
+    let pages = pages::hand_over(&mut memory, &layout, tables.linear(), &machine);
     paging::report_wx(&tables);
     let kernel = Kernel { machine, memory, tables, regions, pages };
     log_layout(&kernel);

@@ -3,6 +3,7 @@
 use core::ptr;
 use core::slice;
 
+use board::Machine;
 use mm::addr::PAGE_SIZE;
 use mm::boot::layout::Layout;
 use mm::frame::{FrameTable, Page};
@@ -11,7 +12,7 @@ use mm::report::zone_ranges;
 use mm::zone::PageAllocator;
 
 use super::memory::Memory;
-use super::{LinearMap, stop_for};
+use super::{LinearMap, place, stop_for};
 use crate::console::Out;
 use crate::image;
 use crate::stop::halt;
@@ -21,6 +22,7 @@ pub fn hand_over(
     memory: &mut Memory,
     layout: &Layout,
     linear: LinearMap,
+    machine: &Machine<'_>,
 ) -> PageAllocator<'static> {
     // The console can not fail.
     let _ = zone_ranges::write(&mut Out, &layout.zones, &memory.memblock);
@@ -37,15 +39,24 @@ pub fn hand_over(
         bss: image::bss().len(),
     };
     let _ = memory_line::write(&mut Out, &pages, &sizes);
-    free_init(memory, &mut pages, linear);
+    free_init(memory, &mut pages, linear, machine);
     pages
 }
 
-/// Hands over the entry code's pages, which are mapped as plain memory by now.
-fn free_init(memory: &mut Memory, pages: &mut PageAllocator<'_>, linear: LinearMap) {
+/// Hands over the entry code's pages, which are mapped as plain memory by now, unless the tree
+/// reserves them.
+fn free_init(
+    memory: &mut Memory,
+    pages: &mut PageAllocator<'_>,
+    linear: LinearMap,
+    machine: &Machine<'_>,
+) {
     let Some(range) = linear.phys(image::init()) else {
         halt(format_args!("the image lies outside the linear map"));
     };
+    if place::reserved(machine).any(|reserved| reserved.overlaps(&range)) {
+        return;
+    }
     stop_for(memory.memblock.free(range), "can not free the entry code");
     stop_for(pages.release(range.whole_frames()), "can not free the entry code");
     log::info!("Freeing unused kernel image (initmem) memory: {}K", range.len() >> 10);

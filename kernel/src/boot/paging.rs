@@ -1,8 +1,10 @@
 //! The kernel's own page tables: built beside the early ones, checked, and switched to.
 //!
-//! Whatever both tables map, they map to the same memory with the same type and in the same sizes;
-//! only rights are taken away. So the switch needs no step in between: until the TLB has been
-//! flushed, an old entry allows too much, and never leads astray.
+//! At the switch both tables map the image, the device tree and the console, to the same memory, with
+//! the same type and in the same sizes; only rights are taken away. So no step in between is needed:
+//! until the TLB has been flushed, an old entry allows too much, and never leads astray. The pages of
+//! the linear map that the new tables were written through would become sections; they are unmapped
+//! before.
 
 use core::ptr;
 
@@ -26,7 +28,7 @@ use tock_registers::interfaces::Writeable;
 
 use super::LinearMap;
 use super::early::EarlyTables;
-use super::machine::Dtb;
+use super::machine::{Dtb, console_registers};
 use super::memory::Memory;
 use super::stop_for;
 use crate::console;
@@ -81,13 +83,19 @@ pub fn build(
 }
 
 /// Makes `tables` the live ones, and takes the vectors and the console at their new places.
-pub fn switch(tables: &KernelTables, machine: &Machine<'_>, regions: &Regions) {
+pub fn switch(
+    tables: &KernelTables,
+    machine: &Machine<'_>,
+    regions: &Regions,
+    mut early: EarlyTables,
+) {
     let Some(base) = tables.root.address().as_u32() else {
         halt(format_args!("the first-level table lies above 4 GiB"));
     };
-    barrier::dsb_ish();
+    // From here to the flush nothing but the image may be touched.
+    early.drop_below(FDT.start());
     // SAFETY: 1. the tables map the image, its stack, the device tree and the vectors where they
-    // were, to the same memory and with the same type; 2. the barrier above, the one below, and the
+    // were, to the same memory and with the same type; 2. `drop_below` ends with a barrier, one follows, then the
     // flush: entries of the old tables differ in rights only.
     unsafe {
         TTBR1.writer().set(base | WALK_ATTRIBUTES);
@@ -99,8 +107,8 @@ pub fn switch(tables: &KernelTables, machine: &Machine<'_>, regions: &Regions) {
     // SAFETY: 1. `build` put the vectors at the start of the page and mapped it for good, and the
     // line above synchronised it; 2. the image is mapped, and the stacks were installed first of all.
     unsafe { vectors::use_high_vectors() };
-    if let Some(console) = machine.console {
-        let offset = console.uart.registers.start().as_u64() as u32 & (PAGE_SIZE - 1);
+    if let Some(registers) = console_registers(machine) {
+        let offset = registers.start().as_u64() as u32 & (PAGE_SIZE - 1);
         let base = VirtAddr::new(regions.vmalloc.taken().start().as_u32() + offset);
         // SAFETY: `build` mapped the UART as the first area of the vmalloc region, as a device and
         // for good; its address in the fixmap is given up.
@@ -274,10 +282,17 @@ impl<'b> Build<'b> {
             PhysRange::new(start, start.saturating_add(u64::from(range.len())))
         };
         let early = &*self.tables.frames.early;
-        let text = image(image::text(), early);
-        let rodata = image(image::rodata(), early);
-        // The entry code has run for the last time, so `.init` is memory like the rest.
-        let cuts = [(text, Attributes::KERNEL_TEXT), (rodata, Attributes::KERNEL_RODATA)];
+        let (whole, guard) = (image::whole(), image::stack_guard());
+        // The entry code has run for the last time, so `.init` is memory like the rest. All of the
+        // image is in pages, as in the early tables.
+        let cuts = [
+            (image::text(), Some(Attributes::KERNEL_TEXT)),
+            (image::rodata(), Some(Attributes::KERNEL_RODATA)),
+            (VirtRange::new(image::rodata().end(), guard.start()), Some(Attributes::KERNEL_DATA)),
+            (guard, None),
+            (VirtRange::new(guard.end(), whole.end()), Some(Attributes::KERNEL_DATA)),
+        ]
+        .map(|(range, attributes)| (image(range, early), attributes));
         let mut next_block = PhysAddr::default();
         loop {
             // Looked up anew each time, because building tables reserves memory.
@@ -292,21 +307,32 @@ impl<'b> Build<'b> {
             let mut start = block.start();
             for (cut, attributes) in cuts {
                 if let Some(cut) = cut.intersection(&block) {
-                    self.map_lowmem(PhysRange::new(start, cut.start()), Attributes::KERNEL_DATA)?;
-                    self.map_lowmem(cut, attributes)?;
+                    self.map_sections(PhysRange::new(start, cut.start()))?;
+                    if let Some(attributes) = attributes {
+                        self.map_lowmem(cut, attributes, Granule::Pages)?;
+                    }
                     start = cut.end();
                 }
             }
-            self.map_lowmem(PhysRange::new(start, block.end()), Attributes::KERNEL_DATA)?;
+            self.map_sections(PhysRange::new(start, block.end()))?;
         }
     }
 
-    fn map_lowmem(&mut self, range: PhysRange, attributes: Attributes) -> Result<(), Failure> {
+    fn map_sections(&mut self, range: PhysRange) -> Result<(), Failure> {
+        self.map_lowmem(range, Attributes::KERNEL_DATA, Granule::Sections)
+    }
+
+    fn map_lowmem(
+        &mut self,
+        range: PhysRange,
+        attributes: Attributes,
+        granule: Granule,
+    ) -> Result<(), Failure> {
         let Some(virt) = self.tables.linear.virt(range.start()).filter(|_| !range.is_empty())
         else {
             return Ok(());
         };
-        self.map(virt, range, attributes, Granule::Sections)
+        self.map(virt, range, attributes, granule)
     }
 
     /// The vector page and the stubs page, each a frame of its own.
@@ -342,8 +368,8 @@ impl<'b> Build<'b> {
 
     /// The console's registers: the early console's slot, and the first area of the vmalloc region.
     fn console(&mut self, machine: &Machine<'_>, regions: &mut Regions) -> Result<(), Failure> {
-        let Some(console) = machine.console else { return Ok(()) };
-        let page = console.uart.registers.start().align_down(u64::from(PAGE_SIZE));
+        let Some(registers) = console_registers(machine) else { return Ok(()) };
+        let page = registers.start().align_down(u64::from(PAGE_SIZE));
         let page = PhysRange::new(page, page.saturating_add(u64::from(PAGE_SIZE)));
         let area = regions.vmalloc.take(PAGE_SIZE).map_err(Failure::Area)?;
         self.map(area.start(), page, Attributes::DEVICE, Granule::Pages)?;

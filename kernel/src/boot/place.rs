@@ -74,14 +74,18 @@ fn carry_out(plan: &Plan, registers: &BootRegisters, early: &mut EarlyTables) ->
     for step in &plan.copies {
         log::info!("moving {} to {}", step.from, step.to);
     }
-    let moved_initrd = plan.initrd.map_or(0, |range| range.start().as_u64() as u32);
+    let was_moved = |range: &PhysRange| plan.copies.iter().any(|step| step.to == range.start());
     let job = (|| {
+        let moved_initrd = match plan.initrd.filter(was_moved) {
+            Some(range) => range.start().as_u32()?,
+            None => 0,
+        };
         let image = plan.image.start().as_u32()?;
         let dtb = plan.dtb.start().as_u32()?;
         MoveJob::new(&plan.copies, image, dtb, moved_initrd)
     })();
     let Some(job) = job else {
-        halt(format_args!("can not move the kernel to {} above 4 GiB", plan.image));
+        halt(format_args!("can not move the kernel to {}: beyond 4 GiB", plan.image));
     };
     debug_assert_eq!(registers.moved_initrd, 0, "a kernel that was moved is in its place");
     stop_for(early.map_identity(plan.stub), "can not map the code that moves the kernel");

@@ -159,15 +159,16 @@ fn buddyinfo<'w>(kernel: &mut Kernel, words: Arguments<'_, 'w>) -> Result<(), Co
     Ok(())
 }
 
-/// The most resources that are shown; a machine with more shows its first banks.
+/// The most resources that are shown.
 const MAX_RESOURCES: usize = 64;
 
 fn iomem<'w>(kernel: &mut Kernel, words: Arguments<'_, 'w>) -> Result<(), CommandError<'w>> {
     end(words)?;
     let linear = kernel.tables.linear();
     let mut resources: ArrayVec<Resource<'_>, MAX_RESOURCES> = ArrayVec::new();
+    let mut left_out = 0;
     let mut add = |range: PhysRange, name| {
-        let _ = resources.try_push(Resource { range, name });
+        left_out += u32::from(resources.try_push(Resource { range, name }).is_err());
     };
     let image = [
         ("Kernel code", image::text()),
@@ -189,6 +190,9 @@ fn iomem<'w>(kernel: &mut Kernel, words: Arguments<'_, 'w>) -> Result<(), Comman
         add(range, "System RAM");
     }
     let _ = iomem::write(&mut Out, &mut resources);
+    if left_out > 0 {
+        println!("{left_out} more banks are not shown: {MAX_RESOURCES} lines at most");
+    }
     Ok(())
 }
 

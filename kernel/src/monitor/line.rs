@@ -64,7 +64,7 @@ impl Buffer {
                     for _ in 0..len {
                         print!("\x08 \x08");
                     }
-                    len = 0;
+                    (len, too_long) = (0, false);
                 }
                 byte if byte < b' ' || byte == DELETE => {}
                 byte => match self.bytes.get_mut(len) {

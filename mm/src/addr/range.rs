@@ -89,6 +89,13 @@ impl PhysRange {
         (start < end).then_some(Self { start, end })
     }
 
+    /// The range and what it shares its first and last page with.
+    #[must_use]
+    pub const fn covering_pages(&self) -> Self {
+        let page = super::PAGE_SIZE as u64;
+        Self { start: self.start.align_down(page), end: self.end.align_up(page) }
+    }
+
     /// The whole frames in the range: the first frame that starts in it, and the frame after the
     /// last that ends in it.
     #[must_use]

@@ -143,7 +143,8 @@ fn keep_image<'a>(
         given.image.start().align_down(PHYS_OFFSET_ALIGN),
         given.image.end().align_up(PHYS_OFFSET_ALIGN),
     );
-    for range in banks.filter_map(|bank| bank.intersection(&unit)) {
+    for bank in banks.filter_map(|bank| bank.intersection(&unit)) {
+        let Some(range) = usable_part(bank, given.phys_offset, &mut |_| ()) else { continue };
         warn(Warning::ImageKept { range });
         memblock.add(range, Flags::empty())?;
     }

@@ -84,7 +84,7 @@ pub fn predict<'a>(
     memory::describe(memblock, || banks.iter().copied(), given, warn)
         .map_err(PredictError::Memblock)?;
     for range in no_map {
-        memblock.mark_nomap(*range).map_err(PredictError::Memblock)?;
+        memblock.mark_nomap(range.covering_pages()).map_err(PredictError::Memblock)?;
     }
     let settings = Settings { split, phys_offset, command_line, board_dma_zone: None };
     Layout::decide(memblock, settings, warn).ok_or(PredictError::NoLowmem)

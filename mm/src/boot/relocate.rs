@@ -12,7 +12,7 @@ use core::fmt;
 use arrayvec::ArrayVec;
 
 use super::memory::phys_offset_of_bank;
-use crate::addr::{MIB, PAGE_SIZE, PhysAddr, PhysRange};
+use crate::addr::{MIB, PAGE_SIZE, PHYS_LIMIT_32, PhysAddr, PhysRange};
 
 /// How far above `PHYS_OFFSET` the image lies: 2 MiB. QEMU's device tree is 1 MiB long and lies at
 /// the start of RAM.
@@ -133,8 +133,12 @@ pub fn plan<I: Iterator<Item = PhysRange>>(
     if !bank.contains_range(&place) {
         return Err(PlanError::OutsideBank { bank, place });
     }
-    // A device tree may be named among the reservations as well; it is moved all the same.
-    let movable = |range: &PhysRange| *range == loaded.dtb || Some(*range) == loaded.initrd;
+    // A device tree or an initrd may be named among the reservations as well, in whole pages or to
+    // the byte; it is moved all the same.
+    let movable = |range: &PhysRange| {
+        let mut movables = [Some(loaded.dtb), loaded.initrd].into_iter().flatten();
+        movables.any(|movable| movable.covering_pages().contains_range(range))
+    };
     if let Some(by) = reserved().find(|range| range.overlaps(&place) && !movable(range)) {
         return Err(PlanError::Reserved { place, by });
     }
@@ -159,7 +163,8 @@ pub fn plan<I: Iterator<Item = PhysRange>>(
     Ok(plan)
 }
 
-/// The highest page-aligned place for `bytes` in `bank` that overlaps none of `obstacles`.
+/// The highest page-aligned place below 4 GiB for `bytes` in `bank` that overlaps none of
+/// `obstacles`.
 ///
 /// Needs no memory of its own: each step goes below one obstacle, so there are at most as many
 /// steps as obstacles.
@@ -169,7 +174,7 @@ fn highest_room<I: Iterator<Item = PhysRange>>(
     obstacles: impl Fn() -> I,
 ) -> Option<PhysAddr> {
     let page = u64::from(PAGE_SIZE);
-    let mut end = bank.end();
+    let mut end = bank.end().min(PHYS_LIMIT_32);
     loop {
         let start = PhysAddr::new(end.as_u64().checked_sub(bytes)?).align_down(page);
         if start < bank.start() {
@@ -212,7 +217,8 @@ mod tests {
         for step in &plan.copies {
             let to = range(step.to.as_u64(), step.from.len());
             assert!(bank.contains_range(&to), "{to} outside {bank}");
-            assert!(reserved.iter().all(|r| !r.overlaps(&to) || *r == loaded.dtb));
+            let tree = loaded.dtb.covering_pages();
+            assert!(reserved.iter().all(|r| !r.overlaps(&to) || tree.contains_range(r)));
             still_needed.retain(|needed| *needed != step.from);
             assert!(still_needed.iter().all(|needed| !needed.overlaps(&to)), "{to} overwrites");
             still_needed.push(to);
@@ -245,6 +251,22 @@ mod tests {
         let plan = go(range(RAM, 1 << 30), at, &[range(RAM + (1 << 30) - 0x1000, 0x1000)]).unwrap();
         assert_eq!(plan.copies.len(), 3);
         assert_eq!(plan.copies[2].from, at.image);
+    }
+
+    #[test]
+    fn room_is_looked_for_below_4_gib_only() {
+        let at = loaded(RAM + 0x80_0000, RAM + 0x20_0000);
+        for len in [3 << 30, 4 << 30] {
+            let plan = go(range(RAM, len), at, &[]).unwrap();
+            assert_eq!(plan.copies[0].to, PhysAddr::new(0xffff_e000));
+        }
+    }
+
+    #[test]
+    fn a_tree_that_is_reserved_in_whole_pages_moves() {
+        let at = loaded(RAM + 0x80_0000, RAM + 0x20_0800);
+        let plan = go(range(RAM, 1 << 30), at, &[range(RAM + 0x20_0000, 0x3000)]).unwrap();
+        assert_eq!(plan.copies.len(), 2);
     }
 
     #[test]

@@ -1,0 +1,29 @@
+//! Other builds: optimised, and with one deliberate fault that a boot must notice.
+
+use tests::predict::Machine;
+
+use crate::read_back::{assert_same, predicted};
+use crate::run::run;
+
+pub fn shifted_mapping() {
+    let run = run(&["--features", "test-shifted-mapping"], "layout --json");
+    let (booted, expected) = (run.layout(), predicted(&Machine::virt(1024, "")));
+    assert_eq!(booted["modules_start"], "0xbef00000");
+    let compared = std::panic::catch_unwind(|| assert_same(&booted, &expected));
+    assert!(compared.is_err(), "the comparison did not notice");
+}
+
+pub fn planted_wx() {
+    let run = run(&["--features", "test-planted-wx"], "layout");
+    run.expect(&[
+        "W+X mapping of 0x1000 bytes at 0xbf000000",
+        "Checked W+X mappings: FAILED, 1 W+X pages found, first at 0xbf000000",
+    ]);
+}
+
+pub fn release_build() {
+    let run = run(&["--release", "--image", "raw"], "layout --json; ptdump");
+    run.expect_status(0);
+    assert_same(&run.layout(), &predicted(&Machine::virt(1024, "")));
+    assert!(run.text.contains("Checked W+X mappings: passed, no W+X pages found"));
+}

@@ -1,0 +1,73 @@
+//! `xtask run` as a user runs it, and what it printed.
+
+use std::env;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// A finished `xtask run`.
+pub struct Run {
+    pub status: Option<i32>,
+    pub text: String,
+}
+
+pub fn xtask(arguments: &[String]) -> Output {
+    let mut command = match env::var_os("VMSPLIT_XTASK") {
+        Some(binary) => Command::new(binary),
+        None => {
+            let mut cargo = Command::new("cargo");
+            cargo.arg("xtask");
+            cargo
+        }
+    };
+    command.args(arguments).stdin(Stdio::null());
+    command.output().expect("xtask can be started")
+}
+
+pub fn run<S: AsRef<str>>(options: &[S], commands: &str) -> Run {
+    let mut arguments = vec!["run".to_string()];
+    arguments.extend(options.iter().map(|option| option.as_ref().to_string()));
+    arguments.extend(["--exec".to_string(), commands.to_string()]);
+    finished(&xtask(&arguments))
+}
+
+pub fn finished(output: &Output) -> Run {
+    let out = String::from_utf8_lossy(&output.stdout);
+    let err = String::from_utf8_lossy(&output.stderr);
+    Run { status: output.status.code(), text: format!("{out}\n{err}").replace('\r', "") }
+}
+
+impl Run {
+    #[track_caller]
+    pub fn expect_status(&self, status: i32) {
+        assert_eq!(self.status, Some(status), "exit status of a run that printed:\n{}", self.text);
+    }
+
+    #[track_caller]
+    pub fn expect(&self, lines: &[&str]) {
+        let mut rest = self.text.as_str();
+        for line in lines {
+            match rest.split_once(line) {
+                Some((_, after)) => rest = after,
+                None => panic!("no {line:?}, or not in this order, in:\n{}", self.text),
+            }
+        }
+    }
+
+    #[track_caller]
+    pub fn layout(&self) -> Value {
+        let line = self.text.lines().find(|line| line.starts_with("{\"page_offset\""));
+        let line = line.unwrap_or_else(|| panic!("no JSON layout in:\n{}", self.text));
+        serde_json::from_str(line).unwrap()
+    }
+
+    /// What the command printed, between its echo and the next prompt.
+    #[track_caller]
+    pub fn output_of(&self, command: &str) -> &str {
+        let echo = format!("vmsplit> {command}\n");
+        let (_, after) = self.text.split_once(&echo).unwrap_or_else(|| {
+            panic!("{command} was not run in:\n{}", self.text);
+        });
+        after.split_once("vmsplit> ").map_or(after, |(output, _)| output)
+    }
+}
