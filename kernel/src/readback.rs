@@ -9,6 +9,10 @@
 //! | vmalloc | its allocator |
 //! | fdt | what vmalloc and DMA leave between them, if the tree is mapped at its start |
 //! | `PAGE_OFFSET`, `PHYS_OFFSET` | where the image is linked, and where its mapping leads |
+//!
+//! A second-level table covers a MiB, so it can not tell where in its MiB a region ends: the ends of
+//! the fixmap, and the border between modules and pkmap, are their owners' word, which the tables
+//! only confirm.
 
 use arch_arm::mmu::walk::Walker;
 use arrayvec::ArrayVec;

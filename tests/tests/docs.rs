@@ -124,6 +124,7 @@ fn masked(text: &str) -> String {
         "reserved size",
         "moving ",
         "pages free",
+        "nr_free_pages",
         "managed",
         "min ",
         "low ",
