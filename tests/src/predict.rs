@@ -46,8 +46,8 @@ impl<'a> Machine<'a> {
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test's own set-up")]
     pub fn predict(&self) -> (Layout, Vec<String>) {
-        let mut memory = vec![Region::EMPTY; INIT_REGIONS];
-        let mut reserved = vec![Region::EMPTY; INIT_REGIONS];
+        let mut memory = vec![Region::EMPTY; INIT_REGIONS.max(2 * self.banks.len())];
+        let mut reserved = vec![Region::EMPTY; INIT_REGIONS.max(2 * self.banks.len())];
         let mut memblock = Memblock::new(&mut memory, &mut reserved);
         let mut lines = Vec::new();
         let question = Question {

@@ -6,23 +6,30 @@ use arch_arm::entry::BootRegisters;
 use arrayvec::ArrayVec;
 use board::Machine;
 use board::dt::Placement;
-use mm::addr::{PAGE_SIZE, PhysAddr, PhysRange};
+use mm::addr::{MIB, PAGE_SIZE, PhysAddr, PhysRange};
 use mm::boot::layout::{Layout, Settings};
 use mm::boot::memblock::{Limit, Memblock, Region, RegionStorage};
 use mm::boot::memory::{self, Given, phys_offset_of_bank};
+use mm::boot::relocate;
 use mm::boot::split::Split;
 use mm::boot::warning::Warning;
 use mm::param::params;
 use mm::report::memblock::MemblockDump;
 
+use super::early::EarlyTables;
 use super::machine::Dtb;
 use super::{LinearMap, place, stop_for};
 use crate::console::print;
+use crate::image;
 use crate::stop::halt;
 use crate::take_cell::TakeCell;
 
-/// Regions of each list before it has to grow, which it can once the linear map is there.
-const REGIONS: usize = 512;
+/// Regions of each list on an ordinary machine. Both lists can grow once the linear map is there.
+const REGIONS: usize = 128;
+/// Regions beside those that the tree names: what the kernel itself reserves before that.
+const SPARE_REGIONS: usize = 64;
+/// Lowmem whatever `vmalloc=` says, in bytes from `PHYS_OFFSET`.
+const ALWAYS_LOWMEM: u64 = 32 * MIB;
 /// Warnings that are kept for `layout --json`; more are printed only.
 const KEPT_WARNINGS: usize = 64;
 
@@ -45,16 +52,20 @@ pub struct Memory {
 }
 
 /// Describes the machine's memory and reserves what is in use.
-pub fn describe(machine: &Machine<'static>, registers: &BootRegisters, dtb: &Dtb) -> Memory {
+pub fn describe(
+    machine: &Machine<'static>,
+    registers: &BootRegisters,
+    dtb: &Dtb,
+    early: &mut EarlyTables,
+) -> Memory {
     let command_line = machine.chosen.bootargs.unwrap_or("");
     log::info!("Kernel command line: {command_line}");
-    let Some([memory, reserved]) = REGION_ARRAYS.take() else {
-        halt(format_args!("memory is described once"));
-    };
     let image = place::image_now(registers);
     // `place` made sure that there is such a bank.
     let bank = machine.banks().find(|bank| bank.contains_range(&image)).unwrap_or_default();
     let phys_offset = phys_offset_of_bank(bank.start());
+    let in_use = [image, dtb.range, place::initrd(machine, registers).unwrap_or_default()];
+    let (taken, memory, reserved) = region_arrays(machine, bank, phys_offset, in_use, early);
     let mut all = Memory {
         memblock: Memblock::new(memory, reserved),
         command_line,
@@ -67,6 +78,9 @@ pub fn describe(machine: &Machine<'static>, registers: &BootRegisters, dtb: &Dtb
         memory::describe(&mut all.memblock, || machine.banks(), given, &mut warn),
         "can not describe memory",
     );
+    if !taken.is_empty() {
+        all.reserve(taken, "memblock's lists");
+    }
     all.reserve(image, "the kernel");
     all.reserve(dtb.range, "the device tree");
     all.reserve_initrd(machine, registers);
@@ -78,6 +92,52 @@ pub fn describe(machine: &Machine<'static>, registers: &BootRegisters, dtb: &Dtb
         log::warn!("{range} is reserved, and the kernel at {image} uses it");
     }
     all
+}
+
+/// The two lists' first arrays, and the memory that was taken for them: none, unless the tree names
+/// more regions than the image has room for. Then they go to free memory that is lowmem in any
+/// case, mapped by the early tables where the linear map will have it.
+fn region_arrays(
+    machine: &Machine<'_>,
+    bank: PhysRange,
+    phys_offset: PhysAddr,
+    in_use: [PhysRange; 3],
+    early: &mut EarlyTables,
+) -> (PhysRange, &'static mut [Region], &'static mut [Region]) {
+    // A no-map region takes up to three regions of the memory list where there was one.
+    let named = machine.banks().count() + 2 * place::reserved(machine).count();
+    let command_line = machine.chosen.bootargs.unwrap_or("");
+    let typed = params(command_line).filter(|param| param.is("mem")).count();
+    let needed = named + machine.reserved_regions().count() + typed + SPARE_REGIONS;
+    if needed <= REGIONS {
+        let Some([memory, reserved]) = REGION_ARRAYS.take() else {
+            halt(format_args!("memory is described once"));
+        };
+        return (PhysRange::default(), memory, reserved);
+    }
+    // Each array in pages of its own.
+    let array = (needed * size_of::<Region>()).next_multiple_of(PAGE_SIZE as usize) as u64;
+    let bytes = 2 * array;
+    let window = PhysRange::new(phys_offset, phys_offset.saturating_add(ALWAYS_LOWMEM));
+    let low = bank.intersection(&window).unwrap_or_default();
+    let obstacles = || place::reserved(machine).chain(in_use);
+    let Some(start) = relocate::highest_room(low, bytes, obstacles) else {
+        halt(format_args!("no {bytes} free bytes in {low} for {needed} regions of memory"));
+    };
+    let taken = PhysRange::new(start, start.saturating_add(bytes));
+    let linear = LinearMap::new(image::SPLIT.page_offset(), window);
+    let Some(at) = linear.virt(start).filter(|_| low.contains_range(&taken)) else {
+        halt(format_args!("{taken} lies outside {low}"));
+    };
+    stop_for(early.map_memory(at, taken), "can not map memblock's lists");
+    let mut storage = LinearStorage(Some(linear));
+    let half = start.saturating_add(array);
+    let arrays = [PhysRange::new(start, half), PhysRange::new(half, taken.end())]
+        .map(|range| storage.array_at(range, needed));
+    match arrays {
+        [Some(memory), Some(reserved)] => (taken, memory, reserved),
+        _ => halt(format_args!("no room for {needed} regions in {taken}")),
+    }
 }
 
 /// Region arrays in lowmem, once there is a linear map.

@@ -48,7 +48,7 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     place::ensure_in_place(&machine, registers, &dtb, &mut early);
     greet(&machine);
 
-    let mut memory = memory::describe(&machine, registers, &dtb);
+    let mut memory = memory::describe(&machine, registers, &dtb, &mut early);
     let layout = memory.decide(image::SPLIT, &machine);
     let (tables, regions) = paging::build(&mut memory, &layout, &dtb, &machine, &mut early);
     paging::switch(&tables, &machine, &regions, early);

@@ -166,9 +166,9 @@ pub fn plan<I: Iterator<Item = PhysRange>>(
 /// The highest page-aligned place below 4 GiB for `bytes` in `bank` that overlaps none of
 /// `obstacles`.
 ///
-/// Needs no memory of its own: each step goes below one obstacle, so there are at most as many
+/// This is how boot finds memory while it has no list of it. Needs none of its own: each step goes below one obstacle, so there are at most as many
 /// steps as obstacles.
-fn highest_room<I: Iterator<Item = PhysRange>>(
+pub fn highest_room<I: Iterator<Item = PhysRange>>(
     bank: PhysRange,
     bytes: u64,
     obstacles: impl Fn() -> I,

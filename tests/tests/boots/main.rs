@@ -30,7 +30,7 @@ fn main() -> ExitCode {
             })
         })
         .collect();
-    let named: [(&str, fn()); 24] = [
+    let named: [(&str, fn()); 25] = [
         ("run: no terminal, no --exec", monitor::run_without_anything),
         ("run: a failed command is exit status 1", monitor::failed_command),
         ("run: wrong arguments are exit status 2", monitor::wrong_arguments),
@@ -53,6 +53,7 @@ fn main() -> ExitCode {
         ("an image off a page boundary, and one without a tree, stop", entry::unusable_places),
         ("an initrd in the kernel's place is moved", trees::initrd_in_the_way),
         ("a tree without a PL011, and no-map memory off a page boundary", trees::odd_trees),
+        ("seven hundred banks", trees::many_banks),
         ("HYP entry, PSCI by smc", entry::hyp_entry),
         ("a release build boots the same", builds::release_build),
     ];

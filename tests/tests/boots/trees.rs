@@ -150,3 +150,21 @@ pub fn odd_trees() {
     odd.expect(&["[0x48000000-0x48001fff], 0x00002000 bytes flags: 0x4", "bytes flags: 0x4"]);
     odd.expect(&["-0xc8000000 ", "0xc8002000-0x"]);
 }
+
+/// Far more banks than memblock's first arrays hold. QEMU does not have them; they are HighMem.
+pub fn many_banks() {
+    let banks = |count: u64| (0..count).map(|index| 0x8000_0000 + index * 0x20_0000);
+    let nodes: String = banks(700)
+        .map(|start| {
+            format!(
+                "ram@{start:x} {{ device_type = \"memory\"; reg = <0 {start:#x} 0 0x100000>; }};\n"
+            )
+        })
+        .collect();
+    let dtb = tree("many-banks", &nodes);
+    let run = run(&["--dtb", dtb.to_str().unwrap()], "layout --json");
+    run.expect_status(0);
+    let mut ranges = vec![(0x4000_0000, 0x8000_0000)];
+    ranges.extend(banks(700).map(|start| (start, start + 0x10_0000)));
+    assert_same(&run.layout(), &predicted(&Machine::with_banks(&ranges, "")));
+}
