@@ -33,7 +33,7 @@ pub struct MachineArgs {
     /// Boot with this device tree; QEMU sets its memory size and /chosen
     #[arg(long, value_name = "FILE", value_parser = existing_file)]
     dtb: Option<PathBuf>,
-    /// Load this initial RAM disk
+    /// Load this initial RAM disk; QEMU does so for a raw image only
     #[arg(long, value_name = "FILE", value_parser = existing_file)]
     initrd: Option<PathBuf>,
     /// Which of the two image files to boot
@@ -137,6 +137,9 @@ impl MachineArgs {
         let mut qemu = Command::new("qemu-system-arm");
         qemu.args(["-M", "virt", "-cpu", cpu, "-m", &self.memory.to_string()]);
         qemu.args(["-nographic", "-nic", "none", "-no-reboot", "-kernel"]).arg(kernel);
+        if self.initrd.is_some() && matches!(self.image, ImageKind::Elf) {
+            crate::note("QEMU ignores --initrd for an ELF file: add --image raw");
+        }
         if let Some(text) = &self.append {
             qemu.arg("-append").arg(text);
         }
