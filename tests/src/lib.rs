@@ -1,5 +1,6 @@
-//! What the whole-boot tests and the oracle tests share: the recorded Linux layouts, and the way
-//! to a prediction from `mm::boot`.
+//! What the tests of this folder share: the recorded Linux layouts, the way to a prediction from
+//! `mm::boot`, and the way to `cargo xtask`.
 
 pub mod oracle;
 pub mod predict;
+pub mod xtask;

@@ -9,9 +9,10 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
+use tests::xtask::xtask;
 
 const FENCE: &str = "```console\n$ cargo xtask ";
 
@@ -84,16 +85,7 @@ fn check(page: &Path, index: usize) {
 }
 
 fn output_of(command: &str) -> String {
-    let mut xtask = match env::var_os("VMSPLIT_XTASK") {
-        Some(binary) => Command::new(binary),
-        None => {
-            let mut cargo = Command::new("cargo");
-            cargo.arg("xtask");
-            cargo
-        }
-    };
-    xtask.args(words(command)).stdin(Stdio::null());
-    let output = xtask.output().expect("xtask can be started");
+    let output = xtask(&words(command));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).replace('\r', "")
 }

@@ -109,23 +109,6 @@ impl RegionKind {
             Self::User => "user",
         }
     }
-
-    /// Where the region's bounds come from, in a line.
-    #[must_use]
-    pub const fn rule(self) -> &'static str {
-        match self {
-            Self::Vector => "fixed by the architecture: high vectors",
-            Self::Stubs => "the page after the vectors, in reach of their branches",
-            Self::Fixmap => "fixed: slots go down from 0xfffdf000",
-            Self::Dma => "fixed: uncached mappings of coherent DMA memory",
-            Self::Fdt => "fixed: the sections that hold the boot loader's device tree",
-            Self::Vmalloc => "from high_memory + 8 MiB, rounded down to 8 MiB, to 0xff800000",
-            Self::Lowmem => "from PAGE_OFFSET to the end of RAM, or to what vmalloc= leaves",
-            Self::Pkmap => "512 pages below PAGE_OFFSET; only with HighMem",
-            Self::Modules => "from PAGE_OFFSET - 16 MiB to the pkmap",
-            Self::User => "from 0 to PAGE_OFFSET - 16 MiB (TASK_SIZE)",
-        }
-    }
 }
 
 /// One row of the region table.

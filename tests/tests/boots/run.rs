@@ -1,27 +1,14 @@
 //! `xtask run` as a user runs it, and what it printed.
 
-use std::env;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use serde_json::Value;
+pub use tests::xtask::xtask;
 
 /// A finished `xtask run`.
 pub struct Run {
     pub status: Option<i32>,
     pub text: String,
-}
-
-pub fn xtask(arguments: &[String]) -> Output {
-    let mut command = match env::var_os("VMSPLIT_XTASK") {
-        Some(binary) => Command::new(binary),
-        None => {
-            let mut cargo = Command::new("cargo");
-            cargo.arg("xtask");
-            cargo
-        }
-    };
-    command.args(arguments).stdin(Stdio::null());
-    command.output().expect("xtask can be started")
 }
 
 pub fn run<S: AsRef<str>>(options: &[S], commands: &str) -> Run {
