@@ -2,7 +2,8 @@
 //!
 //! A need is looked at ([`inspect`]), and when it is not met it names its remedy: rustup where
 //! rustup manages the thing, Debian packages otherwise. Packages are installed only by root;
-//! anybody else is told what to type. Every command calls [`ensure()`] for just what it uses, which
+//! anybody else is told what to type. Nothing is removed for it but parts of another version of
+//! QEMU. Every command calls [`ensure()`] for just what it uses, which
 //! is quick and silent when nothing is missing. Invariant: after [`ensure()`] returns, the needs
 //! are met; what an installation has not brought is an error.
 
@@ -62,6 +63,7 @@ const EVERYTHING: [Need; 9] = [
 ];
 
 const APT_INSTALL: &str = "apt-get install -y --no-install-recommends --no-remove";
+const NO_REMOVE: &str = "--no-remove";
 
 const ADD_LINTS: &str = "component add rustfmt clippy";
 
@@ -251,10 +253,37 @@ fn apt_install(packages: &[&str]) -> Result<()> {
     if let Err(error) = execute(Command::new("apt-get").arg("update")) {
         note(format_args!("{error:#}; going on"));
     }
-    let mut words = APT_INSTALL.split(' ');
-    let mut apt = Command::new(words.next().unwrap_or_default());
-    apt.args(words).args(packages).env("DEBIAN_FRONTEND", "noninteractive");
-    execute(&mut apt)
+    let install = |removing: &[String]| {
+        let mut words = APT_INSTALL.split(' ');
+        let mut apt = Command::new(words.next().unwrap_or_default());
+        apt.args(words.filter(|word| removing.is_empty() || *word != NO_REMOVE)).args(packages);
+        execute(apt.env("DEBIAN_FRONTEND", "noninteractive"))
+    };
+    let Err(error) = install(&[]) else { return Ok(()) };
+    let in_the_way = removals(packages);
+    if in_the_way.is_empty() {
+        return Err(error);
+    }
+    let names = in_the_way.join(", ");
+    ensure!(
+        in_the_way.iter().all(|name| name.starts_with("qemu-")),
+        "{} can not be installed beside {names}; without {NO_REMOVE} apt-get would remove that",
+        packages.join(" ")
+    );
+    note(format_args!(
+        "{names}: of another version of QEMU, which Debian can not keep beside this"
+    ));
+    install(&in_the_way)
+}
+
+/// What apt-get would have to remove to install `packages`, by its own simulation.
+fn removals(packages: &[&str]) -> Vec<String> {
+    let words = APT_INSTALL.split(' ').skip(1).filter(|word| *word != NO_REMOVE);
+    let mut simulation = Command::new("apt-get");
+    simulation.arg("--simulate").args(words).args(packages).env("LC_ALL", "C");
+    let lines = output_of(&mut simulation).unwrap_or_default();
+    let name = |line: &str| line.strip_prefix("Remv ")?.split(' ').next().map(String::from);
+    lines.lines().filter_map(name).collect()
 }
 
 /// Runs an installer, its output on standard error: standard output is the command's own.

@@ -176,6 +176,42 @@ fn installs_by_apt_when_root_and_once() {
     assert_eq!(host.read("apt.log"), format!("update\n{log}"), "nothing more");
 }
 
+/// An apt-get that installs QEMU only when it may remove `conflict`.
+fn apt_with_conflict(conflict: &str) -> Host {
+    let host = Host::complete().with_apt(0);
+    host.without("qemu-system-arm");
+    host.tool(
+        "apt-get",
+        &format!(
+            "echo $@ >> $HOST/apt.log\n\
+             case \"$*\" in\n\
+             *--simulate*) echo 'Remv {conflict} [1:10.0]'; echo 'Inst qemu-system-arm (1:7.2)';;\n\
+             *--no-remove*) exit 100;;\n\
+             install*) /bin/cp $HOST/bin/rustc $HOST/bin/qemu-system-arm;;\n\
+             esac"
+        ),
+    );
+    host
+}
+
+#[test]
+fn parts_of_another_qemu_make_way_and_nothing_else_does() {
+    let host = apt_with_conflict("qemu-utils");
+    let outcome = host.run(&["setup"]);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert!(outcome.stderr.contains("qemu-utils: of another version of QEMU"), "{outcome:?}");
+    let log = host.read("apt.log");
+    assert!(log.ends_with("\ninstall -y --no-install-recommends qemu-system-arm\n"), "{log}");
+
+    let host = apt_with_conflict("libvirt-daemon");
+    let outcome = host.run(&["setup"]);
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(outcome.stderr.contains("beside libvirt-daemon"), "{outcome:?}");
+    let log = host.read("apt.log");
+    let is_removal = |line: &str| line.starts_with("install") && !line.contains("--no-remove");
+    assert!(!log.lines().any(is_removal), "{log}");
+}
+
 #[test]
 fn tells_anybody_else_what_to_type() {
     let host = Host::complete().with_apt(1000);
