@@ -286,9 +286,14 @@ const IS_SUPERSECTION: u32 = 18;
 impl L1Entry {
     /// What `word` means. Every word means something; see the contract in the module's text.
     #[must_use]
+    #[inline]
     pub const fn decode(word: u32) -> Self {
+        // Most words of a first-level table are faults, and a walk passes them all.
+        if word & 0b11 == 0b00 { Self::Fault } else { Self::decode_valid(word) }
+    }
+
+    const fn decode_valid(word: u32) -> Self {
         match word & 0b11 {
-            0b00 => Self::Fault,
             0b01 => Self::Table {
                 base: TableBase::masked(word as u64),
                 domain: Domain::from_low_bits(word >> DOMAIN),

@@ -4,8 +4,8 @@
 //! was planned. A walk allocates nothing and changes nothing, so it may run at any time, also in a
 //! panic; if somebody maps meanwhile, it sees each entry before or after that.
 //!
-//! Invariant: a walk ends, whatever the words say. There are two levels, a first-level entry is
-//! looked at 256 times at most, and no address comes twice.
+//! Invariant: a walk ends, whatever the words say. There are two levels, each entry is looked at
+//! once, and no address comes twice.
 //!
 //! A supersection or large page is reported as the CPU looks it up: each of its 16 entries is a
 //! mapping of its own, of 1 MiB or 4 KiB. So tables in which the 16 words differ, which the
@@ -155,35 +155,12 @@ impl<'m, M: TableRead> Walker<'m, M> {
     #[must_use]
     pub fn translate(&self, virt: VirtAddr) -> Translation {
         let first = self.step(self.root.entry(virt));
-        let (second, mapping) = match L1Entry::decode(first.word) {
-            L1Entry::Fault => (None, None),
-            L1Entry::Table { base, domain, bits } => {
-                let second = self.step(base.entry(virt));
-                (Some(second), page(virt, second.word, domain, bits.pxn))
-            }
-            L1Entry::Section { base, leaf, domain, bits, .. } => (
-                None,
-                Some(Mapping {
-                    virt: virt.align_down(SECTION_SIZE),
-                    len_bytes: SECTION_SIZE,
-                    phys: base.address(),
-                    level: Level::Section,
-                    attributes: Attributes { leaf, domain },
-                    pxn: bits.pxn,
-                }),
-            ),
-            L1Entry::Supersection { base, leaf, bits, .. } => {
-                let start = virt.align_down(SECTION_SIZE);
-                let offset = u64::from(start.as_u32()) % (16 * u64::from(SECTION_SIZE));
-                let mapping = Mapping {
-                    virt: start,
-                    len_bytes: SECTION_SIZE,
-                    phys: base.address().saturating_add(offset),
-                    level: Level::Supersection,
-                    attributes: Attributes { leaf, domain: Domain::KERNEL },
-                    pxn: bits.pxn,
-                };
-                (None, Some(mapping))
+        let (second, mapping) = match section_or_table(virt, first.word) {
+            Entry::Fault => (None, None),
+            Entry::Section(mapping) => (None, Some(mapping)),
+            Entry::Table(table) => {
+                let second = self.step(table.base.entry(virt));
+                (Some(second), table.page(virt, second.word))
             }
         };
         Translation { virt, first, second, mapping }
@@ -192,7 +169,7 @@ impl<'m, M: TableRead> Walker<'m, M> {
     /// Every mapping, lowest address first.
     #[must_use]
     pub fn mappings(&self) -> Mappings<'m, M> {
-        Mappings { walker: *self, next: 0, end: ADDRESS_SPACE }
+        Mappings { walker: *self, next: 0, end: ADDRESS_SPACE, table: None }
     }
 
     /// Every mapping that holds a byte of `range`, lowest address first. The first and last may
@@ -203,6 +180,7 @@ impl<'m, M: TableRead> Walker<'m, M> {
             walker: *self,
             next: u64::from(range.start().as_u32()),
             end: u64::from(range.end().as_u32()),
+            table: None,
         }
     }
 
@@ -236,19 +214,57 @@ impl<'m, M: TableRead> Walker<'m, M> {
     }
 }
 
-/// What a second-level word maps, `virt` being any address in its page.
-fn page(virt: VirtAddr, word: u32, domain: Domain, pxn: bool) -> Option<Mapping> {
-    let virt = virt.align_down(PAGE_SIZE);
-    let (level, phys, leaf) = match L2Entry::decode(word) {
-        L2Entry::Fault => return None,
-        L2Entry::LargePage { base, leaf, .. } => {
-            let offset = u64::from(virt.as_u32()) % (16 * u64::from(PAGE_SIZE));
-            (Level::LargePage, base.address().saturating_add(offset), leaf)
+/// A first-level word, as far as a walk goes on from it.
+enum Entry {
+    Fault,
+    Section(Mapping),
+    Table(Table),
+}
+
+/// What the first-level word for `virt` says.
+fn section_or_table(virt: VirtAddr, word: u32) -> Entry {
+    let start = virt.align_down(SECTION_SIZE);
+    let (level, phys, leaf, domain, pxn) = match L1Entry::decode(word) {
+        L1Entry::Fault => return Entry::Fault,
+        L1Entry::Table { base, domain, bits } => {
+            return Entry::Table(Table { base, domain, pxn: bits.pxn });
         }
-        L2Entry::SmallPage { base, leaf, .. } => (Level::SmallPage, base.address(), leaf),
+        L1Entry::Section { base, leaf, domain, bits, .. } => {
+            (Level::Section, base.address(), leaf, domain, bits.pxn)
+        }
+        L1Entry::Supersection { base, leaf, bits, .. } => {
+            let offset = u64::from(start.as_u32()) % (16 * u64::from(SECTION_SIZE));
+            let phys = base.address().saturating_add(offset);
+            (Level::Supersection, phys, leaf, Domain::KERNEL, bits.pxn)
+        }
     };
     let attributes = Attributes { leaf, domain };
-    Some(Mapping { virt, len_bytes: PAGE_SIZE, phys, level, attributes, pxn })
+    Entry::Section(Mapping { virt: start, len_bytes: SECTION_SIZE, phys, level, attributes, pxn })
+}
+
+/// A second-level table, and what its first-level entry says of all its pages.
+#[derive(Clone, Copy)]
+struct Table {
+    base: TableBase,
+    domain: Domain,
+    pxn: bool,
+}
+
+impl Table {
+    /// What a word of the table maps, `virt` being any address in its page.
+    fn page(&self, virt: VirtAddr, word: u32) -> Option<Mapping> {
+        let virt = virt.align_down(PAGE_SIZE);
+        let (level, phys, leaf) = match L2Entry::decode(word) {
+            L2Entry::Fault => return None,
+            L2Entry::LargePage { base, leaf, .. } => {
+                let offset = u64::from(virt.as_u32()) % (16 * u64::from(PAGE_SIZE));
+                (Level::LargePage, base.address().saturating_add(offset), leaf)
+            }
+            L2Entry::SmallPage { base, leaf, .. } => (Level::SmallPage, base.address(), leaf),
+        };
+        let attributes = Attributes { leaf, domain: self.domain };
+        Some(Mapping { virt, len_bytes: PAGE_SIZE, phys, level, attributes, pxn: self.pxn })
+    }
 }
 
 /// The part of `range` from the first to the last of `parts`, which come in address order.
@@ -268,19 +284,43 @@ pub struct Mappings<'m, M> {
     /// The next address to look at. 64 bits: the walk ends at 4 GiB.
     next: u64,
     end: u64,
+    /// The table of the mebibyte that `next` lies in, where its first-level entry has been read.
+    table: Option<Table>,
+}
+
+impl<M: TableRead> Mappings<'_, M> {
+    /// Goes on behind the entry of `bytes` that `next` lies in, and out of its table at the end.
+    fn step_over(&mut self, bytes: u32) {
+        let mask = u64::from(bytes - 1);
+        self.next = (self.next | mask) + 1;
+        if self.next.is_multiple_of(u64::from(SECTION_SIZE)) {
+            self.table = None;
+        }
+    }
 }
 
 impl<M: TableRead> Iterator for Mappings<'_, M> {
     type Item = Mapping;
 
     fn next(&mut self) -> Option<Mapping> {
+        let Walker { root, memory } = self.walker;
         while self.next < self.end {
-            let translation = self.walker.translate(VirtAddr::new(self.next as u32));
-            // The first address that the entry which answered says nothing about.
-            let entry_bytes = if translation.second.is_some() { PAGE_SIZE } else { SECTION_SIZE };
-            self.next = (self.next / u64::from(entry_bytes) + 1) * u64::from(entry_bytes);
-            if translation.mapping.is_some() {
-                return translation.mapping;
+            let virt = VirtAddr::new(self.next as u32);
+            if let Some(table) = self.table {
+                let mapping = table.page(virt, memory.read(table.base.entry(virt)));
+                self.step_over(PAGE_SIZE);
+                if mapping.is_some() {
+                    return mapping;
+                }
+                continue;
+            }
+            match section_or_table(virt, memory.read(root.entry(virt))) {
+                Entry::Table(table) => self.table = Some(table),
+                Entry::Fault => self.step_over(SECTION_SIZE),
+                Entry::Section(mapping) => {
+                    self.step_over(SECTION_SIZE);
+                    return Some(mapping);
+                }
             }
         }
         None

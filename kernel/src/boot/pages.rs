@@ -1,8 +1,8 @@
 //! From memblock to the page allocator: the page array, the zones, every free frame.
 
-use core::ptr;
 use core::slice;
 
+use arch_arm::clear::clear;
 use board::Machine;
 use mm::addr::PAGE_SIZE;
 use mm::boot::layout::Layout;
@@ -76,9 +76,9 @@ fn frame_table(memory: &mut Memory, layout: &Layout, linear: LinearMap) -> Frame
         halt(format_args!("the page array at {range} lies outside the linear map"));
     };
     // SAFETY: memblock gave the range to nobody else, for good; it lies in the linear map, is
-    // page-aligned, and all zeroes are a valid descriptor.
+    // page-aligned (descriptors are 16 bytes), and all zeroes are a valid descriptor.
     let pages = unsafe {
-        ptr::write_bytes(at, 0, bytes as usize);
+        clear(at, bytes as usize);
         slice::from_raw_parts_mut(at.cast::<Page>(), count as usize)
     };
     stop_for(FrameTable::new(first, pages), "bad page array")

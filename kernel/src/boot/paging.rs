@@ -10,6 +10,7 @@ use core::ptr;
 
 use arch_arm::barrier;
 use arch_arm::cache;
+use arch_arm::clear::clear;
 use arch_arm::cp15::ttbr0::WALK_ATTRIBUTES;
 use arch_arm::cp15::{TTBR0, TTBR1};
 use arch_arm::mmu::attributes::{Attributes, Domain};
@@ -138,8 +139,8 @@ impl Frames<'_> {
         let range = self.memory.memblock.alloc(bytes, align).map_err(Failure::Memory)?;
         let virt = self.linear.virt(range.start()).ok_or(Failure::Outside(range))?;
         self.early.map_memory(virt, range).map_err(Failure::Map)?;
-        // SAFETY: memblock gave the range to nobody else, and it was mapped just now.
-        unsafe { ptr::write_bytes(virt.as_u32() as *mut u8, 0, range.len() as usize) };
+        // SAFETY: memblock gave the range, whole pages, to nobody else, and it was mapped just now.
+        unsafe { clear(virt.as_u32() as *mut u8, range.len() as usize) };
         Ok(range)
     }
 }

@@ -1,0 +1,61 @@
+//! Zeroing memory by eight registers at a time.
+//!
+//! The compiler's own `memset` for this target stores a word at a time: 3112 instructions for a
+//! page. `stm` of eight registers, eight times a turn, takes 160. The page array of 3 GiB is 12 MiB
+//! to be zeroed before the first page can be handed out, so this is most of what boot costs.
+
+use core::arch::global_asm;
+
+unsafe extern "C" {
+    fn vmsplit_clear(start: *mut u8, len_bytes: usize);
+}
+
+/// Zeroes the `len_bytes` bytes at `start`. Any context.
+///
+/// # Safety
+///
+/// 1. The bytes are mapped, writable Normal memory, and nobody else's for as long as this runs.
+/// 2. Both `start` and `len_bytes` are multiples of 4.
+#[inline]
+pub unsafe fn clear(start: *mut u8, len_bytes: usize) {
+    debug_assert!((start as usize | len_bytes).is_multiple_of(4));
+    // SAFETY: it writes exactly these bytes (1, 2).
+    unsafe { vmsplit_clear(start, len_bytes) };
+}
+
+global_asm!(
+    ".section .text.vmsplit_clear, \"ax\", %progbits",
+    ".balign 32",
+    ".global vmsplit_clear",
+    ".type vmsplit_clear, %function",
+    "vmsplit_clear:",
+    ".fnstart",
+    "push   {{r4-r8, lr}}",
+    ".save  {{r4-r8, lr}}",
+    "mov    r2, #0",
+    "mov    r3, #0",
+    "mov    r4, #0",
+    "mov    r5, #0",
+    "mov    r6, #0",
+    "mov    r7, #0",
+    "mov    r8, #0",
+    "mov    lr, #0",
+    "subs   r1, r1, #256",
+    "blo    2f",
+    "1:",
+    ".rept 8",
+    "stmia  r0!, {{r2-r8, lr}}",
+    ".endr",
+    "subs   r1, r1, #256",
+    "bhs    1b",
+    "2:",
+    "adds   r1, r1, #256", // what is left: 0 to 252
+    "popeq  {{r4-r8, pc}}",
+    "3:",
+    "subs   r1, r1, #4",
+    "str    r2, [r0], #4",
+    "bhi    3b",
+    "pop    {{r4-r8, pc}}",
+    ".fnend",
+    ".size vmsplit_clear, . - vmsplit_clear",
+);
