@@ -6,6 +6,7 @@
 //!                  └──── warning ◀────────┘
 //! ```
 
+pub mod edges;
 pub mod layout;
 pub mod lowmem;
 pub mod memblock;
