@@ -13,14 +13,18 @@
 //!
 //! - [`fault_status`] decodes the fault status registers; ordinary code, tested on the host.
 //! - [`registers`] is the frame, and how it prints; likewise.
-//! - `vectors` holds the vectors, `stubs` the way in and back, `stacks` the memory that they need;
-//!   ARM only.
+//! - [`pages`] is what the vector page and the stubs page hold, and [`kuser`] the helpers that user
+//!   mode calls there; tested on the host, but for the helpers' code.
+//! - `vectors` chooses the vectors, `stubs` is the way in and back, `stacks` the memory that they
+//!   need; ARM only.
 //!
 //! Invariant: a [`TrapFrame`] holds the interrupted mode's own registers, sp and lr included, and
 //! its pc is the instruction that the exception is about: the one that faulted or was interrupted,
 //! or, after `svc`, the one to go on with.
 
 pub mod fault_status;
+pub mod kuser;
+pub mod pages;
 pub mod registers;
 #[cfg(target_arch = "arm")]
 mod stacks;
@@ -33,6 +37,8 @@ pub use self::fault_status::{DataFault, FaultStatus, InstructionFault, Level};
 pub use self::registers::{Mode, Psr, TrapFrame};
 #[cfg(target_arch = "arm")]
 pub use self::stacks::ExceptionStacks;
+#[cfg(target_arch = "arm")]
+pub use self::stubs::stub_address;
 
 use core::fmt;
 use mm::addr::VirtAddr;

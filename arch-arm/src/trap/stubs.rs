@@ -31,6 +31,7 @@
 //! *ARM DDI 0406C, B1.8.3, Overview of exception entry*; return addresses *Table B1-6*; ATS1CPW and
 //! PAR *B4.2.4* and *B4.1, PAR*; `rfe` *B9.3.13*.
 
+use super::ExceptionKind;
 use super::registers::{Psr, TrapFrame};
 use core::arch::global_asm;
 use core::mem::offset_of;
@@ -50,6 +51,28 @@ const FRAME_BYTES: usize = size_of::<Saved>().next_multiple_of(8);
 const _: () = assert!(offset_of!(Saved, frame) == 0);
 // `rfe` loads the two together.
 const _: () = assert!(offset_of!(TrapFrame, psr) == offset_of!(TrapFrame, pc) + 4);
+
+/// Where the vector of `kind` leads: a virtual address in the image.
+#[must_use]
+pub fn stub_address(kind: ExceptionKind) -> u32 {
+    unsafe extern "C" {
+        static vmsplit_stub_undefined: u32;
+        static vmsplit_stub_svc: u32;
+        static vmsplit_stub_prefetch: u32;
+        static vmsplit_stub_data: u32;
+        static vmsplit_stub_irq: u32;
+        static vmsplit_stub_fiq: u32;
+    }
+    let stub = match kind {
+        ExceptionKind::Undefined => &raw const vmsplit_stub_undefined,
+        ExceptionKind::SupervisorCall => &raw const vmsplit_stub_svc,
+        ExceptionKind::PrefetchAbort => &raw const vmsplit_stub_prefetch,
+        ExceptionKind::DataAbort => &raw const vmsplit_stub_data,
+        ExceptionKind::Irq => &raw const vmsplit_stub_irq,
+        ExceptionKind::Fiq => &raw const vmsplit_stub_fiq,
+    };
+    stub as u32
+}
 
 global_asm!(
     ".section .text.exception_entry, \"ax\", %progbits",
@@ -174,12 +197,12 @@ global_asm!(
     "clrex",
     "rfeia  lr",
 
-    UNDEFINED = const super::ExceptionKind::Undefined as u32,
-    SUPERVISOR_CALL = const super::ExceptionKind::SupervisorCall as u32,
-    PREFETCH_ABORT = const super::ExceptionKind::PrefetchAbort as u32,
-    DATA_ABORT = const super::ExceptionKind::DataAbort as u32,
-    IRQ_KIND = const super::ExceptionKind::Irq as u32,
-    FIQ_KIND = const super::ExceptionKind::Fiq as u32,
+    UNDEFINED = const ExceptionKind::Undefined as u32,
+    SUPERVISOR_CALL = const ExceptionKind::SupervisorCall as u32,
+    PREFETCH_ABORT = const ExceptionKind::PrefetchAbort as u32,
+    DATA_ABORT = const ExceptionKind::DataAbort as u32,
+    IRQ_KIND = const ExceptionKind::Irq as u32,
+    FIQ_KIND = const ExceptionKind::Fiq as u32,
     USER = const 0x10,
     SVC = const 0x13,
     UND = const 0x1b,

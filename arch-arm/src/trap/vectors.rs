@@ -1,9 +1,9 @@
-//! The exception vectors: where they lie, and which are in force.
+//! Which vectors are in force: those in the image, or those of the vector page.
 //!
-//! The vectors are eight instructions and the words that they load their targets from, 64 bytes in
-//! all. Because every target is absolute, the table works wherever it lies: in the image, through
-//! VBAR ([`use_vectors_in_image`]), or copied to the vector page at `0xffff0000`
-//! ([`vectors`], [`use_high_vectors`]). Targets are link addresses, so the MMU must be on.
+//! Until the kernel's own tables map the vector page at `0xffff0000`, exceptions go through a table
+//! in the image, by VBAR. It is complete in itself: eight instructions and the words that they load
+//! their targets from, all in kernel text. The vector page's words are kept apart from it, out of
+//! user mode's sight (see [`super::pages`]). Targets are link addresses, so the MMU must be on.
 
 use crate::barrier::isb;
 use crate::cp15::sctlr::SCTLR as Sctlr;
@@ -13,16 +13,6 @@ use tock_registers::interfaces::{ReadWriteable, Writeable};
 
 unsafe extern "C" {
     static __vectors_start: [u32; 0];
-    static __vectors_end: [u32; 0];
-}
-
-/// The words of the vector table, to copy to the start of the vector page.
-#[must_use]
-pub fn vectors() -> &'static [u32] {
-    let start = (&raw const __vectors_start).cast::<u32>();
-    let end = (&raw const __vectors_end).cast::<u32>();
-    // SAFETY: the two symbols bound one aligned object below, which is constant and never empty.
-    unsafe { core::slice::from_raw_parts(start, end.offset_from_unsigned(start)) }
 }
 
 /// From now on exceptions go through the vectors where the image has them.
@@ -46,8 +36,9 @@ pub unsafe fn use_vectors_in_image() {
 ///
 /// # Safety
 ///
-/// 1. That page is mapped executable in every address space, begins with [`vectors`], and its
-///    instructions are synchronised ([`crate::cache::sync_instructions`]).
+/// 1. That page and the next are mapped in every address space, executable and readable, and hold
+///    the words of [`super::pages`]; their instructions are synchronised
+///    ([`crate::cache::sync_instructions`]).
 /// 2. The MMU maps the image at its link addresses, and [`ExceptionStacks::install`](super::ExceptionStacks::install) has run here.
 pub unsafe fn use_high_vectors() {
     // SAFETY: the page holds a table that works (1, 2); the `isb` follows.
@@ -74,7 +65,4 @@ global_asm!(
     ".Lvmsplit_data:      .word vmsplit_stub_data",
     ".Lvmsplit_irq:       .word vmsplit_stub_irq",
     ".Lvmsplit_fiq:       .word vmsplit_stub_fiq",
-    ".balign 64",
-    ".global __vectors_end",
-    "__vectors_end:",
 );
