@@ -25,10 +25,12 @@ pub mod cp15;
 pub mod entry;
 pub mod interrupt;
 pub mod mmu;
+pub mod probe;
 pub mod psci;
 pub mod sync;
 #[cfg(target_arch = "arm")]
 pub mod tlb;
+pub mod translate;
 pub mod trap;
 
 #[cfg(any(target_arch = "arm", test))]

@@ -4,6 +4,7 @@
 //! exception round. Whoever takes it lets the handler return, and the interrupted code goes on; what
 //! nobody takes is reported, and ends the kernel.
 
+use arch_arm::probe;
 use arch_arm::trap::{Cause, ExceptionKind, Handler, TrapFrame};
 
 use crate::stop;
@@ -14,6 +15,7 @@ extern "C" fn vmsplit_exception(kind: ExceptionKind, frame: &mut TrapFrame) {
     match cause {
         // No device interrupts yet: when one does, this arm calls its handler and returns.
         Cause::Irq => stop::report(&cause, frame),
+        _ if probe::fix_up(frame, &cause) => {}
         _ => stop::report(&cause, frame),
     }
 }
