@@ -32,6 +32,8 @@ pub mod sync;
 pub mod tlb;
 pub mod translate;
 pub mod trap;
+#[cfg(target_arch = "arm")]
+pub mod user;
 
 #[cfg(any(target_arch = "arm", test))]
 mod mva;

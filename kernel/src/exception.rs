@@ -6,6 +6,7 @@
 
 use arch_arm::probe;
 use arch_arm::trap::{Cause, ExceptionKind, Handler, TrapFrame};
+use arch_arm::user;
 
 use crate::stop;
 
@@ -15,6 +16,8 @@ extern "C" fn vmsplit_exception(kind: ExceptionKind, frame: &mut TrapFrame) {
     match cause {
         // No device interrupts yet: when one does, this arm calls its handler and returns.
         Cause::Irq => stop::report(&cause, frame),
+        // SAFETY: it is this handler's frame, and nobody has taken the exception.
+        _ if unsafe { user::leave(frame, &cause) } => {}
         _ if probe::fix_up(frame, &cause) => {}
         _ => stop::report(&cause, frame),
     }

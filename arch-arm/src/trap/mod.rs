@@ -38,7 +38,7 @@ pub use self::registers::{Mode, Psr, TrapFrame};
 #[cfg(target_arch = "arm")]
 pub use self::stacks::ExceptionStacks;
 #[cfg(target_arch = "arm")]
-pub use self::stubs::stub_address;
+pub use self::stubs::{saved_svc_sp, stub_address};
 
 use core::fmt;
 use mm::addr::VirtAddr;

@@ -35,6 +35,7 @@ use super::ExceptionKind;
 use super::registers::{Psr, TrapFrame};
 use core::arch::global_asm;
 use core::mem::offset_of;
+use core::ptr;
 
 /// What a stub puts on a stack.
 #[repr(C)]
@@ -51,6 +52,18 @@ const FRAME_BYTES: usize = size_of::<Saved>().next_multiple_of(8);
 const _: () = assert!(offset_of!(Saved, frame) == 0);
 // `rfe` loads the two together.
 const _: () = assert!(offset_of!(TrapFrame, psr) == offset_of!(TrapFrame, pc) + 4);
+
+/// SVC mode's sp before the exception, whichever mode it came in.
+///
+/// # Safety
+///
+/// 1. `frame` is one that the exception handler was called with, and it has not returned.
+pub unsafe fn saved_svc_sp(frame: &TrapFrame) -> u32 {
+    // What the reference may reach ends with the frame, so the address is taken up anew.
+    let saved = ptr::with_exposed_provenance::<Saved>(ptr::from_ref(frame).expose_provenance());
+    // SAFETY: the stubs put the frame on a stack as part of a `Saved` (1).
+    unsafe { (*saved).svc[0] }
+}
 
 /// Where the vector of `kind` leads: a virtual address in the image.
 #[must_use]
