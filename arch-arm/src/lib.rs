@@ -5,7 +5,7 @@
 //! | layer | modules | runs |
 //! |---|---|---|
 //! | formats and logic | [`mmu`]; [`trap::fault_status`], [`trap::registers`]; the bit fields in [`cp15`]; results in [`psci`]; [`sync`] | anywhere, tested on the host |
-//! | instructions | the accesses in [`cp15`], [`barrier`], `tlb`, `cache`, `clear`, `entry`, [`interrupt`], the calls in [`psci`], `trap::vectors` | on ARM only |
+//! | instructions | the accesses in [`cp15`], [`barrier`], `tlb`, `cache`, `clear`, `entry`, [`interrupt`], the calls in [`psci`], `trap::vectors` and its neighbours | on ARM only |
 //!
 //! The second layer is thin, and what it offers does not exist on other architectures: a host test
 //! that called it would not compile. Two exceptions let portable code run in tests: barriers are
@@ -27,11 +27,15 @@ pub mod cp15;
 pub mod entry;
 pub mod interrupt;
 pub mod mmu;
+pub mod probe;
 pub mod psci;
 pub mod sync;
 #[cfg(target_arch = "arm")]
 pub mod tlb;
+pub mod translate;
 pub mod trap;
+#[cfg(target_arch = "arm")]
+pub mod user;
 
 #[cfg(any(target_arch = "arm", test))]
 mod mva;

@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use arch_arm::interrupt;
 use arch_arm::psci::{self, Conduit};
-use arch_arm::trap::{Cause, ExceptionKind, Handler, TrapFrame};
+use arch_arm::trap::{Cause, TrapFrame};
 
 use crate::console::println;
 
@@ -49,10 +49,8 @@ fn panic(info: &PanicInfo<'_>) -> ! {
 /// Is an exception being reported?
 static REPORTING: AtomicBool = AtomicBool::new(false);
 
-/// Every exception ends here for now: kind, address, status, registers.
-#[unsafe(no_mangle)]
-extern "C" fn vmsplit_exception(kind: ExceptionKind, frame: &mut TrapFrame) -> ! {
-    let cause = Cause::read(kind);
+/// The report of an exception that nothing else has taken: kind, address, status, registers.
+pub fn report(cause: &Cause, frame: &TrapFrame) -> ! {
     // A report that faults itself ends here, and not in one more report.
     if REPORTING.swap(true, Ordering::Relaxed) {
         interrupt::halt();
@@ -63,5 +61,3 @@ extern "C" fn vmsplit_exception(kind: ExceptionKind, frame: &mut TrapFrame) -> !
     println!("{frame}");
     halt(format_args!("{cause}"))
 }
-
-const _: Handler = vmsplit_exception;

@@ -180,6 +180,7 @@ pub mod sctlr;
 pub mod contextidr;
 pub mod dacr;
 pub mod nmrr;
+pub mod par;
 pub mod prrr;
 pub mod ttbcr;
 pub mod ttbr0;
@@ -199,6 +200,6 @@ pub mod tpidruro;
 pub use self::{
     actlr::ACTLR, ccsidr::CCSIDR, clidr::CLIDR, contextidr::CONTEXTIDR, csselr::CSSELR, ctr::CTR,
     dacr::DACR, dfar::DFAR, dfsr::DFSR, id_mmfr0::ID_MMFR0, id_pfr1::ID_PFR1, ifar::IFAR,
-    ifsr::IFSR, midr::MIDR, mpidr::MPIDR, nmrr::NMRR, prrr::PRRR, sctlr::SCTLR, tpidrprw::TPIDRPRW,
-    tpidruro::TPIDRURO, ttbcr::TTBCR, ttbr0::TTBR0, ttbr1::TTBR1, vbar::VBAR,
+    ifsr::IFSR, midr::MIDR, mpidr::MPIDR, nmrr::NMRR, par::PAR, prrr::PRRR, sctlr::SCTLR,
+    tpidrprw::TPIDRPRW, tpidruro::TPIDRURO, ttbcr::TTBCR, ttbr0::TTBR0, ttbr1::TTBR1, vbar::VBAR,
 };

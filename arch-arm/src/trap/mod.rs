@@ -1,30 +1,45 @@
-//! Exceptions: how they are entered, what is saved, and what the hardware says about them.
+//! Exceptions: how they are entered, what is saved, what the hardware says about them, and the way
+//! back.
 //!
 //! ```text
 //! hardware ─▶ vectors ─▶ stub: saves every register in a TrapFrame, on a stack that works
 //!                          │
 //!                          ▼
-//!                 vmsplit_exception(kind, &mut TrapFrame)      the kernel's, may not return
-//!                          │
+//!                 vmsplit_exception(kind, &mut TrapFrame)      the kernel's
+//!                          │         Cause::read(kind): FSR and FAR, decoded
 //!                          ▼
-//!                 Cause::read(kind): FSR and FAR, decoded
+//!                 stub: restores every register from the TrapFrame, and goes on there
 //! ```
 //!
 //! - [`fault_status`] decodes the fault status registers; ordinary code, tested on the host.
 //! - [`registers`] is the frame, and how it prints; likewise.
-//! - `vectors` holds the vector page's content, the stubs and their stacks; ARM only.
+//! - [`pages`] is what the vector page and the stubs page hold, and [`kuser`] the helpers that user
+//!   mode calls there; tested on the host, but for the helpers' code.
+//! - `vectors` chooses the vectors, `stubs` is the way in and back, `stacks` the memory that they
+//!   need; ARM only.
 //!
 //! Invariant: a [`TrapFrame`] holds the interrupted mode's own registers, sp and lr included, and
 //! its pc is the instruction that the exception is about: the one that faulted or was interrupted,
 //! or, after `svc`, the one to go on with.
 
 pub mod fault_status;
+pub mod kuser;
+pub mod pages;
 pub mod registers;
+#[cfg(target_arch = "arm")]
+mod stacks;
+#[cfg(target_arch = "arm")]
+mod stubs;
+pub mod unwind;
 #[cfg(target_arch = "arm")]
 pub mod vectors;
 
 pub use self::fault_status::{DataFault, FaultStatus, InstructionFault, Level};
 pub use self::registers::{Mode, Psr, TrapFrame};
+#[cfg(target_arch = "arm")]
+pub use self::stacks::ExceptionStacks;
+#[cfg(target_arch = "arm")]
+pub use self::stubs::{saved_svc_sp, stub_address};
 
 use core::fmt;
 use mm::addr::VirtAddr;
@@ -69,15 +84,25 @@ impl fmt::Display for ExceptionKind {
 /// use arch_arm::trap::{ExceptionKind, Handler, TrapFrame};
 ///
 /// #[unsafe(no_mangle)]
-/// extern "C" fn vmsplit_exception(kind: ExceptionKind, frame: &mut TrapFrame) -> ! {
+/// extern "C" fn vmsplit_exception(kind: ExceptionKind, frame: &mut TrapFrame) {
 ///     panic!("{kind}\n{frame}")
 /// }
 /// const _: Handler = vmsplit_exception;
 /// ```
 ///
-/// It is called in SVC mode with IRQ and FIQ masked, on the interrupted SVC stack, or on the report
-/// stack when that one cannot be written. It reads the [`Cause`] first: another abort overwrites it.
-pub type Handler = extern "C" fn(kind: ExceptionKind, frame: &mut TrapFrame) -> !;
+/// It is called in SVC mode with IRQ, FIQ and asynchronous aborts masked, on the interrupted SVC
+/// stack, or on the report stack when that one cannot be written. It reads the [`Cause`] first:
+/// another abort overwrites it. After that it may be interrupted and may fault itself.
+///
+/// When it returns, every register is restored from the frame, and execution goes on at its pc, in
+/// its mode and instruction set. So before it returns, it sees to it that:
+///
+/// 1. the frame's psr names USR, SVC or SYS mode. From another one, as after an abort inside a stub,
+///    there is no way back: the stubs have used that mode's lr for themselves. Such an exception is
+///    reported, and the handler does not return.
+/// 2. what the frame leads to may be executed with the registers that it holds: it is as it was
+///    saved, or the handler knows what code it sends where.
+pub type Handler = extern "C" fn(kind: ExceptionKind, frame: &mut TrapFrame);
 
 /// What an exception is about, with what the fault registers say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

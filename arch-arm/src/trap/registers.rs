@@ -84,6 +84,7 @@ impl Psr {
     const C: u32 = 1 << 29;
     const V: u32 = 1 << 28;
     const J: u32 = 1 << 24;
+    const A: u32 = 1 << 8;
     const I: u32 = 1 << 7;
     const F: u32 = 1 << 6;
     /// Thumb state.
@@ -117,6 +118,17 @@ impl Psr {
             0x1f => Mode::System,
             _ => return None,
         })
+    }
+
+    /// The flags, instruction set and byte order of this one, in user mode, with IRQs on and FIQs
+    /// and asynchronous aborts masked, as the kernel keeps them.
+    #[must_use]
+    pub const fn to_user(self) -> Self {
+        const KEPT: u32 = 0xf80f_0000 // N Z C V Q, GE
+            | 0x0600_fc00 // IT: the condition of Thumb instructions to come
+            | 1 << 9 // E
+            | Psr::T;
+        Self(self.0 & KEPT | Self::A | Self::F | 0x10)
     }
 
     /// Are interrupts masked?
@@ -215,6 +227,21 @@ mod tests {
             (0x0000_0014, "nzcv  IRQs on  FIQs on  Mode UK4_32  ISA ARM"),
         ] {
             assert_eq!(Psr::new(psr).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn user_mode_keeps_flags_instruction_set_and_byte_order() {
+        assert_eq!(Psr::new(0).to_user(), Psr::new(0x150));
+        let all = Psr::new(u32::MAX).to_user();
+        // All but J and the reserved bits; mode user, IRQs on.
+        assert_eq!(all, Psr::new(0xfe0f_ff70));
+        assert_eq!(all.mode(), Some(Mode::User));
+        assert!(!all.is_irq_masked());
+        for bit in 0..32 {
+            let psr = Psr::new(1 << bit).to_user();
+            assert_eq!(psr.to_user(), psr);
+            assert_eq!(psr.as_u32() & 0x1df, 0x150, "bit {bit} changes the mode or a mask");
         }
     }
 

@@ -14,7 +14,7 @@ mod place;
 use arch_arm::cp15::{MIDR, SCTLR};
 use arch_arm::entry::BootRegisters;
 use arch_arm::interrupt;
-use arch_arm::trap::vectors::{self, ExceptionStacks};
+use arch_arm::trap::{ExceptionStacks, vectors};
 use tock_registers::interfaces::Readable;
 
 use crate::console::Out;

@@ -19,7 +19,7 @@ use arch_arm::mmu::mapper::{Granule, MapError, Mapper, TableMemory};
 use arch_arm::mmu::walk::{TableRead, Walker};
 use arch_arm::mmu::wx;
 use arch_arm::tlb;
-use arch_arm::trap::vectors;
+use arch_arm::trap::{kuser, pages, stub_address, vectors};
 use board::Machine;
 use mm::addr::{PAGE_SIZE, PhysAddr, PhysRange, VirtAddr, VirtRange};
 use mm::boot::layout::{DMA, FDT, FIXMAP, Layout, STUBS, VECTORS};
@@ -35,10 +35,6 @@ use super::stop_for;
 use crate::console;
 use crate::image;
 use crate::stop::halt;
-
-/// Fills the stubs page, and the vector page around the vectors: an undefined instruction in ARM
-/// and in Thumb state.
-const UNDEFINED_INSTRUCTION: u32 = 0xe7fd_def1;
 
 /// The live tables.
 pub struct KernelTables {
@@ -105,8 +101,8 @@ pub fn switch(
     barrier::isb();
     tlb::flush_all();
     cache::sync_instructions(VECTORS);
-    // SAFETY: 1. `build` put the vectors at the start of the page and mapped it for good, and the
-    // line above synchronised it; 2. the image is mapped, and the stacks were installed first of all.
+    // SAFETY: 1. `build` filled both pages and mapped them for good, and the line above synchronised
+    // the one that is executed; 2. the image is mapped, and the stacks were installed first of all.
     unsafe { vectors::use_high_vectors() };
     if let Some(registers) = console_registers(machine) {
         let offset = registers.start().as_u64() as u32 & (PAGE_SIZE - 1);
@@ -336,25 +332,27 @@ impl<'b> Build<'b> {
         self.map(virt, range, attributes, granule)
     }
 
-    /// The vector page and the stubs page, each a frame of its own.
+    /// The vector page, which user mode may read and call helpers in, and the stubs page with the
+    /// addresses that are not for it.
     fn vectors(&mut self) -> Result<(), Failure> {
-        // User mode may call the helpers at the top of the vector page; the stubs are the kernel's.
-        let pages = [
-            (VECTORS, vectors::vectors(), Attributes::VECTORS),
-            (STUBS, &[], Attributes::KERNEL_TEXT),
-        ];
-        for (region, content, attributes) in pages {
-            let frame = self.tables.frames.alloc(PAGE_SIZE, PAGE_SIZE)?;
-            let words = PAGE_SIZE as usize / 4;
-            let at = self.tables.linear.virt(frame.start()).ok_or(Failure::Outside(frame))?;
-            for index in 0..words {
-                let word = content.get(index).copied().unwrap_or(UNDEFINED_INSTRUCTION);
-                // SAFETY: a word of the frame that was allocated and mapped just now.
-                unsafe { ptr::write_volatile((at.as_u32() as *mut u32).add(index), word) };
-            }
-            self.map(region.start(), frame, attributes, Granule::Pages)?;
+        self.page_of(VECTORS, pages::vector_page(kuser::words()), Attributes::VECTORS)?;
+        self.page_of(STUBS, pages::stubs_page(stub_address), Attributes::KERNEL_RODATA)
+    }
+
+    /// Maps a frame of its own that holds `words` at `region`, a page.
+    fn page_of(
+        &mut self,
+        region: VirtRange,
+        words: impl Iterator<Item = u32>,
+        attributes: Attributes,
+    ) -> Result<(), Failure> {
+        let frame = self.tables.frames.alloc(PAGE_SIZE, PAGE_SIZE)?;
+        let at = self.tables.linear.virt(frame.start()).ok_or(Failure::Outside(frame))?;
+        for (index, word) in words.take(pages::PAGE_WORDS).enumerate() {
+            // SAFETY: a word of the frame that was allocated and mapped just now.
+            unsafe { ptr::write_volatile((at.as_u32() as *mut u32).add(index), word) };
         }
-        Ok(())
+        self.map(region.start(), frame, attributes, Granule::Pages)
     }
 
     /// The device tree's window, read-only from now on.

@@ -1,0 +1,26 @@
+//! Every exception, and who takes it.
+//!
+//! The handler reads what the fault registers say before anything else can abort, then offers the
+//! exception round. Whoever takes it lets the handler return, and the interrupted code goes on; what
+//! nobody takes is reported, and ends the kernel.
+
+use arch_arm::probe;
+use arch_arm::trap::{Cause, ExceptionKind, Handler, TrapFrame};
+use arch_arm::user;
+
+use crate::stop;
+
+#[unsafe(no_mangle)]
+extern "C" fn vmsplit_exception(kind: ExceptionKind, frame: &mut TrapFrame) {
+    let cause = Cause::read(kind);
+    match cause {
+        // No device interrupts yet: when one does, this arm calls its handler and returns.
+        Cause::Irq => stop::report(&cause, frame),
+        // SAFETY: it is this handler's frame, and nobody has taken the exception.
+        _ if unsafe { user::leave(frame, &cause) } => {}
+        _ if probe::fix_up(frame, &cause) => {}
+        _ => stop::report(&cause, frame),
+    }
+}
+
+const _: Handler = vmsplit_exception;
