@@ -27,11 +27,12 @@ pub struct Args {
 
 /// The command.
 pub fn run(args: &Args) -> Result<ExitCode> {
+    args.machine.check()?;
     let needs = [&setup::FOR_RUN[..], &[Need::Gdb]].concat();
     let image = build::set_up_and_build(&Workspace::find()?, &needs, &args.image)?;
     let address = free_address().context("no free TCP port")?;
 
-    let mut qemu = args.machine.command(&image);
+    let mut qemu = args.machine.command(&image)?;
     qemu.args(["-S", "-gdb", &format!("tcp:{address}"), "-serial", "stdio", "-monitor", "none"]);
     let guard = Guard::start(qemu.stdin(Stdio::null()).process_group(0), false)?;
 

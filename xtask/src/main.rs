@@ -12,6 +12,8 @@
 //! | `image` | the ELF, the raw image flattened from it, and where they are published |
 //! | `symbols` | the kernel's symbol table, made of the ELF and put into it |
 //! | `qemu` | the emulated machine's options, and the guard that ends QEMU |
+//! | `loader` | the raw image at any address, a device tree as it is, any r2 |
+//! | `placement` | where image and tree go in the machine's RAM |
 //! | `console` | the protocol on the serial line: prompt, commands, errors, the last line |
 
 mod build;
@@ -19,7 +21,9 @@ mod console;
 mod gdb;
 mod image;
 mod layout;
+mod loader;
 mod machine;
+mod placement;
 mod qemu;
 mod run;
 mod setup;
@@ -78,7 +82,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
         note(format_args!("{error:#}"));
-        if error.is::<toolchain::BadOverride>() {
+        if error.is::<toolchain::BadOverride>() || error.is::<placement::Misplaced>() {
             return ExitCode::from(EXIT_USAGE);
         }
         ExitCode::FAILURE

@@ -14,6 +14,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::image::Image;
+use crate::loader::{self, EntryArgs};
 
 /// How often a child is looked at while it is waited for.
 const POLL: Duration = Duration::from_millis(10);
@@ -36,9 +37,14 @@ pub struct MachineArgs {
     /// Load this initial RAM disk; QEMU does so for a raw image only
     #[arg(long, value_name = "FILE", value_parser = existing_file)]
     initrd: Option<PathBuf>,
-    /// Which of the two image files to boot
-    #[arg(long, value_enum, default_value_t = ImageKind::Elf)]
-    image: ImageKind,
+    /// Which of the two image files to boot [default: elf, raw with an option that implies it]
+    #[arg(long, value_enum)]
+    image: Option<ImageKind>,
+    #[command(flatten)]
+    entry: EntryArgs,
+    /// Enter in HYP mode, as under a hypervisor's firmware: virtualization=on, PSCI by smc
+    #[arg(long)]
+    hyp: bool,
     /// Let time follow the instructions executed: one each nanosecond, the same on every run
     #[arg(long)]
     icount: bool,
@@ -123,22 +129,42 @@ fn existing_file(text: &str) -> Result<PathBuf, String> {
 }
 
 impl MachineArgs {
+    /// Finds what is wrong with the addresses that were given, before anything is built.
+    ///
+    /// # Errors
+    ///
+    /// [`Misplaced`](crate::placement::Misplaced).
+    pub fn check(&self) -> Result<()> {
+        self.entry.check(self.around())
+    }
+
     /// QEMU with this machine and `image` in it. Serial port, monitor and the rest are the
     /// caller's.
-    pub fn command(&self, image: &Image) -> Command {
+    ///
+    /// # Errors
+    ///
+    /// [`Misplaced`](crate::placement::Misplaced), or a file that can not be read or written.
+    pub fn command(&self, image: &Image) -> Result<Command> {
         let cpu = match self.cpu {
             Cpu::CortexA15 => "cortex-a15",
             Cpu::CortexA7 => "cortex-a7",
         };
-        let kernel = match self.image {
-            ImageKind::Elf => &image.elf,
-            ImageKind::Raw => &image.raw,
-        };
+        let board = if self.hyp { "virt,virtualization=on" } else { "virt" };
         let mut qemu = Command::new("qemu-system-arm");
-        qemu.args(["-M", "virt", "-cpu", cpu, "-m", &self.memory.to_string()]);
-        qemu.args(["-nographic", "-nic", "none", "-no-reboot", "-kernel"]).arg(kernel);
-        if self.initrd.is_some() && matches!(self.image, ImageKind::Elf) {
-            crate::note("QEMU ignores --initrd for an ELF file: add --image raw");
+        qemu.args(["-M", board, "-cpu", cpu, "-m", &self.memory.to_string()]);
+        qemu.args(["-nographic", "-nic", "none", "-no-reboot"]);
+        if !self.entry.is_qemus_own() {
+            if let Some(ImageKind::Elf) = self.image {
+                crate::note("--load, --dtb-raw and --r2 take the raw image: no --image elf");
+            }
+            qemu.args(self.entry.arguments(self.around(), image)?);
+        } else if let Some(ImageKind::Raw) = self.image {
+            qemu.arg("-kernel").arg(&image.raw);
+        } else {
+            if self.initrd.is_some() {
+                crate::note("QEMU ignores --initrd for an ELF file: add --image raw");
+            }
+            qemu.arg("-kernel").arg(&image.elf);
         }
         if let Some(text) = &self.append {
             qemu.arg("-append").arg(text);
@@ -151,7 +177,15 @@ impl MachineArgs {
         if self.icount {
             qemu.args(["-icount", "shift=0"]);
         }
-        qemu
+        Ok(qemu)
+    }
+
+    fn around(&self) -> loader::Machine<'_> {
+        loader::Machine {
+            ram_bytes: self.memory.bytes(),
+            dtb: self.dtb.as_deref(),
+            initrd: self.initrd.as_deref(),
+        }
     }
 }
 

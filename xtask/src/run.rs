@@ -63,9 +63,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         None => Some(parse_script(DEFAULT_COMMANDS).map_err(anyhow::Error::msg)?),
     };
     let interactive = script.is_none();
+    args.machine.check()?;
     let image = build::set_up_and_build(&Workspace::find()?, &setup::FOR_RUN, &args.image)?;
 
-    let mut command = args.machine.command(&image);
+    let mut command = args.machine.command(&image)?;
     command.args(&args.qemu).stdout(Stdio::piped());
     let given = args.timeout.map(|seconds| Duration::from_secs(seconds.into()));
     let (mut session, timeout) = match script {

@@ -121,7 +121,7 @@ fn region_arrays(
     let window = PhysRange::new(phys_offset, phys_offset.saturating_add(ALWAYS_LOWMEM));
     let low = bank.intersection(&window).unwrap_or_default();
     let obstacles = || place::reserved(machine).chain(in_use);
-    let Some(start) = relocate::highest_room(low, bytes, obstacles) else {
+    let Some(start) = relocate::highest_room(low, bytes, PAGE_SIZE.into(), obstacles) else {
         halt(format_args!("no {bytes} free bytes in {low} for {needed} regions of memory"));
     };
     let taken = PhysRange::new(start, start.saturating_add(bytes));

@@ -11,6 +11,7 @@ use core::fmt;
 
 use arrayvec::ArrayVec;
 
+use super::layout::FDT;
 use super::memory::phys_offset_of_bank;
 use crate::addr::{MIB, PAGE_SIZE, PHYS_LIMIT_32, PhysAddr, PhysRange};
 
@@ -104,8 +105,10 @@ impl core::error::Error for PlanError {}
 
 /// Plans the way of the image to its place in `bank`, the bank that holds it.
 ///
-/// `reserved` gives the ranges that nothing may be copied to, each time it is called. `unfit_for_stub` are addresses at which the
-/// copying code must not run, because they mean something else while the MMU is still on.
+/// `reserved` gives the ranges that nothing may be copied to, each time it is called.
+/// `unfit_for_stub` are addresses at which the copying code must not run, because they mean
+/// something else while the MMU is still on. An initrd that shares bytes with the image or the tree
+/// can be none, and is left out.
 ///
 /// # Errors
 ///
@@ -119,6 +122,13 @@ pub fn plan<I: Iterator<Item = PhysRange>>(
     let phys_offset = phys_offset_of_bank(bank.start());
     let start = phys_offset.saturating_add(IMAGE_OFFSET);
     let place = PhysRange::new(start, start.saturating_add(loaded.image.len()));
+    // Nobody loads an initrd onto the image or the tree: where one is said to be there, it is not.
+    let loaded = Loaded {
+        initrd: loaded
+            .initrd
+            .filter(|initrd| !initrd.overlaps(&loaded.image) && !initrd.overlaps(&loaded.dtb)),
+        ..loaded
+    };
     let mut plan = Plan {
         phys_offset,
         copies: ArrayVec::new(),
@@ -142,15 +152,22 @@ pub fn plan<I: Iterator<Item = PhysRange>>(
     if let Some(by) = reserved().find(|range| range.overlaps(&place) && !movable(range)) {
         return Err(PlanError::Reserved { place, by });
     }
-    let room = |bytes: u64, taken: &[PhysRange]| {
+    let room = |bytes: u64, align: u64, taken: &[PhysRange]| {
         let fixed = [place, loaded.image, loaded.dtb, loaded.initrd.unwrap_or_default()];
         let obstacles = || reserved().chain(fixed).chain(taken.iter().copied());
-        highest_room(bank, bytes, obstacles).ok_or(PlanError::NoRoom { bank, bytes })
+        highest_room(bank, bytes, align, obstacles).ok_or(PlanError::NoRoom { bank, bytes })
     };
+    let page = u64::from(PAGE_SIZE);
+    // The tree's window starts on a MiB boundary. A long tree that starts late in its MiB would run
+    // out of it.
+    let fits_anywhere = loaded.dtb.len() <= u64::from(FDT.len()) - MIB;
+    let dtb_align = if fits_anywhere { page } else { MIB };
     let mut taken = ArrayVec::<PhysRange, 2>::new();
-    for range in [Some(&mut plan.dtb), plan.initrd.as_mut()].into_iter().flatten() {
+    let movables = [(Some(&mut plan.dtb), dtb_align), (plan.initrd.as_mut(), page)];
+    for (range, align) in movables {
+        let Some(range) = range else { continue };
         if range.overlaps(&place) {
-            let to = room(range.len(), &taken)?;
+            let to = room(range.len(), align, &taken)?;
             plan.copies.push(CopyStep { from: *range, to });
             *range = PhysRange::new(to, to.saturating_add(range.len()));
             taken.push(*range);
@@ -159,24 +176,24 @@ pub fn plan<I: Iterator<Item = PhysRange>>(
     plan.copies.push(CopyStep { from: loaded.image, to: place.start() });
     let avoid: ArrayVec<PhysRange, 8> =
         taken.iter().chain(unfit_for_stub).copied().take(8).collect();
-    plan.stub = room(u64::from(PAGE_SIZE), &avoid)?;
+    plan.stub = room(page, page, &avoid)?;
     Ok(plan)
 }
 
-/// The highest page-aligned place below 4 GiB for `bytes` in `bank` that overlaps none of
-/// `obstacles`.
+/// The highest place below 4 GiB for `bytes` in `bank`, a multiple of `align`, that overlaps none
+/// of `obstacles`. `align` is a power of two.
 ///
-/// This is how boot finds memory while it has no list of it. Needs none of its own: each step goes below one obstacle, so there are at most as many
-/// steps as obstacles.
+/// This is how boot finds memory while it has no list of it. It needs none of its own: each step
+/// goes below one obstacle, so there are at most as many steps as obstacles.
 pub fn highest_room<I: Iterator<Item = PhysRange>>(
     bank: PhysRange,
     bytes: u64,
+    align: u64,
     obstacles: impl Fn() -> I,
 ) -> Option<PhysAddr> {
-    let page = u64::from(PAGE_SIZE);
     let mut end = bank.end().min(PHYS_LIMIT_32);
     loop {
-        let start = PhysAddr::new(end.as_u64().checked_sub(bytes)?).align_down(page);
+        let start = PhysAddr::new(end.as_u64().checked_sub(bytes)?).align_down(align);
         if start < bank.start() {
             return None;
         }
@@ -267,6 +284,32 @@ mod tests {
         let at = loaded(RAM + 0x80_0000, RAM + 0x20_0800);
         let plan = go(range(RAM, 1 << 30), at, &[range(RAM + 0x20_0000, 0x3000)]).unwrap();
         assert_eq!(plan.copies.len(), 2);
+    }
+
+    /// The tree's window starts on a MiB boundary and is 4 MiB long, so a long tree must not start
+    /// late in its MiB.
+    #[test]
+    fn a_long_tree_moves_to_where_its_window_holds_it() {
+        for (len, end) in [(4 * MIB, 0x8_0000), (0x30_0001, 0x1000), (3 * MIB, 0x1000), (9, 0)] {
+            let mut at = loaded(RAM + 0x80_0000, RAM + 0x20_0000);
+            at.dtb = range(RAM + 0x20_0000, len);
+            let plan = go(range(RAM, 64 * MIB + end), at, &[]).unwrap();
+            let offset = plan.dtb.start().as_u64() % MIB;
+            assert_ne!(plan.dtb, at.dtb);
+            assert!(offset + len <= u64::from(FDT.len()), "{len:#x} bytes at {}", plan.dtb);
+        }
+    }
+
+    #[test]
+    fn an_initrd_on_the_image_or_the_tree_is_none() {
+        let mut at = loaded(RAM + 0x1_0000, RAM + 0x800_0000);
+        for initrd in [(RAM + 0x2_0000, MIB), (RAM + 0x20_0000, 126 * MIB + 1), (0, 1 << 40)] {
+            at.initrd = Some(range(initrd.0, initrd.1));
+            let plan = plan(range(RAM, 1 << 30), at, core::iter::empty, &[]).unwrap();
+            assert_eq!((plan.initrd, plan.copies.len()), (None, 1), "{:?}", at.initrd);
+        }
+        at.initrd = Some(range(RAM + 0x20_0000, 126 * MIB));
+        assert!(go(range(RAM, 1 << 30), at, &[]).unwrap().initrd.is_some());
     }
 
     #[test]

@@ -92,6 +92,69 @@ fn options_reach_qemu() {
     );
 }
 
+/// QEMU's command line from after the machine up to the serial port.
+fn kernel_options(host: &Host, line: &str) -> String {
+    let outcome = host.run(&line.split_whitespace().collect::<Vec<_>>());
+    assert_eq!(outcome.code, Some(0), "{line}: {outcome:?}");
+    let log = host.read("qemu.log");
+    let (_, rest) = log.split_once("-no-reboot ").unwrap();
+    let images = format!("{}/", host.path("target/images").display());
+    rest.split_once(" -serial").unwrap().0.replace(&images, "")
+}
+
+#[test]
+fn other_ways_in_are_loader_devices_and_a_hop() {
+    let host = host();
+    fs::write(host.path("workspace/odd,name.dtb"), "tree?").unwrap();
+    fs::write(host.path("workspace/empty.dtb"), "").unwrap();
+    let image = "-device loader,file=vmsplit-3g-debug.bin";
+    // Twice, for the file of instructions is there the second time.
+    for _ in 0..2 {
+        assert_eq!(
+            kernel_options(&host, "run --load 0x47003000 --append x --exec poweroff"),
+            format!("-kernel enter-0x47003000.uimg {image},addr=0x47003000,force-raw=on -append x")
+        );
+    }
+    assert_eq!(
+        kernel_options(&host, "run -m 64M --dtb-raw odd,name.dtb --exec poweroff"),
+        format!(
+            "-kernel enter-0x40010000-0x42100000.uimg {image},addr=0x40010000,force-raw=on \
+             -device loader,file=odd,,name.dtb,addr=0x42100000,force-raw=on"
+        )
+    );
+    assert_eq!(
+        kernel_options(&host, "run --dtb-raw empty.dtb --dtb-at 0x50000001 --exec poweroff"),
+        format!("-kernel enter-0x40010000-0x50000001.uimg {image},addr=0x40010000,force-raw=on")
+    );
+    assert_eq!(
+        kernel_options(&host, "run --r2 0 --exec poweroff"),
+        format!("-kernel enter-0x40010000-0x00000000.uimg {image},addr=0x40010000,force-raw=on")
+    );
+    let hop = fs::read(host.path("target/images/enter-0x40010000-0x50000001.uimg")).unwrap();
+    assert_eq!(hop[64..], *b"\x00\x20\x9f\xe5\x00\xf0\x9f\xe5\x01\0\0\x50\0\0\x01\x40");
+}
+
+#[test]
+fn hyp_is_a_machine_option_and_an_elf_is_not_loaded_raw() {
+    let host = host();
+    let outcome = host.run(&["run", "--hyp", "--load", "1088M", "--image", "elf"]);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    let note = "xtask: --load, --dtb-raw and --r2 take the raw image: no --image elf\n";
+    assert_eq!(outcome.stderr, note);
+    let log = host.read("qemu.log");
+    assert!(log.starts_with("-M virt,virtualization=on -cpu cortex-a15 -m 1G "), "{log}");
+    assert!(log.contains("vmsplit-3g-debug.bin,addr=0x44000000,"), "{log}");
+}
+
+#[test]
+fn an_image_that_ends_beyond_ram_is_wrong_usage() {
+    let outcome = host().run(&["run", "-m", "64M", "--load", "0x43fffffc"]);
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
+    let message = "xtask: the image at [0x43fffffc-0x44000003] would not lie in RAM, \
+                   [0x40000000-0x43ffffff]\n";
+    assert_eq!(outcome.stderr, message);
+}
+
 #[test]
 fn a_failed_command_is_reported_after_the_others_have_run() {
     let outcome = host().run(&["run", "--exec", "foo; ;meminfo"]);
@@ -173,6 +236,7 @@ fn qemu_ends_with_an_xtask_that_is_killed() {
 #[test]
 fn wrong_usage_is_status_2_and_says_what_was_wrong() {
     let host = host();
+    fs::write(host.path("workspace/t.dtb"), [0; 64]).unwrap();
     for (line, complaint) in [
         ("", "Usage"),
         ("launch", "launch"),
@@ -186,6 +250,25 @@ fn wrong_usage_is_status_2_and_says_what_was_wrong() {
         ("run --dtb no-such-file", "No such file"),
         ("run --dtb .", "folder"),
         ("run --features a/b", "letters, digits"),
+        ("run --load here", "'here' is no address"),
+        ("run --load 0x40201002", "multiple of 4"),
+        ("run --load 4G", "beyond 4 GiB"),
+        ("run --load 0x3ffff000", "the image at"),
+        ("run -m 64M --load 0x44000000", "would not lie in RAM, [0x40000000-0x43ffffff]"),
+        ("run --load 0x40000000", "would lie on QEMU's boot code"),
+        ("run --load 0x48000000", "would lie on QEMU's device tree"),
+        ("run --dtb-raw no-such-file", "No such file"),
+        ("run --dtb-raw .", "folder"),
+        ("run --dtb-raw /dev/zero", "no regular file"),
+        ("run --dtb-raw t.dtb --append x", "cannot be used with '--append"),
+        ("run --dtb-raw t.dtb --dtb t.dtb", "cannot be used with '--dtb"),
+        ("run --dtb-raw t.dtb --initrd t.dtb", "cannot be used with '--initrd"),
+        ("run --dtb-raw t.dtb -m 2M", "no room for a device tree of 64 bytes"),
+        ("run --dtb-raw t.dtb --dtb-at 0x3ffffff0", "the device tree at"),
+        ("run --dtb-raw t.dtb --load 0x41000000 --dtb-at 0x41000000", "would lie on the image"),
+        ("run --dtb-at 0x50000000", "--dtb-raw <FILE>"),
+        ("run --r2 -1", "-1"),
+        ("gdb --load 0x40000000", "would lie on QEMU's boot code"),
         ("build --image raw", "--image"),
         ("test --only boots", "boot"),
     ] {
@@ -249,7 +332,8 @@ fn gdb_gets_the_symbols_and_the_address_and_takes_qemu_with_it() {
         "gdb-multiarch",
         "while ! [ -s $HOST/qemu.pid ]; do /bin/sleep 0.01; done; printf '%s|' \"$@\"; exit 7",
     );
-    let outcome = host.run(&["gdb", "-m", "64M", "--", "-batch", "-ex", "bt"]);
+    let line = ["gdb", "-m", "64M", "--load", "0x41000000", "--", "-batch", "-ex", "bt"];
+    let outcome = host.run(&line);
     assert_eq!(outcome.code, Some(7), "the debugger's own: {outcome:?}");
     let elf = host.path("target/images/vmsplit-3g-debug.elf");
     let (before, rest) = outcome.stdout.split_once("127.0.0.1:").unwrap();
@@ -258,6 +342,7 @@ fn gdb_gets_the_symbols_and_the_address_and_takes_qemu_with_it() {
     assert_eq!(rest, "-batch|-ex|bt|");
     let log = host.read("qemu.log");
     assert!(log.contains("-m 64M"), "{log}");
+    assert!(log.contains("vmsplit-3g-debug.bin,addr=0x41000000,"), "{log}");
     assert!(log.contains(&format!("-S -gdb tcp:127.0.0.1:{port} ")), "{log}");
     qemu_ends(&host);
 }
