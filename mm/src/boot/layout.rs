@@ -136,6 +136,36 @@ pub struct Settings<'a> {
     pub board_dma_zone: Option<u64>,
 }
 
+/// What [`Settings`] ask for, read and clamped: plain numbers, so that other numbers can be tried.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Request {
+    /// The split that the kernel was built for.
+    pub split: Split,
+    /// Where the linear map begins, physically; a multiple of 2 MiB.
+    pub phys_offset: PhysAddr,
+    /// Addresses kept for vmalloc, in bytes: from [`vmalloc_size::MIN_BYTES`] to
+    /// [`vmalloc_size::max_bytes`].
+    pub vmalloc_bytes: u32,
+    /// Is RAM above lowmem to be used?
+    pub highmem: bool,
+    /// The DMA limit in bytes from `phys_offset`; `None`: devices reach all of lowmem.
+    pub dma_bytes: Option<u64>,
+}
+
+impl Request {
+    /// Reads the command line in `settings`.
+    pub fn read<'a>(settings: Settings<'a>, warn: Sink<'_, 'a>) -> Self {
+        let Settings { split, phys_offset, command_line, board_dma_zone } = settings;
+        Self {
+            split,
+            phys_offset,
+            vmalloc_bytes: vmalloc_size::from_command_line(command_line, split, warn),
+            highmem: !params(command_line).any(|param| param.is("nohighmem")),
+            dma_bytes: dma_zone(command_line, warn).or(board_dma_zone),
+        }
+    }
+}
+
 /// The layout that was decided.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Layout {
@@ -166,19 +196,23 @@ impl Layout {
         settings: Settings<'a>,
         warn: Sink<'_, 'a>,
     ) -> Option<Self> {
-        let Settings { split, phys_offset, command_line, board_dma_zone } = settings;
-        let vmalloc_bytes = vmalloc_size::from_command_line(command_line, split, warn);
+        let layout = Self::of(memblock, &Request::read(settings, warn))?;
+        if let Some(range) = layout.lost(memblock) {
+            warn(Warning::NoHighMem { range });
+        }
+        Some(layout)
+    }
+
+    /// [`decide`](Self::decide) for settings that have been read already.
+    #[must_use]
+    pub fn of(memblock: &Memblock<'_>, request: &Request) -> Option<Self> {
+        let Request { split, phys_offset, vmalloc_bytes, highmem, dma_bytes } = *request;
         let limit = vmalloc_limit(split, phys_offset, vmalloc_bytes);
         let lowmem_end = lowmem_end(memblock.mapped_memory(), limit)?;
         let lowmem_bytes = (lowmem_end.as_u64() - phys_offset.as_u64()) as u32;
         let high_memory = VirtAddr::new(split.page_offset().as_u32() + lowmem_bytes);
-        let highmem = !params(command_line).any(|param| param.is("nohighmem"));
-        let dma_bytes = dma_zone(command_line, warn).or(board_dma_zone);
         let zones = ZoneKind::ALL.map(ZoneSpan::empty);
         let mut layout = Self { split, phys_offset, lowmem_end, high_memory, highmem, zones };
-        if let Some(range) = layout.lost(memblock) {
-            warn(Warning::NoHighMem { range });
-        }
         layout.zones = layout.zone_spans(memblock, dma_bytes);
         Some(layout)
     }

@@ -50,7 +50,7 @@ pub fn describe<'a, I: Iterator<Item = PhysRange>>(
 ) -> Result<(), MemblockError> {
     // Judged before `mem=` is read, as in Linux, so that the lines come in the same order.
     let judge = |bank, warn: Sink<'_, 'a>| usable_part(bank, given.phys_offset, warn);
-    let replaced = mem_params(given).any(|param| read_mem(&param, given, &mut |_| ()).is_some());
+    let replaced = mem_ranges(given).next().is_some();
     for bank in banks() {
         let usable = judge(bank, warn);
         if let Some(range) = usable.filter(|_| !replaced) {
@@ -71,6 +71,11 @@ pub fn describe<'a, I: Iterator<Item = PhysRange>>(
 
 fn mem_params<'a>(given: Given<'a>) -> impl Iterator<Item = Param<'a>> {
     params(given.command_line).filter(|param| param.is("mem"))
+}
+
+/// What the `mem=` parameters name, in whole pages: nothing, or all the memory that is used.
+pub(super) fn mem_ranges<'a>(given: Given<'a>) -> impl Iterator<Item = PhysRange> + use<'a> {
+    mem_params(given).filter_map(move |param| read_mem(&param, given, &mut |_| ()))
 }
 
 /// The range that one `mem=SIZE[@START]` names, in whole pages; `None`, with a warning, when there

@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! banks, mem= ─▶ memory ─▶ memblock ─▶ layout (split, vmalloc_size, lowmem) ─▶ regions, zones
-//!                  │                      │
-//!                  └──── warning ◀────────┘
+//!                  │                      │                                    │
+//!                  └──── warning ◀────────┘                                    ▼
+//!                                                                           explain
 //! ```
 
 pub mod edges;
+pub mod explain;
 pub mod layout;
 pub mod lowmem;
 pub mod memblock;

@@ -1,0 +1,292 @@
+//! What would change it: other settings, tried.
+//!
+//! Nothing here is guessed. A trial describes the machine's memory anew with the kernel's own rules
+//! ([`memory::describe`]), decides a layout of it ([`Layout::of`]), and counts. The first trial is
+//! of the settings as they are: if it is not what booted, no other is believed.
+//!
+//! A larger `vmalloc=` never gives more lowmem, so the largest that still does something is found by
+//! bisection.
+
+use core::fmt;
+
+use super::{Inventory, Situation};
+use crate::addr::{MIB, PAGE_SIZE, PhysAddr, PhysRange};
+use crate::boot::layout::{Layout, Request};
+use crate::boot::memblock::{Memblock, MemblockError, Region};
+use crate::boot::memory::{self, Given, mem_ranges, phys_offset_of_bank};
+use crate::boot::relocate::IMAGE_OFFSET;
+use crate::boot::split::Split;
+use crate::boot::vmalloc_size::{self, MIN_BYTES, max_bytes};
+use crate::zone::ZoneKind;
+
+/// What a trial found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outcome {
+    /// The settings that were tried.
+    pub request: Request,
+    /// The layout they give.
+    pub layout: Layout,
+    /// Bytes of RAM in the linear map, what boot takes of it included.
+    pub lowmem: u64,
+    /// Bytes of RAM above lowmem that are used.
+    pub highmem: u64,
+    /// Bytes of RAM above lowmem that are not used, for want of HighMem.
+    pub lost: u64,
+}
+
+impl Outcome {
+    fn of(memblock: &Memblock<'_>, request: Request) -> Option<Self> {
+        let layout = Layout::of(memblock, &request)?;
+        let above = PhysRange::new(layout.lowmem_end, PhysAddr::new(u64::MAX));
+        let mapped: u64 = memblock.mapped_memory().map(|block| block.len()).sum();
+        let above: u64 = memblock
+            .mapped_memory()
+            .filter_map(|block| block.intersection(&above))
+            .map(|part| part.len())
+            .sum();
+        let (highmem, lost) = if layout.highmem { (above, 0) } else { (0, above) };
+        Some(Self { request, layout, lowmem: mapped - above, highmem, lost })
+    }
+
+    /// Bytes of RAM that are used.
+    #[must_use]
+    pub const fn used(&self) -> u64 {
+        self.lowmem + self.highmem
+    }
+
+    /// Bytes of RAM above lowmem, used or not.
+    #[must_use]
+    pub const fn above_lowmem(&self) -> u64 {
+        self.highmem + self.lost
+    }
+
+    /// Frames that are present in a zone, as bytes.
+    #[must_use]
+    pub fn zone_bytes(&self, kind: ZoneKind) -> u64 {
+        u64::from(self.layout.zones[kind.index()].present) * u64::from(PAGE_SIZE)
+    }
+}
+
+/// Why nothing could be tried.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TrialError {
+    /// Too many banks for the array that was given.
+    Memblock(MemblockError),
+    /// The settings as they are do not give the layout as it is. Never seen; it would mean that
+    /// memory was described otherwise than by the rules.
+    NotAsBooted,
+}
+
+impl fmt::Display for TrialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memblock(error) => error.fmt(f),
+            Self::NotAsBooted => f.write_str("the rules do not give the layout that booted"),
+        }
+    }
+}
+
+impl core::error::Error for TrialError {}
+
+/// How large `vmalloc=` may be for something to hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LargestVmalloc {
+    /// It holds up to this many bytes, and no further; or the largest request there can be.
+    Bytes(u32),
+    /// Not even with the least, 16 MiB.
+    Never,
+}
+
+impl LargestVmalloc {
+    /// The largest value in whole MiB, which is at least 16.
+    #[must_use]
+    pub const fn mib(self) -> Option<u32> {
+        match self {
+            Self::Bytes(bytes) => Some(bytes >> 20),
+            Self::Never => None,
+        }
+    }
+}
+
+/// The kernel in another bank.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OtherBank {
+    /// The bank to load the kernel into.
+    pub bank: PhysRange,
+    /// What that gives.
+    pub outcome: Outcome,
+    /// Bytes of RAM that would still lie below `PHYS_OFFSET`.
+    pub below: u64,
+}
+
+/// All that was tried.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WhatIf {
+    /// The settings as they are.
+    pub now: Outcome,
+    /// How large `vmalloc=` may be for all RAM to be lowmem.
+    pub all_lowmem: LargestVmalloc,
+    /// RAM that is above lowmem with the least `vmalloc=`, in bytes.
+    pub above_at_least: u64,
+    /// Each split, in the order of [`Split::ALL`], with this command line.
+    pub splits: [Option<Outcome>; 4],
+    /// HighMem if there is none, no HighMem if there is.
+    pub other_highmem: Option<Outcome>,
+    /// A `dma_zone=` in bytes, whole MiB, that makes all lowmem DMA; if it is not.
+    pub all_dma: Option<(u64, Outcome)>,
+    /// Without the `mem=` parameters, if there are any that count.
+    pub without_mem: Option<Outcome>,
+    /// The kernel in a lower bank, if that makes more RAM usable.
+    pub lower_bank: Option<OtherBank>,
+    /// A `vmalloc=` in bytes, a whole number of pages, that does not end lowmem inside a page; if
+    /// the present one does.
+    pub whole_page: Option<(u32, Outcome)>,
+}
+
+/// The machine's memory, described once, under which settings can be tried.
+struct Bench<'r> {
+    memblock: Memblock<'r>,
+    now: Request,
+}
+
+impl Bench<'_> {
+    fn outcome(&self, request: Request) -> Option<Outcome> {
+        Outcome::of(&self.memblock, request)
+    }
+
+    /// The largest `vmalloc=` with which `holds`, which must hold for every smaller one too.
+    fn largest_vmalloc(&self, holds: impl Fn(&Layout) -> bool) -> LargestVmalloc {
+        let fits = |vmalloc_bytes| {
+            let request = Request { vmalloc_bytes, ..self.now };
+            Layout::of(&self.memblock, &request).is_some_and(|layout| holds(&layout))
+        };
+        if !fits(MIN_BYTES) {
+            return LargestVmalloc::Never;
+        }
+        let (mut good, mut end) = (MIN_BYTES, max_bytes(self.now.split) + 1);
+        while end - good > 1 {
+            let middle = good + (end - good) / 2;
+            if fits(middle) { good = middle } else { end = middle }
+        }
+        LargestVmalloc::Bytes(good)
+    }
+}
+
+impl<I: Inventory> Situation<'_, '_, I> {
+    /// Tries everything. `scratch` is overwritten; it must hold as many regions as memblock's
+    /// memory list, and those that `mem=` or `nohighmem` keeps out of it.
+    ///
+    /// # Errors
+    ///
+    /// See [`TrialError`].
+    pub fn what_if(&self, scratch: &mut [Region]) -> Result<WhatIf, TrialError> {
+        let mut what_if = self.under_these_banks(scratch)?;
+        if mem_ranges(self.given()).next().is_some() {
+            let given = Given { command_line: "", ..self.given() };
+            what_if.without_mem = self.bench(scratch, given)?.outcome(what_if.now.request);
+        }
+        what_if.lower_bank = self.lower_bank(&what_if.now, scratch)?;
+        Ok(what_if)
+    }
+
+    /// How large `vmalloc=` may be for all of `range` to be lowmem.
+    ///
+    /// # Errors
+    ///
+    /// See [`TrialError`].
+    pub fn largest_vmalloc_for(
+        &self,
+        range: PhysRange,
+        scratch: &mut [Region],
+    ) -> Result<LargestVmalloc, TrialError> {
+        let bench = self.bench(scratch, self.given())?;
+        Ok(bench.largest_vmalloc(|layout| range.end() <= layout.lowmem_end))
+    }
+
+    fn under_these_banks(&self, scratch: &mut [Region]) -> Result<WhatIf, TrialError> {
+        let bench = self.bench(scratch, self.given())?;
+        let now = bench.now;
+        let outcome = bench.outcome(now).filter(|outcome| outcome.layout == *self.layout);
+        let outcome = outcome.ok_or(TrialError::NotAsBooted)?;
+        let least = bench.outcome(Request { vmalloc_bytes: MIN_BYTES, ..now });
+        let top = bench.memblock.mapped_memory().last().unwrap_or_default().end();
+        let splits = Split::ALL.map(|split| {
+            let vmalloc_bytes =
+                vmalloc_size::from_command_line(self.command_line, split, &mut |_| ());
+            bench.outcome(Request { split, vmalloc_bytes, ..now })
+        });
+        Ok(WhatIf {
+            all_lowmem: bench.largest_vmalloc(|layout| top <= layout.lowmem_end),
+            above_at_least: least.map_or(0, |outcome| outcome.above_lowmem()),
+            splits,
+            other_highmem: bench.outcome(Request { highmem: !now.highmem, ..now }),
+            all_dma: bench.all_dma(&outcome),
+            without_mem: None,
+            lower_bank: None,
+            whole_page: bench.whole_page(&outcome),
+            now: outcome,
+        })
+    }
+
+    /// Describes the machine's memory as boot does.
+    fn bench<'r>(
+        &self,
+        scratch: &'r mut [Region],
+        given: Given<'_>,
+    ) -> Result<Bench<'r>, TrialError> {
+        let mut memblock = Memblock::new(scratch, &mut []);
+        memory::describe(&mut memblock, || self.inventory.banks(), given, &mut |_| ())
+            .map_err(TrialError::Memblock)?;
+        for range in self.no_map() {
+            memblock.mark_nomap(range).map_err(TrialError::Memblock)?;
+        }
+        let now = Request { phys_offset: given.phys_offset, ..self.request() };
+        Ok(Bench { memblock, now })
+    }
+
+    /// The kernel in the lowest bank that has room for it.
+    fn lower_bank(
+        &self,
+        now: &Outcome,
+        scratch: &mut [Region],
+    ) -> Result<Option<OtherBank>, TrialError> {
+        let image_in = |bank: PhysRange| {
+            let start = phys_offset_of_bank(bank.start()).saturating_add(IMAGE_OFFSET);
+            PhysRange::new(start, start.saturating_add(self.loaded.image.len()))
+        };
+        let below = |bank: &PhysRange| bank.end() <= self.layout.phys_offset;
+        let candidates = self.inventory.banks().filter(below);
+        let roomy = candidates.filter(|bank| bank.contains_range(&image_in(*bank)));
+        let Some(bank) = roomy.min_by_key(PhysRange::start) else { return Ok(None) };
+        let phys_offset = phys_offset_of_bank(bank.start());
+        let given = Given { phys_offset, image: image_in(bank), ..self.given() };
+        let bench = self.bench(scratch, given)?;
+        let outcome = bench.outcome(bench.now).filter(|outcome| outcome.used() > now.used());
+        let lost = PhysRange::new(PhysAddr::default(), phys_offset);
+        let still = self.inventory.banks().filter_map(|bank| bank.intersection(&lost));
+        let below = still.map(|part| part.len()).sum();
+        Ok(outcome.map(|outcome| OtherBank { bank, outcome, below }))
+    }
+}
+
+impl Bench<'_> {
+    fn all_dma(&self, now: &Outcome) -> Option<(u64, Outcome)> {
+        if now.zone_bytes(ZoneKind::Normal) == 0 {
+            return None;
+        }
+        let lowmem = now.layout.lowmem_end.as_u64() - now.layout.phys_offset.as_u64();
+        let bytes = lowmem.next_multiple_of(MIB);
+        let outcome = self.outcome(Request { dma_bytes: Some(bytes), ..self.now });
+        outcome.filter(|o| o.zone_bytes(ZoneKind::Normal) == 0).map(|outcome| (bytes, outcome))
+    }
+
+    fn whole_page(&self, now: &Outcome) -> Option<(u32, Outcome)> {
+        let page = u64::from(PAGE_SIZE);
+        if now.layout.lowmem_end.is_aligned(page) {
+            return None;
+        }
+        let bytes = self.now.vmalloc_bytes & !(PAGE_SIZE - 1);
+        let outcome = self.outcome(Request { vmalloc_bytes: bytes, ..self.now });
+        outcome.filter(|o| o.layout.lowmem_end.is_aligned(page)).map(|outcome| (bytes, outcome))
+    }
+}
