@@ -1,5 +1,7 @@
 //! DACR, Domain Access Control Register: whether permissions are checked at all.
 
+use core::fmt;
+
 super::fields! {
     /// Fields of [`DACR`](const@DACR). Every kernel mapping is in domain 0; the other fifteen are
     /// coded alike, two bits each, and stay without access.
@@ -21,6 +23,43 @@ super::cp15_register! {
     ///
     /// A write needs an `isb`; the TLB holds domain numbers, not this register, so no flush.
     DACR: DACR::Register, rw [p15 0 c3 c0 0]
+}
+
+/// What DACR lets a domain do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DomainAccess {
+    /// Every access is a domain fault.
+    None,
+    /// Permissions are checked.
+    Client,
+    /// Reserved: like [`DomainAccess::None`] on the processors at hand, and nowhere promised.
+    Reserved,
+    /// Permissions and XN are ignored.
+    Manager,
+}
+
+impl DomainAccess {
+    /// What the value `dacr` lets `domain` do; of its bits the lowest four count.
+    #[must_use]
+    pub const fn of(dacr: u32, domain: u8) -> Self {
+        match dacr >> (2 * (domain & 0xf)) & 0b11 {
+            0b00 => Self::None,
+            0b01 => Self::Client,
+            0b10 => Self::Reserved,
+            _ => Self::Manager,
+        }
+    }
+}
+
+impl fmt::Display for DomainAccess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "no access: every access faults",
+            Self::Client => "client: permissions are checked",
+            Self::Reserved => "reserved setting",
+            Self::Manager => "manager: permissions are ignored",
+        })
+    }
 }
 
 #[cfg(test)]
