@@ -1,5 +1,7 @@
 //! CTR, Cache Type Register: the line sizes that maintenance by address steps through.
 
+use core::fmt;
+
 super::fields! {
     /// Fields of [`CTR`](const@CTR). Sizes are log2 of a number of 4-byte words.
     CTR [
@@ -38,6 +40,24 @@ pub fn instruction_line_shift(ctr: u32) -> u32 {
 /// CTR counts in words of four bytes.
 const LOG2_WORD_BYTES: u32 = 2;
 
+/// A value of CTR, in words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ctr(pub u32);
+
+impl fmt::Display for Ctr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (data, instruction) = (data_line_shift(self.0), instruction_line_shift(self.0));
+        write!(f, "lines of {} bytes, of instructions {}; ", 1 << data, 1 << instruction)?;
+        f.write_str(match CTR::L1IP.read(self.0) {
+            1 => "AIVIVT",
+            2 => "VIPT",
+            3 => "PIPT",
+            _ => "unknown indexing",
+        })?;
+        f.write_str(" instruction cache")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,5 +69,13 @@ mod tests {
         assert_eq!((data_line_shift(0x8444_8003), instruction_line_shift(0x8444_8003)), (6, 5));
         // The fields' neighbours do not leak in.
         assert_eq!((data_line_shift(0xfff0_ffff), instruction_line_shift(0xffff_fff0)), (2, 2));
+    }
+
+    #[test]
+    fn lines_and_indexing_are_told() {
+        let text = "lines of 64 bytes, of instructions 32; VIPT instruction cache";
+        assert_eq!(Ctr(0x8444_8003).to_string(), text);
+        let text = "lines of 64 bytes, of instructions 64; PIPT instruction cache";
+        assert_eq!(Ctr(0x8444_c004).to_string(), text);
     }
 }

@@ -1,5 +1,7 @@
 //! ID_MMFR0, Memory Model Feature Register 0: which page-table format and attributes there are.
 
+use core::fmt;
+
 super::fields! {
     /// Fields of [`ID_MMFR0`](const@ID_MMFR0).
     ID_MMFR0 [
@@ -40,6 +42,37 @@ pub fn has_pxn(id_mmfr0: u32) -> bool {
     ID_MMFR0::VMSA.read(id_mmfr0) >= ID_MMFR0::VMSA::Value::V7Pxn as u32
 }
 
+/// A value of ID_MMFR0, in words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct IdMmfr0(pub u32);
+
+impl fmt::Display for IdMmfr0 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match ID_MMFR0::VMSA.read(self.0) {
+            0 => "no virtual memory",
+            1 => "virtual memory of its own kind",
+            2 => "VMSAv6",
+            3 => "VMSAv7",
+            4 => "VMSAv7 with PXN",
+            5 => "VMSAv7 with PXN and long descriptors",
+            _ => "virtual memory newer than VMSAv7",
+        })?;
+        let levels = ID_MMFR0::SHARELVL.read(self.0) + 1;
+        let domain = |kind| match kind {
+            0 => "non-cacheable",
+            1 => "coherent",
+            15 => "ignored",
+            _ => "reserved",
+        };
+        let outer = domain(ID_MMFR0::OUTERSHR.read(self.0));
+        write!(f, "; shareable: {outer}")?;
+        if levels == 2 {
+            write!(f, " outside, {} inside", domain(ID_MMFR0::INNERSHR.read(self.0)))?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,5 +85,13 @@ mod tests {
         assert!(has_pxn(0x0000_0004));
         assert!(!has_pxn(0x0010_0103));
         assert!(!has_pxn(0xffff_fff0));
+    }
+
+    #[test]
+    fn the_format_and_shareability_are_told() {
+        let text =
+            "VMSAv7 with PXN and long descriptors; shareable: coherent outside, coherent inside";
+        assert_eq!(IdMmfr0(0x1010_1105).to_string(), text);
+        assert_eq!(IdMmfr0(0x0010_0003).to_string(), "VMSAv7; shareable: non-cacheable");
     }
 }

@@ -196,10 +196,12 @@ pub mod vbar;
 // Software's own words.
 pub mod tpidrprw;
 pub mod tpidruro;
+pub mod tpidrurw;
 
 pub use self::{
     actlr::ACTLR, ccsidr::CCSIDR, clidr::CLIDR, contextidr::CONTEXTIDR, csselr::CSSELR, ctr::CTR,
     dacr::DACR, dfar::DFAR, dfsr::DFSR, id_mmfr0::ID_MMFR0, id_pfr1::ID_PFR1, ifar::IFAR,
     ifsr::IFSR, midr::MIDR, mpidr::MPIDR, nmrr::NMRR, par::PAR, prrr::PRRR, sctlr::SCTLR,
-    tpidrprw::TPIDRPRW, tpidruro::TPIDRURO, ttbcr::TTBCR, ttbr0::TTBR0, ttbr1::TTBR1, vbar::VBAR,
+    tpidrprw::TPIDRPRW, tpidruro::TPIDRURO, tpidrurw::TPIDRURW, ttbcr::TTBCR, ttbr0::TTBR0,
+    ttbr1::TTBR1, vbar::VBAR,
 };

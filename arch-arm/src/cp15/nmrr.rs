@@ -1,5 +1,7 @@
 //! NMRR, Normal Memory Remap Register: the cache policy behind each index that is Normal memory.
 
+use core::fmt;
+
 super::fields! {
     /// Fields of [`NMRR`](const@NMRR). `OR`*n* outer, `IR`*n* inner: 0 non-cacheable, 1 write-back
     /// write-allocate, 2 write-through, 3 write-back without write-allocate.
@@ -46,6 +48,27 @@ super::cp15_register! {
     NMRR: NMRR::Register, rw [p15 0 c10 c2 1]
 }
 
+/// A value of NMRR, in words: the cache policy of each index, inside and outside.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Nmrr(pub u32);
+
+impl fmt::Display for Nmrr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let policy = |bits| match bits & 0b11 {
+            0 => "NC",
+            1 => "WBWA",
+            2 => "WT",
+            _ => "WB",
+        };
+        for index in 0..8 {
+            let (inner, outer) = (self.0 >> (2 * index), self.0 >> (2 * index + 16));
+            let before = if index == 0 { "" } else { ", " };
+            write!(f, "{before}{index} {}/{}", policy(inner), policy(outer))?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,5 +84,12 @@ mod tests {
         ] {
             assert_eq!((inner.read(word), outer.read(word)), (policy, policy));
         }
+    }
+
+    #[test]
+    fn policies_are_told_inner_first() {
+        let text = "0 NC/NC, 1 NC/NC, 2 WT/WT, 3 WB/WB, 4 NC/NC, 5 NC/NC, 6 NC/NC, 7 WBWA/WBWA";
+        assert_eq!(Nmrr(0x40e0_40e0).to_string(), text);
+        assert!(Nmrr(0x0001_0002).to_string().starts_with("0 WT/WBWA, "));
     }
 }

@@ -3,6 +3,8 @@
 //! Invariant: [`KERNEL_CLEAR`] and [`KERNEL_SET`] together say all that this kernel relies on, and
 //! no bit is in both. Bits in neither keep the value that the processor or the firmware gave them.
 
+use core::fmt;
+
 super::fields! {
     /// Fields of [`SCTLR`](const@SCTLR).
     SCTLR [
@@ -99,6 +101,44 @@ pub const EARLY_SET: u32 = KERNEL_SET & !SCTLR::V::SET.value;
 
 const _: () = assert!(KERNEL_CLEAR & KERNEL_SET == 0);
 
+/// A value of SCTLR, in words: what is on, and what is off that could be on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sctlr(pub u32);
+
+/// The bits that choose something, by what they turn on.
+const SWITCHES: [(u32, &str); 18] = [
+    (SCTLR::M::SET.value, "MMU"),
+    (SCTLR::C::SET.value, "data cache"),
+    (SCTLR::I::SET.value, "instruction cache"),
+    (SCTLR::Z::SET.value, "branch prediction"),
+    (SCTLR::V::SET.value, "high vectors"),
+    (SCTLR::TRE::SET.value, "TEX remap"),
+    (SCTLR::SW::SET.value, "SWP"),
+    (SCTLR::CP15BEN::SET.value, "CP15 barriers"),
+    (SCTLR::AFE::SET.value, "access flag"),
+    (SCTLR::HA::SET.value, "access flag by hardware"),
+    (SCTLR::A::SET.value, "alignment check"),
+    (SCTLR::WXN::SET.value, "WXN"),
+    (SCTLR::UWXN::SET.value, "UWXN"),
+    (SCTLR::TE::SET.value, "Thumb exceptions"),
+    (SCTLR::EE::SET.value, "big-endian exceptions"),
+    (SCTLR::VE::SET.value, "vectored interrupts"),
+    (SCTLR::FI::SET.value, "low interrupt latency"),
+    (SCTLR::RR::SET.value, "round robin"),
+];
+
+impl fmt::Display for Sctlr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (title, wanted) in [("on: ", true), ("; off: ", false)] {
+            f.write_str(title)?;
+            let mut names = SWITCHES.iter().filter(|(bit, _)| (self.0 & bit != 0) == wanted);
+            f.write_str(names.next().map_or("nothing", |(_, name)| name))?;
+            names.try_for_each(|(_, name)| write!(f, ", {name}"))?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,5 +172,20 @@ mod tests {
         for field in [SCTLR::TE, SCTLR::AFE, SCTLR::EE, SCTLR::WXN, SCTLR::SW, SCTLR::A] {
             assert!(!cr.is_set(field));
         }
+    }
+
+    #[test]
+    fn every_switch_is_named_once_as_on_or_off() {
+        assert_eq!(
+            Sctlr(0x10c5_387d).to_string(),
+            "on: MMU, data cache, instruction cache, branch prediction, high vectors, TEX remap, \
+             CP15 barriers; off: SWP, access flag, access flag by hardware, alignment check, WXN, \
+             UWXN, Thumb exceptions, big-endian exceptions, vectored interrupts, \
+             low interrupt latency, round robin"
+        );
+        assert!(Sctlr(u32::MAX).to_string().ends_with("; off: nothing"));
+        assert!(Sctlr(0).to_string().starts_with("on: nothing; off: MMU"));
+        let bits = SWITCHES.iter().fold(0, |bits, (bit, _)| bits | bit);
+        assert_eq!(bits.count_ones() as usize, SWITCHES.len());
     }
 }

@@ -1,5 +1,7 @@
 //! TTBR0, Translation Table Base Register 0: the table that translates every address.
 
+use core::fmt;
+
 super::fields! {
     /// Fields of [`TTBR0`](const@TTBR0) and [`TTBR1`](const@super::TTBR1), with the Multiprocessing
     /// Extensions and TTBCR.N = 0.
@@ -41,6 +43,30 @@ pub const WALK_ATTRIBUTES: u32 = TTBR0::IRGN_LOW::SET.value
     | TTBR0::RGN::WriteBackWriteAllocate.value
     | TTBR0::S::SET.value;
 
+/// A value of TTBR0 or TTBR1, in words, for `TTBCR.N = 0`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ttbr(pub u32);
+
+impl fmt::Display for Ttbr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let policy = |rgn| match rgn {
+            0 => "non-cacheable",
+            1 => "write-back write-allocate",
+            2 => "write-through",
+            _ => "write-back",
+        };
+        let outer = policy(TTBR0::RGN.read(self.0));
+        let inner = policy(TTBR0::IRGN_HIGH.read(self.0) << 1 | TTBR0::IRGN_LOW.read(self.0));
+        let shared = match (TTBR0::S.is_set(self.0), TTBR0::NOS.is_set(self.0)) {
+            (false, _) => "not shareable",
+            (true, false) => "outer shareable",
+            (true, true) => "inner shareable",
+        };
+        let table = TTBR0::BASE.read(self.0) << 14;
+        write!(f, "table at {table:#010x}, walks {inner} inside, {outer} outside, {shared}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,5 +80,19 @@ mod tests {
     #[test]
     fn base_is_the_address_of_a_16_kib_table() {
         assert_eq!(TTBR0::BASE.read(0x4020_4000 | WALK_ATTRIBUTES) << 14, 0x4020_4000);
+    }
+
+    #[test]
+    fn table_and_walks_are_told() {
+        assert_eq!(
+            Ttbr(0x4020_4000 | WALK_ATTRIBUTES).to_string(),
+            "table at 0x40204000, walks write-back write-allocate inside, write-back write-allocate \
+             outside, inner shareable"
+        );
+        assert_eq!(
+            Ttbr(0x4020_4000 | 1 | 2 << 3 | 2).to_string(),
+            "table at 0x40204000, walks write-through inside, write-through outside, outer shareable"
+        );
+        assert!(Ttbr(0).to_string().ends_with("non-cacheable outside, not shareable"));
     }
 }

@@ -26,6 +26,7 @@
 //! | [`descriptor`] | the 32-bit words, decoded to enums and encoded back |
 //! | [`mapper`] | writes mappings where there was none |
 //! | [`walk`] | reads tables back: one address, or every mapping |
+//! | [`explain`] | one translation in words |
 //! | [`rows`] | joins neighbouring mappings that mean the same |
 //! | [`wx`] | nothing may be writable and executable at once |
 //! | [`ptdump`] | the listing of Linux's `kernel_page_tables` |
@@ -44,6 +45,7 @@
 mod arena;
 pub mod attributes;
 pub mod descriptor;
+pub mod explain;
 pub mod mapper;
 mod memory_type;
 pub mod ptdump;
