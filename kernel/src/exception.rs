@@ -8,7 +8,7 @@ use arch_arm::probe;
 use arch_arm::trap::{Cause, ExceptionKind, Handler, TrapFrame};
 use arch_arm::user;
 
-use crate::stop;
+use crate::{selftest, stop};
 
 #[unsafe(no_mangle)]
 extern "C" fn vmsplit_exception(kind: ExceptionKind, frame: &mut TrapFrame) {
@@ -19,6 +19,7 @@ extern "C" fn vmsplit_exception(kind: ExceptionKind, frame: &mut TrapFrame) {
         // SAFETY: it is this handler's frame, and nobody has taken the exception.
         _ if unsafe { user::leave(frame, &cause) } => {}
         _ if probe::fix_up(frame, &cause) => {}
+        Cause::SupervisorCall if selftest::on_supervisor_call(frame) => {}
         _ => stop::report(&cause, frame),
     }
 }
