@@ -16,10 +16,10 @@ extern "C" fn vmsplit_exception(kind: ExceptionKind, frame: &mut TrapFrame) {
     match cause {
         // No device interrupts yet: when one does, this arm calls its handler and returns.
         Cause::Irq => stop::report(&cause, frame),
+        Cause::SupervisorCall if selftest::on_supervisor_call(frame) => {}
         // SAFETY: it is this handler's frame, and nobody has taken the exception.
         _ if unsafe { user::leave(frame, &cause) } => {}
         _ if probe::fix_up(frame, &cause) => {}
-        Cause::SupervisorCall if selftest::on_supervisor_call(frame) => {}
         _ => stop::report(&cause, frame),
     }
 }
