@@ -8,7 +8,7 @@ use arch_arm::probe;
 use arch_arm::trap::{Cause, ExceptionKind, Handler, TrapFrame};
 use arch_arm::user;
 
-use crate::stop;
+use crate::{selftest, stop};
 
 #[unsafe(no_mangle)]
 extern "C" fn vmsplit_exception(kind: ExceptionKind, frame: &mut TrapFrame) {
@@ -16,6 +16,7 @@ extern "C" fn vmsplit_exception(kind: ExceptionKind, frame: &mut TrapFrame) {
     match cause {
         // No device interrupts yet: when one does, this arm calls its handler and returns.
         Cause::Irq => stop::report(&cause, frame),
+        Cause::SupervisorCall if selftest::on_supervisor_call(frame) => {}
         // SAFETY: it is this handler's frame, and nobody has taken the exception.
         _ if unsafe { user::leave(frame, &cause) } => {}
         _ if probe::fix_up(frame, &cause) => {}

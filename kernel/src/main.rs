@@ -19,6 +19,8 @@ mod monitor;
 #[cfg(target_os = "none")]
 mod readback;
 #[cfg(target_os = "none")]
+mod selftest;
+#[cfg(target_os = "none")]
 mod stop;
 #[cfg(target_os = "none")]
 mod take_cell;

@@ -35,7 +35,7 @@ pub struct Entry {
 
 /// Sends `frame` on if `table` has an entry for it, and returns true; otherwise leaves it alone.
 pub fn fix_up(table: &[Entry], frame: &mut TrapFrame, cause: &Cause) -> bool {
-    if frame.psr.mode() != Some(Mode::Svc) {
+    if !matches!(frame.psr.mode(), Some(Mode::Svc | Mode::System)) {
         return false;
     }
     let (at, status, address) = match *cause {
@@ -90,11 +90,13 @@ mod tests {
     #[test]
     fn a_data_abort_of_a_listed_instruction_goes_on_at_its_fix_up() {
         for (pc, to) in [(0xc020_0100, 0xc020_0104), (0xc020_0200, 0xc020_0300)] {
-            let mut after = frame(pc, 0x6000_01d3);
-            assert!(fix_up(&TABLE, &mut after, &abort(Some(ADDRESS))));
-            let mut expected = frame(to, 0x6000_01d3);
-            expected.r[..3].copy_from_slice(&[1, 0x805, 0xdead_beec]);
-            assert_eq!(after, expected);
+            for psr in [0x6000_01d3, 0x9000_011f] {
+                let mut after = frame(pc, psr);
+                assert!(fix_up(&TABLE, &mut after, &abort(Some(ADDRESS))));
+                let mut expected = frame(to, psr);
+                expected.r[..3].copy_from_slice(&[1, 0x805, 0xdead_beec]);
+                assert_eq!(after, expected);
+            }
         }
     }
 
@@ -122,8 +124,9 @@ mod tests {
             (frame(0xc020_0100, 0x1d3), Cause::Undefined),
             (frame(0xc020_0100, 0x1d3), Cause::SupervisorCall),
             (frame(0xc020_0100, 0x1d3), Cause::Irq),
-            // User mode at the same address.
+            // User mode at the same address, and a stub's own mode.
             (frame(0xc020_0100, 0x1d0), abort(Some(ADDRESS))),
+            (frame(0xc020_0100, 0x1d7), abort(Some(ADDRESS))),
         ];
         for (before, cause) in cases {
             let mut after = before;

@@ -10,6 +10,7 @@ mod memory;
 mod pages;
 mod paging;
 mod place;
+pub mod user_page;
 
 use arch_arm::cp15::{MIDR, SCTLR};
 use arch_arm::entry::BootRegisters;

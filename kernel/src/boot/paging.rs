@@ -38,8 +38,8 @@ use crate::stop::halt;
 
 /// The live tables.
 pub struct KernelTables {
-    root: RootBase,
-    linear: LinearMap,
+    pub(super) root: RootBase,
+    pub(super) linear: LinearMap,
 }
 
 impl KernelTables {

@@ -16,7 +16,7 @@ use mm::zone::{OutOfPages, ZoneKind};
 
 use super::Kernel;
 use crate::console::{Out, print, println};
-use crate::{image, readback, stop};
+use crate::{image, readback, selftest, stop};
 
 /// The words after a command's name.
 type Arguments<'a, 'w> = &'a mut dyn Iterator<Item = &'w str>;
@@ -28,7 +28,7 @@ struct Command {
     run: for<'w> fn(&mut Kernel, Arguments<'_, 'w>) -> Result<(), CommandError<'w>>,
 }
 
-const COMMANDS: [Command; 14] = [
+const COMMANDS: [Command; 15] = [
     Command { name: "help", usage: "", help: "this list", run: help },
     Command { name: "layout", usage: "[--json]", help: "the regions, read back", run: layout },
     Command { name: "meminfo", usage: "", help: "memory in use", run: meminfo },
@@ -45,6 +45,7 @@ const COMMANDS: [Command; 14] = [
         run: alloc,
     },
     Command { name: "free", usage: "PFN ORDER", help: "give a block back", run: free },
+    Command { name: "selftest", usage: "[SUITE]", help: "test this machine", run: selftest },
     Command { name: "version", usage: "", help: "what this is", run: version },
     Command { name: "poweroff", usage: "", help: "turn the machine off", run: poweroff },
     Command { name: "reboot", usage: "", help: "reset the machine", run: reboot },
@@ -60,6 +61,7 @@ pub enum CommandError<'w> {
     NoZone { word: &'w str },
     OutOfPages(OutOfPages),
     Free(FreeError),
+    SelfTest(selftest::Error<'w>),
 }
 
 impl fmt::Display for CommandError<'_> {
@@ -81,6 +83,7 @@ impl fmt::Display for CommandError<'_> {
             }
             Self::OutOfPages(error) => error.fmt(f),
             Self::Free(error) => error.fmt(f),
+            Self::SelfTest(error) => error.fmt(f),
         }
     }
 }
@@ -250,6 +253,12 @@ fn free<'w>(kernel: &mut Kernel, words: Arguments<'_, 'w>) -> Result<(), Command
     let order = order(words, USAGE)?;
     end(words)?;
     kernel.pages.free(pfn, order).map_err(CommandError::Free)
+}
+
+fn selftest<'w>(kernel: &mut Kernel, words: Arguments<'_, 'w>) -> Result<(), CommandError<'w>> {
+    let suite = words.next();
+    end(words)?;
+    selftest::run(kernel, suite).map_err(CommandError::SelfTest)
 }
 
 fn version<'w>(_: &mut Kernel, words: Arguments<'_, 'w>) -> Result<(), CommandError<'w>> {
