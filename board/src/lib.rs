@@ -20,6 +20,7 @@
 pub mod dt;
 #[cfg(feature = "fallback-console")]
 pub mod fallback;
+pub mod irq;
 mod machine;
 pub mod serial;
 

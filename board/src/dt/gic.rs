@@ -60,6 +60,15 @@ pub enum InterruptKind {
     Private,
 }
 
+/// How an interrupt is signalled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// For as long as the line is active.
+    Level,
+    /// Once, when the line becomes active.
+    Edge,
+}
+
 /// An interrupt of the GIC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interrupt {
@@ -67,7 +76,8 @@ pub struct Interrupt {
     pub kind: InterruptKind,
     /// The number among those of its kind, from 0.
     pub number: u16,
-    /// Bits 3 to 0 trigger (1 rising edge, 4 high level), for a private one bits 15 to 8 the CPUs.
+    /// Bits 3 to 0 trigger (1 rising edge, 2 falling, 4 high level, 8 low), for a private one bits
+    /// 15 to 8 the CPUs.
     pub flags: u32,
 }
 
@@ -79,8 +89,20 @@ impl Interrupt {
     #[must_use]
     pub const fn id(&self) -> u16 {
         match self.kind {
-            InterruptKind::Private => 16 + self.number,
-            InterruptKind::Shared => 32 + self.number,
+            InterruptKind::Private => 16_u16.saturating_add(self.number),
+            InterruptKind::Shared => 32_u16.saturating_add(self.number),
+        }
+    }
+
+    /// How the device signals it; `None` if the tree leaves it open. A GIC knows one polarity, so
+    /// where a tree says low or falling, the line is inverted on its way (trees of real boards say
+    /// so of the timer).
+    #[must_use]
+    pub const fn trigger(&self) -> Option<Trigger> {
+        match self.flags & 0xf {
+            1..=3 => Some(Trigger::Edge),
+            4 | 8 | 12 => Some(Trigger::Level),
+            _ => None,
         }
     }
 }
@@ -196,6 +218,22 @@ mod tests {
         assert_eq!(interrupt_of(&[7], &[], &[0, 1, 4]), Ok(Some(33)));
         assert_eq!(interrupt_of(&[7], &[], &[1, 13, 0x104]), Ok(Some(29)));
         assert_eq!(interrupt_of(&[7], &[], &[]), Ok(None));
+    }
+
+    #[test]
+    fn flags_say_how_it_is_signalled() {
+        let of = |flags| Interrupt { kind: InterruptKind::Private, number: 0, flags }.trigger();
+        for flags in 0..16_u32 {
+            // A contradiction says as little as nothing.
+            let want = match (flags & 3 != 0, flags & 12 != 0) {
+                (true, false) => Some(Trigger::Edge),
+                (false, true) => Some(Trigger::Level),
+                _ => None,
+            };
+            assert_eq!((of(flags), of(flags | 0xf00)), (want, want), "{flags}");
+        }
+        let far = Interrupt { kind: InterruptKind::Shared, number: u16::MAX, flags: 4 };
+        assert_eq!(far.id(), u16::MAX);
     }
 
     #[test]

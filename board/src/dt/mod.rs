@@ -34,7 +34,7 @@ pub use chosen::Chosen;
 pub use console::{Console, ConsoleChoice, Uart};
 pub use cpus::Cpu;
 pub use error::{Block, Error, Malformed};
-pub use gic::{Gic, Interrupt, InterruptKind};
+pub use gic::{Gic, Interrupt, InterruptKind, Trigger};
 pub use node::Status;
 pub use psci::{Conduit, Functions, Psci};
 pub use reserved::{Placement, ReservedRegion};
