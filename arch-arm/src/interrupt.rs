@@ -46,6 +46,30 @@ impl Drop for MaskGuard {
     }
 }
 
+/// Lets interrupts in on this CPU: the end of the masked stretch that entry began.
+///
+/// # Safety
+///
+/// 1. The vectors are in use, and what they lead to dismisses every interrupt that can come.
+/// 2. No [`MaskGuard`] of this CPU is alive.
+#[cfg(target_arch = "arm")]
+pub unsafe fn allow() {
+    cpu::unmask();
+}
+
+/// Sleeps until an interrupt is pending, and leaves it so: it is taken when the guard, the outermost
+/// one, is dropped. It may also return for no reason.
+///
+/// What the caller waits for is looked at under the same guard. Then no interrupt fits between the
+/// look and the sleep, and none is slept through.
+#[cfg(target_arch = "arm")]
+pub fn wait(_masked: &MaskGuard) {
+    crate::barrier::dsb_sy();
+    // SAFETY: waiting changes no state. CPSR.I does not keep a pending interrupt from ending it
+    // (ARM DDI 0406C, B1.8.14).
+    unsafe { core::arch::asm!("wfi", options(nostack, preserves_flags)) };
+}
+
 /// Stops this CPU for good, asleep and deaf to interrupts.
 #[cfg(target_arch = "arm")]
 pub fn halt() -> ! {
@@ -79,6 +103,10 @@ mod cpu {
     #[inline(always)]
     pub(super) fn mask() -> bool {
         let were_masked = are_masked();
+        if cfg!(feature = "test-unmasked-lock") {
+            // A deliberate fault: interrupts come as they like.
+            return were_masked;
+        }
         // SAFETY: being left alone harms nobody. Without `nomem` no access moves out of the masked
         // stretch.
         unsafe { asm!("cpsid i", options(nostack, preserves_flags)) };
@@ -87,7 +115,8 @@ mod cpu {
 
     #[inline(always)]
     pub(super) fn unmask() {
-        // SAFETY: only a `MaskGuard` calls this, and only if interrupts were allowed before it.
+        // SAFETY: called by a `MaskGuard`, and only if interrupts were allowed before it, and by
+        // `allow`, whose caller answers for it.
         unsafe { asm!("cpsie i", options(nostack, preserves_flags)) };
     }
 }

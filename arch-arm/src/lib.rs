@@ -4,8 +4,8 @@
 //!
 //! | layer | modules | runs |
 //! |---|---|---|
-//! | formats and logic | [`mmu`]; [`trap::fault_status`], [`trap::registers`]; the bit fields in [`cp15`]; results in [`psci`]; [`sync`] | anywhere, tested on the host |
-//! | instructions | the accesses in [`cp15`], [`barrier`], `tlb`, `cache`, `clear`, `entry`, [`interrupt`], the calls in [`psci`], `trap::vectors` and its neighbours | on ARM only |
+//! | formats and logic | [`mmu`]; [`trap::fault_status`], [`trap::registers`]; the bit fields in [`cp15`]; results in [`psci`]; [`timer::Schedule`]; [`sync`] | anywhere, tested on the host |
+//! | instructions | the accesses in [`cp15`], [`barrier`], `tlb`, `cache`, `clear`, `entry`, [`interrupt`], the calls in [`psci`], [`timer`], `pmu`, `trap::vectors` and its neighbours | on ARM only |
 //!
 //! The second layer is thin, and what it offers does not exist on other architectures: a host test
 //! that called it would not compile. Two exceptions let portable code run in tests: barriers are
@@ -27,9 +27,12 @@ pub mod cp15;
 pub mod entry;
 pub mod interrupt;
 pub mod mmu;
+#[cfg(target_arch = "arm")]
+pub mod pmu;
 pub mod probe;
 pub mod psci;
 pub mod sync;
+pub mod timer;
 #[cfg(target_arch = "arm")]
 pub mod tlb;
 pub mod translate;

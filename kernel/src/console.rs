@@ -3,20 +3,33 @@
 //! Until the device tree has named a UART there is none; a stop before that speaks on the board
 //! crate's fallback UART, which [`set_fallback`] makes known. The lock masks interrupts; a report
 //! that finds it held, because it interrupted the holder, speaks all the same.
+//!
+//! The lock is taken for [`CHUNK_BYTES`] at a time, which is what the UART's FIFO takes at once: a
+//! long text on a slow line must not keep the tick out. So what an interrupt handler has to say may
+//! stand in the middle of a line.
 
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use arch_arm::sync::IrqLock;
-use board::serial::pl011::Pl011;
+use board::serial::pl011::{Pl011, Transmitter};
 use log::{LevelFilter, Log, Metadata, Record};
 use mm::addr::VirtAddr;
 
-static UART: IrqLock<Option<Pl011>> = IrqLock::new(None);
-/// Where a UART is mapped that may be used when [`UART`] is empty or held; 0 for none.
+mod receive;
+
+pub use receive::{
+    Losses, losses, on_interrupt, read_byte, receive_by_interrupt, wait_for_byte, waiting_bytes,
+};
+
+/// Bytes that are sent under one hold of the lock: half a FIFO.
+const CHUNK_BYTES: usize = 16;
+
+static TRANSMITTER: IrqLock<Option<Transmitter>> = IrqLock::new(None);
+/// Where a UART is mapped that may be used when [`TRANSMITTER`] is empty or held; 0 for none.
 static BASE: AtomicU32 = AtomicU32::new(0);
 
-/// Names the UART that speaks until [`use_uart`] is called.
+/// Names the UART that speaks until [`start`] is called.
 ///
 /// # Safety
 ///
@@ -25,35 +38,45 @@ pub unsafe fn set_fallback(base: VirtAddr) {
     BASE.store(base.as_u32(), Ordering::Relaxed);
 }
 
-/// Takes the UART at `base` into use, or goes on with it at this new address.
+/// Sets up the UART at `base` and takes it into use. What is typed waits in it.
 ///
 /// # Safety
 ///
-/// As [`Pl011::new`]; a UART used before under another address is not used any more.
-pub unsafe fn use_uart(base: VirtAddr, init: bool) {
-    // SAFETY: the caller's duties are those of `new`; the lock keeps it the only user.
-    let uart = unsafe { Pl011::new(base) };
-    let mut slot = UART.lock();
-    *slot = uart;
-    if let Some(uart) = slot.as_mut().filter(|_| init) {
-        uart.init();
-    }
-    BASE.store(base.as_u32(), Ordering::Relaxed);
-    drop(slot);
+/// As [`Pl011::new`]; no UART was in use before.
+pub unsafe fn start(base: VirtAddr) {
+    // SAFETY: the caller's duties are those of `new`; the locks keep its halves the only users.
+    let Some(mut uart) = (unsafe { Pl011::new(base) }) else { return };
+    uart.init();
+    take(base, uart);
     // Fails when it has been set before, and then it is this one.
     let _ = log::set_logger(&Logger);
     log::set_max_level(LevelFilter::Info);
 }
 
-/// The next byte received, if there is one.
-pub fn read_byte() -> Option<u8> {
-    UART.lock().as_mut().and_then(Pl011::read_byte)
+/// Goes on with the same UART at the address that it keeps, and with all that was typed so far: the
+/// image stays where it is from now on.
+///
+/// # Safety
+///
+/// As [`Pl011::new`]; its former address is not used any more, and it gives no interrupts yet.
+pub unsafe fn go_on_at(base: VirtAddr) {
+    // SAFETY: as in `start`.
+    let Some(mut uart) = (unsafe { Pl011::new(base) }) else { return };
+    uart.use_fifos(receive::keep);
+    take(base, uart);
+}
+
+fn take(base: VirtAddr, uart: Pl011) {
+    let (transmitter, receiver) = uart.split();
+    *TRANSMITTER.lock() = Some(transmitter);
+    receive::use_receiver(receiver);
+    BASE.store(base.as_u32(), Ordering::Relaxed);
 }
 
 /// Sends one byte as it is.
 pub fn write_byte(byte: u8) {
-    if let Some(uart) = UART.lock().as_mut() {
-        uart.write_byte(byte);
+    if let Some(transmitter) = TRANSMITTER.lock().as_mut() {
+        transmitter.write_byte(byte);
     }
 }
 
@@ -62,19 +85,22 @@ pub struct Out;
 
 impl Write for Out {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        if let Some(mut slot) = UART.try_lock()
-            && let Some(uart) = slot.as_mut()
-        {
-            return uart.write_str(text);
-        }
-        let base = VirtAddr::new(BASE.load(Ordering::Relaxed));
-        // SAFETY: `BASE` is a UART that `set_fallback` or `use_uart` was promised to be one. The
-        // holder of the lock, if any, was interrupted by this report and will not go on (duty 3's
-        // exception).
-        match unsafe { Pl011::new(base) } {
-            Some(mut uart) => uart.write_str(text),
-            None => Ok(()),
-        }
+        text.as_bytes().chunks(CHUNK_BYTES).for_each(write_chunk);
+        Ok(())
+    }
+}
+
+fn write_chunk(chunk: &[u8]) {
+    if let Some(mut slot) = TRANSMITTER.try_lock()
+        && let Some(transmitter) = slot.as_mut()
+    {
+        return transmitter.write_text(chunk);
+    }
+    let base = VirtAddr::new(BASE.load(Ordering::Relaxed));
+    // SAFETY: `BASE` is a UART that `set_fallback`, `start` or `go_on_at` was promised to be one. The holder
+    // of the lock, if any, was interrupted by this report and will not go on (duty 3's exception).
+    if let Some(uart) = unsafe { Pl011::new(base) } {
+        uart.split().0.write_text(chunk);
     }
 }
 

@@ -8,14 +8,13 @@ use arch_arm::probe;
 use arch_arm::trap::{Cause, ExceptionKind, Handler, TrapFrame};
 use arch_arm::user;
 
-use crate::{selftest, stop};
+use crate::{interrupts, selftest, stop};
 
 #[unsafe(no_mangle)]
 extern "C" fn vmsplit_exception(kind: ExceptionKind, frame: &mut TrapFrame) {
     let cause = Cause::read(kind);
     match cause {
-        // No device interrupts yet: when one does, this arm calls its handler and returns.
-        Cause::Irq => stop::report(&cause, frame),
+        Cause::Irq => interrupts::handle_irq(),
         Cause::SupervisorCall if selftest::on_supervisor_call(frame) => {}
         // SAFETY: it is this handler's frame, and nobody has taken the exception.
         _ if unsafe { user::leave(frame, &cause) } => {}

@@ -15,6 +15,8 @@ mod exception;
 #[cfg(target_os = "none")]
 mod image;
 #[cfg(target_os = "none")]
+mod interrupts;
+#[cfg(target_os = "none")]
 mod monitor;
 #[cfg(target_os = "none")]
 mod readback;

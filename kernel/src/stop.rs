@@ -12,10 +12,12 @@ use arch_arm::psci::{self, Conduit};
 use arch_arm::trap::{Cause, TrapFrame};
 
 use crate::console::println;
+use crate::interrupts;
 
 /// Prints why and stops this CPU for good.
 pub fn halt(reason: fmt::Arguments<'_>) -> ! {
     println!("vmsplit: halted: {reason}");
+    interrupts::silence();
     interrupt::halt()
 }
 

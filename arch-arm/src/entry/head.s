@@ -40,6 +40,28 @@ _entry_moved:
     b       1f
 _entry:
     mov     r11, #0
+    @ Event counter 0 counts the instructions executed from here on, in every mode, if there are
+    @ monitors of version 1 or 2 and they have an event counter. An image that was moved goes on
+    @ counting.
+    mrc     p15, 0, r3, c0, c1, 2   @ ID_DFR0
+    ubfx    r3, r3, #24, #4         @ PerfMon
+    sub     r3, r3, #1
+    cmp     r3, #1
+    bhi     1f
+    mrc     p15, 0, r3, c9, c12, 0  @ PMCR
+    tst     r3, #0xf800             @ N
+    beq     1f
+    mov     r3, #0
+    mcr     p15, 0, r3, c9, c12, 5  @ PMSELR
+    isb
+    movw    r3, #0x0008             @ instruction architecturally executed
+    movt    r3, #0x0800             @ NSH: in HYP mode, too
+    mcr     p15, 0, r3, c9, c13, 1  @ PMXEVTYPER
+    mov     r3, #1
+    mcr     p15, 0, r3, c9, c12, 3  @ PMOVSR: it has not wrapped
+    mcr     p15, 0, r3, c9, c12, 1  @ PMCNTENSET
+    mov     r3, #3
+    mcr     p15, 0, r3, c9, c12, 0  @ PMCR: event counters zeroed, counting on
 1:  cpsid   aif
     mov     r9, r2
     mov     r10, r1
@@ -205,7 +227,7 @@ _entry:
     mcr     p15, 4, r0, c1, c1, 2   @ HCPTR: its ones, and no trap of CP10 and CP11
     mrc     p15, 4, r0, c1, c1, 1
     and     r0, r0, #0x1f
-    mcr     p15, 4, r0, c1, c1, 1   @ HDCR: all counters to PL1, no debug trap
+    mcr     p15, 4, r0, c1, c1, 1   @ HDCR: PL1 keeps its HPMN counters, and nothing is trapped
     mrc     p15, 4, r0, c14, c1, 0
     orr     r0, r0, #3
     mcr     p15, 4, r0, c14, c1, 0  @ CNTHCTL: PL1 may use the physical timer

@@ -1,8 +1,21 @@
-//! The PL011 UART, polled: the console of the boot log, the monitor and the last words.
+//! The PL011 UART: the console of the boot log, the monitor and the last words.
 //!
 //! Registers and rules are those of the *PrimeCell UART (PL011) Technical Reference Manual*,
 //! ARM DDI 0183G, chapter 3. The baud rate is left as firmware set it: the divisors follow from a
 //! clock whose rate only firmware knows.
+//!
+//! Its two directions have nothing to do with each other once it is set up, so a [`Pl011`] divides
+//! into a [`Transmitter`], which is polled, and a [`Receiver`], which is polled or gives interrupts.
+//! An interrupt handler that takes what arrives then needs no lock that a sender holds.
+//!
+//! # Receive interrupts
+//!
+//! Two of the eleven: *receive*, when the FIFO has filled to its trigger level, and *receive
+//! timeout*, when it holds anything and the line has been silent for 32 bits (2.8.2). Each goes away
+//! when the FIFO has been emptied. It also goes away when it is cleared in ICR, and that is a trap:
+//! with characters left in the FIFO the level is not *reached* again, and no interrupt ever comes.
+//! So ICR is written once, in [`Pl011::init`], and [`Pl011::use_fifos`] empties the FIFO afterwards;
+//! a handler reads until the FIFO is empty and clears nothing.
 
 use core::{fmt, ptr::NonNull};
 
@@ -58,7 +71,9 @@ register_bitfields! [u32,
     ],
     /// The eleven interrupts, one bit each in IMSC (3.3.10) and ICR (3.3.13).
     INTERRUPT [
-        ALL             OFFSET(0)  NUMBITS(11) []
+        ALL             OFFSET(0)  NUMBITS(11) [],
+        RECEIVE         OFFSET(4)  NUMBITS(1) [],
+        RECEIVE_TIMEOUT OFFSET(6)  NUMBITS(1) []
     ]
 ];
 
@@ -69,16 +84,47 @@ const FIFO_DEPTH: u32 = 32;
 /// millisecond.
 const BUSY_LIMIT: u32 = 1_000_000;
 
+/// The registers, mapped, and used as duty 3 of [`Pl011::new`] has it.
+#[derive(Clone, Copy, Debug)]
+struct Mapped(NonNull<Registers>);
+
+// SAFETY: device memory is the same from every CPU. A `Pl011`, or its two halves, which share no
+// register that either changes, are the only users (duty 3 of `Pl011::new`).
+#[allow(unsafe_code)]
+unsafe impl Send for Mapped {}
+
+impl core::ops::Deref for Mapped {
+    type Target = Registers;
+
+    fn deref(&self) -> &Registers {
+        // SAFETY: duties 1 and 2 of `Pl011::new` make it a valid reference for as long as it is
+        // used; alignment was checked there. Every register is an `UnsafeCell`, so the compiler
+        // makes no reads of its own: not even of DR, whose reading has an effect.
+        #[allow(unsafe_code)]
+        unsafe {
+            self.0.as_ref()
+        }
+    }
+}
+
 /// A PL011 whose registers are mapped.
 #[derive(Debug)]
 pub struct Pl011 {
-    registers: NonNull<Registers>,
+    registers: Mapped,
 }
 
-// SAFETY: the value is the only user of the registers (duty 3 of `Pl011::new`), and device memory is
-// the same from every CPU.
-#[allow(unsafe_code)]
-unsafe impl Send for Pl011 {}
+/// The half that sends.
+#[derive(Debug)]
+pub struct Transmitter {
+    registers: Mapped,
+}
+
+/// The half that receives.
+#[derive(Debug)]
+pub struct Receiver {
+    registers: Mapped,
+    overruns: u32,
+}
 
 impl Pl011 {
     /// The UART whose registers are mapped at `base`. Touches nothing yet; see [`Pl011::init`].
@@ -95,57 +141,82 @@ impl Pl011 {
     #[must_use]
     #[allow(unsafe_code)]
     pub unsafe fn new(base: VirtAddr) -> Option<Self> {
-        let registers =
+        let registers: NonNull<Registers> =
             NonNull::new(core::ptr::with_exposed_provenance_mut(base.as_u32() as usize))?;
-        registers.is_aligned().then_some(Self { registers })
+        registers.is_aligned().then_some(Self { registers: Mapped(registers) })
     }
 
-    fn registers(&self) -> &Registers {
-        // SAFETY: duties 1 and 2 of `new` make it a valid reference for as long as `self` is used;
-        // alignment was checked there. DR, whose reading has an effect, holds an `UnsafeCell`, so
-        // the compiler makes no reads of its own.
-        #[allow(unsafe_code)]
-        unsafe {
-            self.registers.as_ref()
-        }
-    }
-
-    /// Switches the UART on, both ways and with FIFOs, at 8 bits and the baud rate it has. All its
-    /// interrupts are masked and cleared.
+    /// Switches the UART on, both ways, at 8 bits and the baud rate it has. All its interrupts are
+    /// masked and cleared. The FIFOs stay as they are, and with them what has arrived.
     ///
     /// Waits for a character in flight (the manual, 3.3.8, wants the UART idle while it is set up),
     /// but not for ever: a line that is held up costs a character, not the boot.
     pub fn init(&mut self) {
-        let registers = self.registers();
+        self.set_up(|registers| {
+            registers.imsc.set(0);
+            registers.icr.write(INTERRUPT::ALL.val(0x7ff));
+            registers.lcr_h.modify(LCR_H::WLEN::EightBits);
+        });
+    }
+
+    /// Switches the FIFOs on. That empties them, so what has arrived goes to `received` before, in
+    /// order. After [`init`](Self::init), and before there are interrupts.
+    pub fn use_fifos(&mut self, received: impl FnMut(u8)) {
+        self.set_up(|registers| {
+            let mut receiver = Receiver { registers: *registers, overruns: 0 };
+            let waiting = core::iter::from_fn(|| receiver.read_byte());
+            waiting.take(FIFO_DEPTH as usize).for_each(received);
+            registers.lcr_h.modify(LCR_H::FEN::SET);
+        });
+    }
+
+    /// Changes what may only be changed while the UART is off, and leaves it on.
+    fn set_up(&mut self, change: impl FnOnce(&Mapped)) {
+        let registers = self.registers;
         if registers.cr.matches_all(CR::UARTEN::SET + CR::TXE::SET) {
             let _ = (0..BUSY_LIMIT).find(|_| !registers.fr.is_set(FR::BUSY));
         }
         registers.cr.modify(CR::UARTEN::CLEAR);
-        registers.imsc.set(0);
-        registers.icr.write(INTERRUPT::ALL.val(0x7ff));
-        registers.lcr_h.modify(LCR_H::WLEN::EightBits + LCR_H::FEN::SET);
+        change(&registers);
         registers.cr.modify(CR::UARTEN::SET + CR::TXE::SET + CR::RXE::SET);
     }
 
+    /// The two directions, each for itself.
+    #[must_use]
+    pub fn split(self) -> (Transmitter, Receiver) {
+        let registers = self.registers;
+        (Transmitter { registers }, Receiver { registers, overruns: 0 })
+    }
+}
+
+impl Transmitter {
     /// Sends a byte, once the transmit FIFO has room for it.
     pub fn write_byte(&mut self, byte: u8) {
-        let registers = self.registers();
-        while registers.fr.is_set(FR::TXFF) {
+        while self.registers.fr.is_set(FR::TXFF) {
             core::hint::spin_loop();
         }
-        registers.dr.write(DR::DATA.val(byte.into()));
+        self.registers.dr.write(DR::DATA.val(byte.into()));
     }
 
+    /// Sends text, with the carriage return that a terminal wants before each line feed.
+    pub fn write_text(&mut self, text: &[u8]) {
+        with_carriage_returns(text).for_each(|byte| self.write_byte(byte));
+    }
+}
+
+impl Receiver {
     /// The next byte received, if there is one. Does not wait. Characters that arrived damaged are
-    /// dropped.
+    /// dropped. After `None` the FIFO is empty, or still gives interrupts.
     pub fn read_byte(&mut self) -> Option<u8> {
-        let registers = self.registers();
         // A FIFO full of damage, refilled as fast as it is read, must not hold us.
         for _ in 0..FIFO_DEPTH {
-            if registers.fr.is_set(FR::RXFE) {
+            if self.registers.fr.is_set(FR::RXFE) {
                 return None;
             }
-            let data = registers.dr.extract();
+            let data = self.registers.dr.extract();
+            if data.is_set(DR::OVERRUN_ERROR) {
+                self.overruns = self.overruns.saturating_add(1);
+            }
             let damaged = [DR::FRAMING_ERROR, DR::PARITY_ERROR, DR::BREAK_ERROR];
             if !damaged.into_iter().any(|error| data.is_set(error)) {
                 return Some(data.read(DR::DATA) as u8);
@@ -153,19 +224,37 @@ impl Pl011 {
         }
         None
     }
+
+    /// How often the line brought a character that the full FIFO had no place for. The character is
+    /// lost, and so are those that followed it at once.
+    #[must_use]
+    pub const fn overruns(&self) -> u32 {
+        self.overruns
+    }
+
+    /// Interrupts as long as there is something to read, beginning with what is there already.
+    pub fn unmask_interrupts(&mut self) {
+        let both = INTERRUPT::RECEIVE::SET + INTERRUPT::RECEIVE_TIMEOUT::SET;
+        self.registers.imsc.write(both);
+    }
+
+    /// No more interrupts; what arrives waits in the FIFO.
+    pub fn mask_interrupts(&mut self) {
+        self.registers.imsc.set(0);
+    }
 }
 
-/// Sends text, with the carriage return that a terminal wants before each line feed.
-impl fmt::Write for Pl011 {
+/// Sends text as [`Transmitter::write_text`] does.
+impl fmt::Write for Transmitter {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        with_carriage_returns(text).for_each(|byte| self.write_byte(byte));
+        self.write_text(text.as_bytes());
         Ok(())
     }
 }
 
-fn with_carriage_returns(text: &str) -> impl Iterator<Item = u8> {
+fn with_carriage_returns(text: &[u8]) -> impl Iterator<Item = u8> {
     let before = |byte| (byte == b'\n').then_some(b'\r');
-    text.bytes().flat_map(move |byte| before(byte).into_iter().chain([byte]))
+    text.iter().flat_map(move |byte| before(*byte).into_iter().chain([*byte]))
 }
 
 #[cfg(test)]
@@ -183,13 +272,16 @@ mod tests {
     const IMSC: usize = 0x38 / 4;
     const ICR: usize = 0x44 / 4;
 
+    /// FR.RXFE.
+    const EMPTY: u32 = 1 << 4;
+
     /// Runs `drive` on a PL011 whose registers are plain memory, and gives the registers after.
     #[allow(unsafe_code)]
-    fn with_registers(mut words: [u32; 18], drive: impl FnOnce(&mut Pl011)) -> [u32; 18] {
-        let registers = NonNull::from(&mut words).cast();
-        drive(&mut Pl011 { registers });
+    fn with_registers(mut words: [u32; 18], drive: impl FnOnce(Pl011)) -> [u32; 18] {
+        let registers = NonNull::from(&mut words);
+        drive(Pl011 { registers: Mapped(registers.cast()) });
         // SAFETY: `words` is alive, and no reference to it is.
-        unsafe { registers.cast::<[u32; 18]>().read_volatile() }
+        unsafe { registers.read_volatile() }
     }
 
     #[test]
@@ -199,23 +291,40 @@ mod tests {
         before[LCR_H] = 1 << 3; // two stop bits
         before[CR] = 1 << 11; // RTS
         before[IMSC] = 0x7ff;
-        let after = with_registers(before, Pl011::init);
+        before[FR] = EMPTY;
+        let after = with_registers(before, |mut uart| uart.init());
         assert_eq!((after[IBRD], after[FBRD]), (13, 1));
-        assert_eq!(after[LCR_H], 3 << 5 | 1 << 4 | 1 << 3);
+        assert_eq!(after[LCR_H], 3 << 5 | 1 << 3);
         assert_eq!(after[CR], 1 << 11 | 1 << 9 | 1 << 8 | 1);
         assert_eq!((after[IMSC], after[ICR]), (0, 0x7ff));
+        let after = with_registers(after, |mut uart| uart.use_fifos(|byte| panic!("{byte}")));
+        assert_eq!(after[LCR_H], 3 << 5 | 1 << 4 | 1 << 3);
+        assert_eq!(after[CR], 1 << 11 | 1 << 9 | 1 << 8 | 1);
     }
 
     #[test]
-    fn init_does_not_wait_for_ever_for_a_busy_line() {
+    fn what_was_typed_before_is_handed_over() {
+        // Registers that are memory never become empty: at most a FIFO full is taken from them.
+        let mut words = [0; 18];
+        words[DR] = u32::from(b'q');
+        let mut received = Vec::new();
+        with_registers(words, |mut uart| {
+            uart.init();
+            uart.use_fifos(|byte| received.push(byte));
+        });
+        assert_eq!(received, [b'q'; FIFO_DEPTH as usize]);
+    }
+
+    #[test]
+    fn set_up_does_not_wait_for_ever_for_a_busy_line() {
         let mut stuck = [0; 18];
-        (stuck[CR], stuck[FR]) = (1 << 8 | 1, 1 << 3);
-        assert_eq!(with_registers(stuck, Pl011::init)[CR] & 1, 1);
+        (stuck[CR], stuck[FR]) = (1 << 8 | 1, EMPTY | 1 << 3);
+        assert_eq!(with_registers(stuck, |mut uart| uart.init())[CR] & 1, 1);
     }
 
     #[test]
     fn a_byte_goes_into_the_data_register() {
-        let after = with_registers([0; 18], |uart| uart.write_byte(b'v'));
+        let after = with_registers([0; 18], |uart| uart.split().0.write_byte(b'v'));
         assert_eq!(after[DR], u32::from(b'v'));
     }
 
@@ -223,9 +332,9 @@ mod tests {
     fn a_byte_is_read_only_if_there_is_one() {
         let mut words = [0; 18];
         words[DR] = 0x800 | u32::from(b'q'); // an overrun damages the next byte, not this one
-        with_registers(words, |uart| assert_eq!(uart.read_byte(), Some(b'q')));
-        words[FR] = 1 << 4;
-        with_registers(words, |uart| assert_eq!(uart.read_byte(), None));
+        with_registers(words, |uart| assert_eq!(uart.split().1.read_byte(), Some(b'q')));
+        words[FR] = EMPTY;
+        with_registers(words, |uart| assert_eq!(uart.split().1.read_byte(), None));
     }
 
     #[test]
@@ -233,15 +342,35 @@ mod tests {
         for error in [0x100, 0x200, 0x400] {
             let mut words = [0; 18];
             words[DR] = error | u32::from(b'q');
-            with_registers(words, |uart| assert_eq!(uart.read_byte(), None));
+            with_registers(words, |uart| assert_eq!(uart.split().1.read_byte(), None));
         }
     }
 
     #[test]
+    fn overruns_are_counted() {
+        let mut words = [0; 18];
+        words[DR] = 0x800 | u32::from(b'q');
+        with_registers(words, |uart| {
+            let mut receiver = uart.split().1;
+            assert_eq!(receiver.overruns(), 0);
+            let _ = (receiver.read_byte(), receiver.read_byte());
+            assert_eq!(receiver.overruns(), 2);
+        });
+    }
+
+    #[test]
+    fn receive_interrupts_are_masked_and_never_cleared() {
+        let after = with_registers([0; 18], |uart| uart.split().1.unmask_interrupts());
+        assert_eq!((after[IMSC], after[ICR]), (1 << 4 | 1 << 6, 0));
+        let after = with_registers(after, |uart| uart.split().1.mask_interrupts());
+        assert_eq!((after[IMSC], after[ICR]), (0, 0));
+    }
+
+    #[test]
     fn line_feeds_come_after_carriage_returns() {
-        let bytes: Vec<u8> = with_carriage_returns("a\n\nb\r\n").collect();
+        let bytes: Vec<u8> = with_carriage_returns(b"a\n\nb\r\n").collect();
         assert_eq!(bytes, b"a\r\n\r\nb\r\r\n");
-        let after = with_registers([0; 18], |uart| writeln!(uart, "x").unwrap());
+        let after = with_registers([0; 18], |uart| writeln!(uart.split().0, "x").unwrap());
         assert_eq!(after[DR], u32::from(b'\n'));
     }
 

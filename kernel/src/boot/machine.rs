@@ -72,7 +72,7 @@ pub fn start_console(machine: &Machine<'_>, early: &mut EarlyTables) {
     let virt = stop_for(mapped, "can not map the console");
     // SAFETY: the tree says that a PL011 is there, or the build does; it was mapped as a device
     // just now. Its address changes once more, with the kernel's own tables.
-    unsafe { crate::console::use_uart(virt, true) };
+    unsafe { crate::console::start(virt) };
     match machine.console.map(|console| (console.choice, console.uart.name)) {
         Some((ConsoleChoice::InsteadOf(path), name)) => {
             log::warn!("console: stdout-path {path} is no PL011, using {name}");

@@ -20,13 +20,14 @@ use tock_registers::interfaces::Readable;
 
 use crate::console::Out;
 use crate::image;
+use crate::interrupts;
 use crate::monitor::{self, Kernel};
 use crate::readback;
 use crate::stop::halt;
 
 pub use linear::LinearMap;
 pub use memory::Memory;
-pub use paging::{KernelTables, Regions};
+pub use paging::{GicRegisters, KernelTables, Regions};
 
 static EXCEPTION_STACKS: ExceptionStacks = ExceptionStacks::new();
 
@@ -51,13 +52,14 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
 
     let mut memory = memory::describe(&machine, registers, &dtb, &mut early);
     let layout = memory.decide(image::SPLIT, &machine);
-    let (tables, regions) = paging::build(&mut memory, &layout, &dtb, &machine, &mut early);
+    let (tables, regions, gic) = paging::build(&mut memory, &layout, &dtb, &machine, &mut early);
     paging::switch(&tables, &machine, &regions, early);
     memory.allow_growth(tables.linear());
     let pages = pages::hand_over(&mut memory, &layout, tables.linear(), &machine);
     paging::report_wx(&tables);
     let kernel = Kernel { machine, memory, tables, regions, pages };
     log_layout(&kernel);
+    interrupts::start(&kernel.machine, gic);
     monitor::run(kernel)
 }
 

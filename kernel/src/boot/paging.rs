@@ -21,6 +21,8 @@ use arch_arm::mmu::wx;
 use arch_arm::tlb;
 use arch_arm::trap::{kuser, pages, stub_address, vectors};
 use board::Machine;
+use board::dt;
+use board::irq::gic::{CpuInterface, Distributor};
 use mm::addr::{PAGE_SIZE, PhysAddr, PhysRange, VirtAddr, VirtRange};
 use mm::boot::layout::{DMA, FDT, FIXMAP, Layout, STUBS, VECTORS};
 use mm::map::area::AreaSpace;
@@ -64,6 +66,15 @@ pub struct Regions {
     pub pkmap: Option<VirtRange>,
 }
 
+/// Where the registers of the interrupt controller are mapped, as devices and for good.
+#[derive(Clone, Copy)]
+pub struct GicRegisters {
+    /// The distributor's.
+    pub distributor: VirtAddr,
+    /// The CPU interface's.
+    pub cpu_interface: VirtAddr,
+}
+
 /// Builds the tables of `layout`.
 pub fn build(
     memory: &mut Memory,
@@ -71,7 +82,7 @@ pub fn build(
     dtb: &Dtb,
     machine: &Machine<'_>,
     early: &mut EarlyTables,
-) -> (KernelTables, Regions) {
+) -> (KernelTables, Regions, Option<GicRegisters>) {
     let lowmem = PhysRange::new(layout.phys_offset, layout.lowmem_end.pfn_down().start());
     let linear = LinearMap::new(layout.split.page_offset(), lowmem);
     let frames = Frames { memory, linear, early };
@@ -109,7 +120,7 @@ pub fn switch(
         let base = VirtAddr::new(regions.vmalloc.taken().start().as_u32() + offset);
         // SAFETY: `build` mapped the UART as the first area of the vmalloc region, as a device and
         // for good; its address in the fixmap is given up.
-        unsafe { console::use_uart(base, false) };
+        unsafe { console::go_on_at(base) };
     }
 }
 
@@ -226,7 +237,7 @@ impl<'b> Build<'b> {
         layout: &Layout,
         dtb: &Dtb,
         machine: &Machine<'_>,
-    ) -> Result<(KernelTables, Regions), Failure> {
+    ) -> Result<(KernelTables, Regions, Option<GicRegisters>), Failure> {
         let mut regions = Regions {
             vmalloc: AreaSpace::new(layout.vmalloc()),
             dma: AreaSpace::new(DMA),
@@ -244,10 +255,11 @@ impl<'b> Build<'b> {
         }
         self.prepare(below)?;
         self.console(machine, &mut regions)?;
+        let gic = machine.gic.map(|gic| self.gic(&gic, &mut regions)).transpose()?;
         #[cfg(feature = "test-planted-wx")]
         self.plant_wx(layout)?;
         self.lowmem()?;
-        Ok((KernelTables { root: self.root, linear: self.tables.linear }, regions))
+        Ok((KernelTables { root: self.root, linear: self.tables.linear }, regions, gic))
     }
 
     fn map(
@@ -370,9 +382,35 @@ impl<'b> Build<'b> {
         let Some(registers) = console_registers(machine) else { return Ok(()) };
         let page = registers.start().align_down(u64::from(PAGE_SIZE));
         let page = PhysRange::new(page, page.saturating_add(u64::from(PAGE_SIZE)));
-        let area = regions.vmalloc.take(PAGE_SIZE).map_err(Failure::Area)?;
-        self.map(area.start(), page, Attributes::DEVICE, Granule::Pages)?;
+        self.device(page.start(), PAGE_SIZE, regions)?;
         self.map(Slot::EARLY_CONSOLE.address(), page, Attributes::DEVICE, Granule::Pages)
+    }
+
+    /// The interrupt controller's registers, as far as its driver uses them: the next areas of the
+    /// vmalloc region.
+    fn gic(&mut self, gic: &dt::Gic, regions: &mut Regions) -> Result<GicRegisters, Failure> {
+        let (distributor, cpu_interface) = (gic.distributor.start(), gic.cpu_interface.start());
+        Ok(GicRegisters {
+            distributor: self.device(distributor, Distributor::REGISTERS_BYTES, regions)?,
+            cpu_interface: self.device(cpu_interface, CpuInterface::REGISTERS_BYTES, regions)?,
+        })
+    }
+
+    /// The pages that hold `bytes` of device registers from `start` on, in an area of the vmalloc
+    /// region; returns where `start` is.
+    fn device(
+        &mut self,
+        start: PhysAddr,
+        bytes: u32,
+        regions: &mut Regions,
+    ) -> Result<VirtAddr, Failure> {
+        let range = PhysRange::new(start, start.saturating_add(u64::from(bytes)));
+        let pages = range.covering_pages();
+        // Registers are a page or two.
+        let area = regions.vmalloc.take(pages.len() as u32).map_err(Failure::Area)?;
+        self.map(area.start(), pages, Attributes::DEVICE, Granule::Pages)?;
+        let offset = (start.as_u64() - pages.start().as_u64()) as u32;
+        Ok(VirtAddr::new(area.start().as_u32() + offset))
     }
 
     /// A deliberate fault: a page of the modules region that is writable and executable.

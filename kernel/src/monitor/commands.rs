@@ -16,7 +16,7 @@ use mm::zone::{OutOfPages, ZoneKind};
 
 use super::Kernel;
 use crate::console::{Out, print, println};
-use crate::{image, readback, selftest, stop};
+use crate::{image, interrupts, readback, selftest, stop};
 
 /// The words after a command's name.
 type Arguments<'a, 'w> = &'a mut dyn Iterator<Item = &'w str>;
@@ -28,13 +28,14 @@ struct Command {
     run: for<'w> fn(&mut Kernel, Arguments<'_, 'w>) -> Result<(), CommandError<'w>>,
 }
 
-const COMMANDS: [Command; 15] = [
+const COMMANDS: [Command; 16] = [
     Command { name: "help", usage: "", help: "this list", run: help },
     Command { name: "layout", usage: "[--json]", help: "the regions, read back", run: layout },
     Command { name: "meminfo", usage: "", help: "memory in use", run: meminfo },
     Command { name: "zoneinfo", usage: "", help: "zones and their watermarks", run: zoneinfo },
     Command { name: "buddyinfo", usage: "", help: "free blocks by order", run: buddyinfo },
     Command { name: "iomem", usage: "", help: "physical addresses by use", run: iomem },
+    Command { name: "irqs", usage: "", help: "interrupts by source", run: irqs },
     Command { name: "ptdump", usage: "", help: "the kernel's page tables", run: ptdump },
     Command { name: "memblock", usage: "", help: "memory before the buddy", run: memblock },
     Command { name: "cmdline", usage: "", help: "the kernel command line", run: cmdline },
@@ -196,6 +197,12 @@ fn iomem<'w>(kernel: &mut Kernel, words: Arguments<'_, 'w>) -> Result<(), Comman
     if left_out > 0 {
         println!("{left_out} more banks are not shown: {MAX_RESOURCES} lines at most");
     }
+    Ok(())
+}
+
+fn irqs<'w>(_: &mut Kernel, words: Arguments<'_, 'w>) -> Result<(), CommandError<'w>> {
+    end(words)?;
+    let _ = interrupts::write(&mut Out);
     Ok(())
 }
 

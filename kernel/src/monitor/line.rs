@@ -46,7 +46,7 @@ impl Buffer {
         let mut len = 0;
         let mut too_long = false;
         loop {
-            match wait_for_byte() {
+            match console::wait_for_byte() {
                 b'\r' | b'\n' => {
                     println!();
                     break;
@@ -83,14 +83,5 @@ impl Buffer {
         }
         let line = self.bytes.get(..len).unwrap_or_default();
         core::str::from_utf8(line).map_err(|_| LineError::NotText)
-    }
-}
-
-fn wait_for_byte() -> u8 {
-    loop {
-        if let Some(byte) = console::read_byte() {
-            return byte;
-        }
-        core::hint::spin_loop();
     }
 }

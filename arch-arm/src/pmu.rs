@@ -1,0 +1,88 @@
+//! Instructions executed, counted by the Performance Monitors (*ARM DDI 0406C, chapter C12*).
+//!
+//! The entry code starts event counter 0 on event 0x08, *instruction architecturally executed*, with
+//! its first instructions, if ID_DFR0 says that there are monitors of version 1 or 2, and no one
+//! writes to it afterwards. So the counter says how many instructions this kernel has executed since
+//! it was entered, those in HYP mode and before the image moved included.
+//!
+//! It has 32 bits. A difference of two readings is right as long as fewer than 2³² instructions lie
+//! between them; what was executed since entry is known until the counter wraps, which the overflow
+//! flag keeps.
+//!
+//! Under QEMU the event exists with `-icount` only, and is then exact and the same on every run. On
+//! hardware it counts what the core counts.
+
+use tock_registers::interfaces::{Readable, Writeable};
+
+use crate::barrier::isb;
+use crate::cp15::pmxevtyper::PMXEVTYPER as Type;
+use crate::cp15::{ID_DFR0, PMCEID0, PMCNTENSET, PMCR, PMOVSR, PMSELR, PMXEVCNTR, PMXEVTYPER};
+use crate::cp15::{id_dfr0, pmcr};
+
+/// The event: instruction architecturally executed.
+const INSTRUCTIONS: u32 = Type::EVENT::Value::InstructionsExecuted as u32;
+/// The bit of event counter 0 in the registers that have one for each counter.
+const COUNTER_0: u32 = 1;
+
+/// The running count of executed instructions, on the CPU that runs this.
+#[derive(Clone, Copy, Debug)]
+pub struct InstructionCounter(());
+
+/// What the counter showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading(u32);
+
+impl Reading {
+    /// Instructions executed from `earlier` to this reading, as long as they are fewer than 2³².
+    /// The reading itself is in it: a few instructions, always the same number.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> u32 {
+        self.0.wrapping_sub(earlier.0)
+    }
+}
+
+impl InstructionCounter {
+    /// The counter, if the entry code could start it and the processor counts the event.
+    #[must_use]
+    pub fn find() -> Option<Self> {
+        if !id_dfr0::has_pmu(ID_DFR0.get()) {
+            return None;
+        }
+        select();
+        let runs = PMCR.is_set(pmcr::PMCR::E) && PMCNTENSET.get() & COUNTER_0 != 0;
+        let counts_instructions = PMXEVTYPER.read(Type::EVENT) == INSTRUCTIONS;
+        let is_offered = PMCEID0.get() >> INSTRUCTIONS & 1 != 0;
+        (runs && counts_instructions && is_offered).then_some(Self(()))
+    }
+
+    /// The count, behind all instructions before this call.
+    #[inline]
+    #[must_use]
+    pub fn read(self) -> Reading {
+        select();
+        Reading(PMXEVCNTR.get())
+    }
+
+    /// Instructions executed since entry; `None` once they are 2³² or more.
+    #[must_use]
+    pub fn since_entry(self) -> Option<u32> {
+        let now = self.read().0;
+        // A wrap after the reading is seen too, and costs an answer that was still right.
+        (PMOVSR.get() & COUNTER_0 == 0).then_some(now)
+    }
+}
+
+/// Instructions executed since entry; `None` if nobody counts them, or once they are 2³² or more.
+#[must_use]
+pub fn instructions() -> Option<u32> {
+    InstructionCounter::find()?.since_entry()
+}
+
+/// Makes the selected counter number 0. It was before, unless firmware used another one since entry;
+/// and as all of the kernel selects this one, interrupts need not be masked.
+#[inline(always)]
+fn select() {
+    // SAFETY: 1. nothing but the monitors' own registers depends on it; 2. the `isb` follows.
+    unsafe { PMSELR.writer().set(0) };
+    isb();
+}

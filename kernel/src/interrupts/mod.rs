@@ -1,0 +1,205 @@
+//! Interrupts: who handles which, and how often each came.
+//!
+//! ```text
+//! IRQ ─▶ vmsplit_exception ─▶ handle_irq: acknowledge ─▶ LINES[id]: count, handler ─▶ end ─┐
+//!                                              ▲                                           │
+//!                                              └─────────── until none is pending ─────────┘
+//! ```
+//!
+//! Protocol: handlers run one after the other with interrupts masked, on the stack of the code they
+//! interrupted. So a handler is short, waits for nobody, and takes no lock that other code holds
+//! without masking: what it shares lies in an `IrqLock` or in atomics. A handler is named once, for
+//! ever, before its interrupt is enabled; the table needs no lock.
+//!
+//! An interrupt without a handler is disabled when it comes, and named once.
+//!
+//! A machine without a controller, without a timer, or whose console has no interrupt, does without:
+//! the console is then polled, and the log says what is missing.
+
+mod report;
+pub mod tick;
+
+use core::fmt;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use arch_arm::barrier;
+use arch_arm::interrupt;
+use arch_arm::sync::IrqLock;
+use board::Machine;
+use board::dt::{Interrupt, Trigger};
+use board::irq::gic::{CpuInterface, Distributor, EnableError, IntId, Priority};
+use spin::Once;
+
+use crate::boot::GicRegisters;
+use crate::console;
+
+pub use report::write;
+
+/// What is done about an interrupt.
+#[derive(Clone, Copy)]
+pub struct Action {
+    /// Whose interrupt it is, for the report.
+    pub name: &'static str,
+    /// Makes the device drop its line, or the same interrupt comes again.
+    pub handler: fn(),
+}
+
+/// One interrupt.
+struct Line {
+    action: Once<(Action, Trigger)>,
+    /// How often it came. It wraps, as Linux's does.
+    count: AtomicU32,
+}
+
+static LINES: [Line; IntId::COUNT] =
+    [const { Line { action: Once::new(), count: AtomicU32::new(0) } }; IntId::COUNT];
+
+static DISTRIBUTOR: IrqLock<Option<Distributor>> = IrqLock::new(None);
+static CPU_INTERFACE: Once<CpuInterface> = Once::new();
+
+/// Signals that led to no interrupt.
+static SPURIOUS: AtomicU32 = AtomicU32::new(0);
+/// Interrupts that nobody handles.
+static UNHANDLED: AtomicU32 = AtomicU32::new(0);
+
+/// Why an interrupt has no handler.
+pub enum RequestError {
+    /// There is no interrupt controller.
+    NoController,
+    /// The device tree names none.
+    NotInTree,
+    /// The device tree gives a number that no interrupt can have.
+    NoSuchId(u16),
+    /// It has a handler already.
+    Taken(IntId),
+    /// The controller refuses.
+    Enable(EnableError),
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoController => f.write_str("there is no interrupt controller"),
+            Self::NotInTree => f.write_str("the device tree names no interrupt for it"),
+            Self::NoSuchId(id) => write!(f, "no interrupt has the number {id}"),
+            Self::Taken(id) => write!(f, "interrupt {id} is taken"),
+            Self::Enable(error) => error.fmt(f),
+        }
+    }
+}
+
+/// Names the handler of an interrupt, and enables it.
+pub fn request(
+    interrupt: &Interrupt,
+    priority: Priority,
+    action: Action,
+) -> Result<(), RequestError> {
+    let id = IntId::of(interrupt).ok_or(RequestError::NoSuchId(interrupt.id()))?;
+    let line = LINES.get(id.index()).ok_or(RequestError::NoSuchId(id.get()))?;
+    let mut distributor = DISTRIBUTOR.lock();
+    let distributor = distributor.as_mut().ok_or(RequestError::NoController)?;
+    if line.action.is_completed() {
+        return Err(RequestError::Taken(id));
+    }
+    let trigger = interrupt.trigger().unwrap_or_else(|| distributor.trigger(id));
+    line.action.call_once(|| (action, trigger));
+    distributor.enable(id, interrupt.trigger(), priority).map_err(RequestError::Enable)
+}
+
+/// The last step of boot: takes the controller, the tick and the console's interrupt into use, as far
+/// as the machine has them, and lets interrupts in. Prints one line.
+pub fn start(machine: &Machine<'_>, gic: Option<GicRegisters>) {
+    let Some((version, lines)) = gic.and_then(start_controller) else {
+        log::warn!("interrupts: none without an interrupt controller: no tick, a polled console");
+        return;
+    };
+    let console = Started(start_console(machine), "a polled console");
+    let tick = Started(tick::start(machine.timer.as_ref()), "no tick");
+    // SAFETY: 1. the vectors are in use since the switch to the kernel's tables, and `handle_irq`
+    // has every interrupt dismissed or disabled; 2. boot holds no guard: entry masked interrupts.
+    unsafe { interrupt::allow() };
+    log::info!("interrupts: GICv{version}, {lines} lines; {tick}; {console}");
+}
+
+/// What a part of the start came to, in the log's words.
+struct Started<T, E>(Result<T, E>, &'static str);
+
+impl<T: fmt::Display, E: fmt::Display> fmt::Display for Started<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Ok(started) => started.fmt(f),
+            Err(reason) => write!(f, "{}: {reason}", self.1),
+        }
+    }
+}
+
+/// Every interrupt disabled, and this CPU ready to take them. Returns the controller's version and
+/// the number of its lines.
+fn start_controller(gic: GicRegisters) -> Option<(u32, u16)> {
+    // SAFETY: 1. the tree says that they are there; 2. the page tables map them as devices and for
+    // good; 3. boot comes here once.
+    let distributor = unsafe { Distributor::new(gic.distributor) };
+    // SAFETY: as above.
+    let cpu_interface = unsafe { CpuInterface::new(gic.cpu_interface) };
+    let (mut distributor, cpu_interface) = (distributor?, cpu_interface?);
+    distributor.init();
+    cpu_interface.init();
+    let about = (cpu_interface.version(), distributor.lines());
+    *DISTRIBUTOR.lock() = Some(distributor);
+    CPU_INTERFACE.call_once(|| cpu_interface);
+    Some(about)
+}
+
+/// Has the console receive by interrupt.
+fn start_console(machine: &Machine<'_>) -> Result<&'static str, RequestError> {
+    let interrupt = machine.console.and_then(|console| console.uart.interrupt);
+    let interrupt = interrupt.ok_or(RequestError::NotInTree)?;
+    let action = Action { name: "uart-pl011", handler: console::on_interrupt };
+    request(&interrupt, Priority::Normal, action)?;
+    console::receive_by_interrupt();
+    Ok("console by interrupt")
+}
+
+/// An IRQ: has every pending interrupt handled.
+pub fn handle_irq() {
+    let Some(cpu_interface) = CPU_INTERFACE.get() else { return };
+    let mut found = false;
+    while let Some(interrupt) = cpu_interface.acknowledge() {
+        found = true;
+        dispatch(interrupt.id());
+        // What the handler wrote has reached the device, and the line is down, before the end.
+        barrier::dsb_sy();
+        cpu_interface.end(interrupt);
+    }
+    if !found {
+        SPURIOUS.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn dispatch(id: IntId) {
+    let Some(line) = LINES.get(id.index()) else { return };
+    let before = line.count.fetch_add(1, Ordering::Relaxed);
+    if let Some((action, _)) = line.action.get() {
+        return (action.handler)();
+    }
+    UNHANDLED.fetch_add(1, Ordering::Relaxed);
+    if let Some(distributor) = DISTRIBUTOR.lock().as_mut() {
+        distributor.disable(id);
+    }
+    // Some interrupts by software can not be disabled, and come again.
+    if before == 0 {
+        log::warn!("interrupt {id}: nobody handles it, disabled");
+    }
+}
+
+/// How often interrupt `id` came.
+pub fn count(id: IntId) -> u32 {
+    LINES.get(id.index()).map_or(0, |line| line.count.load(Ordering::Relaxed))
+}
+
+/// Before this CPU stops for good: no pending interrupt ends its sleep any more.
+pub fn silence() {
+    if let Some(cpu_interface) = CPU_INTERFACE.get() {
+        cpu_interface.disable();
+    }
+}
