@@ -144,7 +144,7 @@ pub fn write_json(
 }
 
 /// Escapes what a JSON string must not hold.
-struct JsonText<'w>(&'w mut dyn Write);
+pub(super) struct JsonText<'w>(pub(super) &'w mut dyn Write);
 
 impl Write for JsonText<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {

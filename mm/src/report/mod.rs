@@ -4,6 +4,7 @@
 //! are left out rather than printed with invented figures.
 
 pub mod buddyinfo;
+pub mod explain;
 pub mod iomem;
 pub mod layout;
 pub mod memblock;

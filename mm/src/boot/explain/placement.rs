@@ -56,15 +56,20 @@ impl<I: Inventory> Situation<'_, '_, I> {
         PhysRange::new(start, start.saturating_add(self.loaded.image.len()))
     }
 
-    /// The largest range of whole pages in lowmem that is neither the image's place nor reserved by
-    /// the tree: whatever a boot loader puts there is in nobody's way. Of two equally large, the
-    /// lower; `None` when there is none.
+    /// The physical addresses of the linear map, holes included.
     #[must_use]
-    pub fn safe_range(&self) -> Option<PhysRange> {
-        let lowmem = PhysRange::new(self.layout.phys_offset, self.layout.lowmem_end);
+    pub fn lowmem(&self) -> PhysRange {
+        PhysRange::new(self.layout.phys_offset, self.layout.lowmem_end)
+    }
+
+    /// The largest range of whole pages in `within` that may be mapped, and is neither the image's
+    /// place nor reserved by the tree: whatever a boot loader puts there is in nobody's way. Of two
+    /// equally large, the lower; `None` when there is none.
+    #[must_use]
+    pub fn safe_range(&self, within: PhysRange) -> Option<PhysRange> {
         let mut best: Option<PhysRange> = None;
         for block in self.memblock.mapped_memory() {
-            let Some(block) = block.intersection(&lowmem) else { continue };
+            let Some(block) = block.intersection(&within) else { continue };
             let mut at = block.start();
             while at < block.end() {
                 let (free, next) = self.next_safe(PhysRange::new(at, block.end()));
@@ -91,11 +96,12 @@ impl<I: Inventory> Situation<'_, '_, I> {
         }
     }
 
-    /// The part of RAM at the start of the linear map that stays lowmem whatever `vmalloc=` says.
+    /// The start of the linear map, which is lowmem whatever `vmalloc=` says.
     #[must_use]
     pub fn always_lowmem(&self) -> PhysRange {
         let start = self.layout.phys_offset;
-        PhysRange::new(start, start.saturating_add(ALWAYS_LOWMEM))
+        let end = start.saturating_add(ALWAYS_LOWMEM);
+        PhysRange::new(start, end.min(self.layout.lowmem_end))
     }
 
     /// The tree's bank that the kernel is in.

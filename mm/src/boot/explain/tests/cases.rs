@@ -176,7 +176,7 @@ fn places_follow_the_end_of_lowmem() {
             let dtb = range(0x4800_0000, 0x4810_0000);
             let largest = booted.largest_vmalloc_for(dtb, scratch).unwrap();
             assert_eq!(largest, LargestVmalloc::Bytes((1008 - 129) << 20));
-            assert_eq!(booted.safe_range(), Some(range(RAM + 4 * MIB, end)));
+            assert_eq!(booted.safe_range(booted.lowmem()), Some(range(RAM + 4 * MIB, end)));
         })
         .unwrap();
     let machine = Machine::new(&[(RAM, RAM + GIB)], "nohighmem");

@@ -6,7 +6,7 @@
 
 mod cases;
 mod model;
-mod properties;
+pub(crate) mod properties;
 
 use super::class::Owner;
 use super::{Inventory, Reservation, Situation};

@@ -78,7 +78,8 @@ fn command_line() -> impl Strategy<Value = String> {
 }
 
 prop_compose! {
-    fn machine()(
+    /// Any machine, any command line, any reservations.
+    pub(crate) fn machine()(
         banks in banks(),
         kernel in prop_oneof![Just(None), any::<prop::sample::Index>().prop_map(Some)],
         split in 0..Split::ALL.len(),
@@ -325,14 +326,32 @@ fn check_suggestions(machine: &Machine, booted: &Situation<'_, '_, Known>, scrat
     }
 }
 
-/// The safe range is lowmem that nothing of the tree's is in, and no neighbouring page is safe.
+/// The safe range is lowmem that nothing of the tree's is in, and no page beside it is as safe.
 fn check_safe_range(booted: &Situation<'_, '_, Known>) {
-    let Some(safe) = booted.safe_range() else { return };
     let of_tree = booted.inventory.held.iter().filter(|one| one.owner.is_of_tree());
     let obstacles = || of_tree.clone().map(|one| one.range).chain([booted.image_place()]);
+    let page = u64::from(PAGE_SIZE);
+    let lowmem = booted.lowmem();
+    let is_safe = |start: u64| {
+        let page = range(start, start + page);
+        lowmem.contains_range(&page)
+            && booted.memblock.mapped_memory().any(|block| block.contains_range(&page))
+            && !obstacles().any(|obstacle| obstacle.overlaps(&page))
+    };
+    let Some(safe) = booted.safe_range(lowmem) else {
+        assert!(!booted.memblock.mapped_memory().any(|block| is_safe(block.start().as_u64())));
+        return;
+    };
+    let (start, end) = (safe.start().as_u64(), safe.end().as_u64());
+    assert!(is_safe(start) && is_safe(end - page));
+    // Blocks may touch where one of them is not what it seems: then each is a range of its own.
+    let touches = |at| booted.memblock.mapped_memory().any(|block| block.start().as_u64() == at);
+    assert!(start < page || touches(start) || !is_safe(start - page));
+    assert!(touches(end) || !is_safe(end));
     assert!(!obstacles().any(|obstacle| obstacle.overlaps(&safe)));
-    assert!(safe.end() <= booted.layout.lowmem_end);
     assert!(booted.memblock.mapped_memory().any(|block| block.contains_range(&safe)));
+    let always = booted.safe_range(booted.always_lowmem());
+    assert!(always.is_none_or(|always| always.len() <= safe.len()));
 }
 
 proptest! {
