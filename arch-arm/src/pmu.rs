@@ -16,7 +16,7 @@ use tock_registers::interfaces::{Readable, Writeable};
 
 use crate::barrier::isb;
 use crate::cp15::pmxevtyper::PMXEVTYPER as Type;
-use crate::cp15::{ID_DFR0, PMCEID0, PMCNTENSET, PMCR, PMOVSR, PMSELR, PMXEVCNTR, PMXEVTYPER};
+use crate::cp15::{ID_DFR0, PMCNTENSET, PMCR, PMOVSR, PMSELR, PMXEVCNTR, PMXEVTYPER};
 use crate::cp15::{id_dfr0, pmcr};
 
 /// The event: instruction architecturally executed.
@@ -51,8 +51,10 @@ impl InstructionCounter {
         select();
         let runs = PMCR.is_set(pmcr::PMCR::E) && PMCNTENSET.get() & COUNTER_0 != 0;
         let counts_instructions = PMXEVTYPER.read(Type::EVENT) == INSTRUCTIONS;
-        let is_offered = PMCEID0.get() >> INSTRUCTIONS & 1 != 0;
-        (runs && counts_instructions && is_offered).then_some(Self(()))
+        // PMCEID0 would say whether the event is offered, but QEMU's ARMv7 cores take its encoding for
+        // undefined. A counter that was started at entry and is 0 now counts nothing.
+        let has_counted = PMXEVCNTR.get() != 0;
+        (runs && counts_instructions && has_counted).then_some(Self(()))
     }
 
     /// The count, behind all instructions before this call.

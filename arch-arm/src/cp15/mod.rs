@@ -274,7 +274,6 @@ pub mod ifsr;
 pub mod vbar;
 
 // Performance monitors.
-pub mod pmceid0;
 pub mod pmcntenset;
 pub mod pmcr;
 pub mod pmovsr;
@@ -301,8 +300,8 @@ pub use self::{
     cntp_cval::CNTP_CVAL, cntpct::CNTPCT, cntv_ctl::CNTV_CTL, cntv_cval::CNTV_CVAL, cntvct::CNTVCT,
     contextidr::CONTEXTIDR, csselr::CSSELR, ctr::CTR, dacr::DACR, dfar::DFAR, dfsr::DFSR,
     id_dfr0::ID_DFR0, id_mmfr0::ID_MMFR0, id_pfr1::ID_PFR1, ifar::IFAR, ifsr::IFSR, midr::MIDR,
-    mpidr::MPIDR, nmrr::NMRR, par::PAR, pmceid0::PMCEID0, pmcntenset::PMCNTENSET, pmcr::PMCR,
-    pmovsr::PMOVSR, pmselr::PMSELR, pmxevcntr::PMXEVCNTR, pmxevtyper::PMXEVTYPER, prrr::PRRR,
-    sctlr::SCTLR, tpidrprw::TPIDRPRW, tpidruro::TPIDRURO, tpidrurw::TPIDRURW, ttbcr::TTBCR,
-    ttbr0::TTBR0, ttbr1::TTBR1, vbar::VBAR,
+    mpidr::MPIDR, nmrr::NMRR, par::PAR, pmcntenset::PMCNTENSET, pmcr::PMCR, pmovsr::PMOVSR,
+    pmselr::PMSELR, pmxevcntr::PMXEVCNTR, pmxevtyper::PMXEVTYPER, prrr::PRRR, sctlr::SCTLR,
+    tpidrprw::TPIDRPRW, tpidruro::TPIDRURO, tpidrurw::TPIDRURW, ttbcr::TTBCR, ttbr0::TTBR0,
+    ttbr1::TTBR1, vbar::VBAR,
 };

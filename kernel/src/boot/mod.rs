@@ -57,7 +57,7 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     memory.allow_growth(tables.linear());
     let pages = pages::hand_over(&mut memory, &layout, tables.linear(), &machine);
     paging::report_wx(&tables);
-    let kernel = Kernel { machine, memory, tables, regions, pages };
+    let kernel = Kernel { machine, memory, layout, tables, regions, pages };
     log_layout(&kernel);
     interrupts::start(&kernel.machine, gic);
     monitor::run(kernel)

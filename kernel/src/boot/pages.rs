@@ -3,6 +3,7 @@
 use core::slice;
 
 use arch_arm::clear::clear;
+use arch_arm::pmu;
 use board::Machine;
 use mm::addr::PAGE_SIZE;
 use mm::boot::layout::Layout;
@@ -39,6 +40,9 @@ pub fn hand_over(
         bss: image::bss().len(),
     };
     let _ = memory_line::write(&mut Out, &pages, &sizes);
+    if let Some(count) = pmu::instructions() {
+        log::info!("Boot: {count} instructions from entry to here");
+    }
     free_init(memory, &mut pages, linear, machine);
     pages
 }

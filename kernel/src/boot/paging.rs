@@ -20,6 +20,7 @@ use arch_arm::mmu::walk::{TableRead, Walker};
 use arch_arm::mmu::wx;
 use arch_arm::tlb;
 use arch_arm::trap::{kuser, pages, stub_address, vectors};
+use arrayvec::ArrayVec;
 use board::Machine;
 use board::dt;
 use board::irq::gic::{CpuInterface, Distributor};
@@ -64,6 +65,18 @@ pub struct Regions {
     pub dma: AreaSpace,
     /// The pkmap's slots; `None` without HighMem.
     pub pkmap: Option<VirtRange>,
+    /// Where device registers are mapped, whole pages.
+    pub devices: ArrayVec<VirtRange, MAX_DEVICES>,
+}
+
+/// Mappings of device registers: the console's two, and the interrupt controller's two.
+const MAX_DEVICES: usize = 4;
+
+impl Regions {
+    /// Are device registers mapped at `address`?
+    pub fn is_device(&self, address: VirtAddr) -> bool {
+        self.devices.iter().any(|range| range.contains(address))
+    }
 }
 
 /// Where the registers of the interrupt controller are mapped, as devices and for good.
@@ -242,6 +255,7 @@ impl<'b> Build<'b> {
             vmalloc: AreaSpace::new(layout.vmalloc()),
             dma: AreaSpace::new(DMA),
             pkmap: layout.pkmap(),
+            devices: ArrayVec::new(),
         };
         self.vectors()?;
         self.fdt(dtb)?;
@@ -383,7 +397,9 @@ impl<'b> Build<'b> {
         let page = registers.start().align_down(u64::from(PAGE_SIZE));
         let page = PhysRange::new(page, page.saturating_add(u64::from(PAGE_SIZE)));
         self.device(page.start(), PAGE_SIZE, regions)?;
-        self.map(Slot::EARLY_CONSOLE.address(), page, Attributes::DEVICE, Granule::Pages)
+        let slot = Slot::EARLY_CONSOLE.address();
+        regions.devices.push(VirtRange::new(slot, VirtAddr::new(slot.as_u32() + PAGE_SIZE)));
+        self.map(slot, page, Attributes::DEVICE, Granule::Pages)
     }
 
     /// The interrupt controller's registers, as far as its driver uses them: the next areas of the
@@ -409,6 +425,7 @@ impl<'b> Build<'b> {
         // Registers are a page or two.
         let area = regions.vmalloc.take(pages.len() as u32).map_err(Failure::Area)?;
         self.map(area.start(), pages, Attributes::DEVICE, Granule::Pages)?;
+        regions.devices.push(area);
         let offset = (start.as_u64() - pages.start().as_u64()) as u32;
         Ok(VirtAddr::new(area.start().as_u32() + offset))
     }

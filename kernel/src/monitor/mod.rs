@@ -7,6 +7,7 @@ mod line;
 
 use arch_arm::psci::Conduit;
 use board::Machine;
+use mm::boot::layout::Layout;
 use mm::zone::PageAllocator;
 
 use crate::boot::{KernelTables, Memory, Regions};
@@ -18,6 +19,8 @@ pub struct Kernel {
     pub machine: Machine<'static>,
     /// What is known of memory.
     pub memory: Memory,
+    /// The layout that was decided.
+    pub layout: Layout,
     /// The live page tables.
     pub tables: KernelTables,
     /// Who hands out the addresses of the regions.

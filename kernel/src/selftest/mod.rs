@@ -9,9 +9,12 @@
 //! selftest: all 4 suites passed
 //! ```
 
+mod buddy;
 mod exceptions;
 mod kuser;
+mod layout;
 mod probe;
+mod tables;
 mod user_faults;
 mod user_mode;
 
@@ -34,6 +37,9 @@ pub struct Suite {
 
 /// Every suite, in the order in which they run.
 pub const SUITES: &[Suite] = &[
+    Suite { name: "layout", what: "regions and zones are the decided ones", run: layout::run },
+    Suite { name: "tables", what: "the MMU translates as the tables say", run: tables::run },
+    Suite { name: "buddy", what: "no page has two owners, and all come back", run: buddy::run },
     Suite {
         name: "exceptions",
         what: "every register comes back, from any stack and nested",
