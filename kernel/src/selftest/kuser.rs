@@ -94,6 +94,10 @@ fn call(
     // A helper is ARM code, whatever its caller is.
     let mut before = registers(helper, psr & !THUMB);
     before.r[..3].copy_from_slice(&arguments);
+    if psr & CARRY == 0 {
+        // What may be changed may also hold what looks like success.
+        SCRATCH.iter().for_each(|n| before.r[*n] = 0);
+    }
     let (back, after_svc) = match psr & THUMB {
         0 => (CODE.as_u32(), 4),
         _ => (CODE.as_u32() + 4, 2),
