@@ -4,16 +4,17 @@
 //!
 //! | layer | modules | runs |
 //! |---|---|---|
-//! | formats and logic | [`mmu`]; [`trap::fault_status`], [`trap::registers`]; the bit fields in [`cp15`]; results in [`psci`]; [`timer::Schedule`]; [`sync`] | anywhere, tested on the host |
-//! | instructions | the accesses in [`cp15`], [`barrier`], `tlb`, `cache`, `clear`, `entry`, [`interrupt`], the calls in [`psci`], [`timer`], `pmu`, `trap::vectors` and its neighbours | on ARM only |
+//! | formats and logic | [`mmu`]; [`trap`] but for its stubs; the bit fields in [`cp15`]; [`probe::ex_table`], [`translate::decode`]; [`timer::Schedule`]; results in [`psci`]; [`sync`] | anywhere, tested on the host |
+//! | instructions | the accesses in [`cp15`], [`barrier`], `tlb`, `cache`, `clear`, `entry`, [`interrupt`], the calls in [`psci`], [`timer`], `pmu`, `trap`'s vectors and stubs, the accesses in [`probe`], `user` | on ARM only |
 //!
 //! The second layer is thin, and what it offers does not exist on other architectures: a host test
 //! that called it would not compile. Two exceptions let portable code run in tests: barriers are
 //! compiler fences there, and interrupt masking masks nothing.
 //!
 //! The crate knows no board address and no policy, and keeps no state in statics of its own: the
-//! kernel holds those. Of the kernel it wants what `entry` names, and one function for every
-//! exception, `vmsplit_exception` ([`trap::Handler`]).
+//! kernel holds those. Of the kernel it wants what `entry` names, the linker script's bounds of the
+//! exception table ([`probe::ex_table`]), and one function for every exception, `vmsplit_exception`
+//! ([`trap::Handler`]), which offers exceptions to `user::leave` and `probe::fix_up`.
 
 #![cfg_attr(not(test), no_std)]
 

@@ -2,7 +2,7 @@
 //!
 //! For addresses that somebody typed, that a table or a stack holds, or that a test wants to see
 //! fault. A probe is one instruction that the exception table lists ([`ex_table`]); the kernel's
-//! handler calls [`fix_up`] for aborts that nobody else takes.
+//! handler calls `fix_up` for aborts that nobody else takes.
 //!
 //! Any context, with interrupts on or off, within exception handlers too: a probe keeps nothing
 //! between its call and its return but registers. One that faults costs an exception, a few hundred
@@ -42,7 +42,7 @@ impl fmt::Display for Fault {
 
 impl core::error::Error for Fault {}
 
-/// Why [`fetch`] did not come back by itself.
+/// Why `fetch` did not come back by itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FetchError {
     /// The address is not a multiple of 4.
@@ -80,7 +80,7 @@ impl fmt::Display for FetchError {
 
 impl core::error::Error for FetchError {}
 
-/// `bx lr`, in ARM state: the one instruction that [`fetch`] tries.
+/// `bx lr`, in ARM state: the one instruction that `fetch` tries.
 pub const BX_LR: u32 = 0xe12f_ff1e;
 
 /// Takes a fault of a probe: sends `frame` on behind it, and returns true. Otherwise leaves the

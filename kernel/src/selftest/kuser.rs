@@ -39,6 +39,7 @@ pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
                 exchange64(pages, checks, flags | state);
             }
         }
+        count(pages, checks);
     });
     if let Err(error) = ran {
         checks.that(false, format_args!("no user pages: {error}"));
@@ -94,6 +95,10 @@ fn call(
     // A helper is ARM code, whatever its caller is.
     let mut before = registers(helper, psr & !THUMB);
     before.r[..3].copy_from_slice(&arguments);
+    if psr & CARRY == 0 {
+        // What may be changed may also hold what looks like success.
+        SCRATCH.iter().for_each(|n| before.r[*n] = 0);
+    }
     let (back, after_svc) = match psr & THUMB {
         0 => (CODE.as_u32(), 4),
         _ => (CODE.as_u32() + 4, 2),
@@ -187,5 +192,31 @@ fn exchange64(pages: &UserPages, checks: &mut Checks, psr: u32) {
         let expected = if memory == old { new } else { memory };
         checks.equal(get(TARGET), expected, format_args!("{what}: memory"));
         checks.equal((get(OLD), get(NEW)), (old, new), format_args!("{what}: its arguments"));
+    }
+}
+
+/// Counts in memory by `cmpxchg`, for long enough that interrupts come in between: not one
+/// increment is lost or made twice, and no register either.
+fn count(pages: &UserPages, checks: &mut Checks) {
+    const INCREMENTS: u32 = 100_000;
+    pages.load(&[
+        0xe592_0000, // loop: ldr r0, [r2]
+        0xe280_1001, //       add r1, r0, #1
+        0xe12f_ff36, //       blx r6
+        0x3aff_fffb, //       bcc loop
+        0xe254_4001, //       subs r4, r4, #1
+        0x1aff_fff9, //       bne loop
+        SVC,
+    ]);
+    pages.set_word(TARGET, 0);
+    let mut before = registers(CODE, 0);
+    [before.r[2], before.r[4], before.r[6]] =
+        [DATA.as_u32() + TARGET, INCREMENTS, CMPXCHG.as_u32()];
+    let (after, cause) = user_mode::run(&before);
+    checks.equal(cause, Cause::SupervisorCall, format_args!("counting: how it ended"));
+    checks.equal(pages.word(TARGET), INCREMENTS, format_args!("what was counted"));
+    checks.equal((after.r[4], after.sp), (0, before.sp), format_args!("counting: r4 and sp"));
+    for n in [2, 5, 6, 7, 8, 9, 10, 11] {
+        checks.equal(after.r[n], before.r[n], format_args!("counting: r{n}"));
     }
 }

@@ -11,6 +11,7 @@ mod entry;
 mod monitor;
 mod read_back;
 mod run;
+mod selftest;
 mod trees;
 
 use std::process::ExitCode;
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
             })
         })
         .collect();
-    let named: [(&str, fn()); 25] = [
+    let named: [(&str, fn()); 29] = [
         ("run: no terminal, no --exec", monitor::run_without_anything),
         ("run: a failed command is exit status 1", monitor::failed_command),
         ("run: wrong arguments are exit status 2", monitor::wrong_arguments),
@@ -41,6 +42,10 @@ fn main() -> ExitCode {
         ("monitor: help, and words that are no command", monitor::monitor_errors),
         ("monitor: alloc and free balance", monitor::alloc_and_free),
         ("monitor: reboot", monitor::reboot),
+        ("selftest: every suite passes on a Cortex-A15", || selftest::on("cortex-a15")),
+        ("selftest: every suite passes on a Cortex-A7", || selftest::on("cortex-a7")),
+        ("selftest: every suite passes in a release build", selftest::optimised),
+        ("selftest: one suite by its name", selftest::by_name),
         ("page tables: rights of each section", monitor::rights),
         ("banks with a hole, by --dtb, in HighMem", trees::banks_in_highmem),
         ("banks with a hole, by --dtb, in lowmem", trees::banks_in_lowmem),

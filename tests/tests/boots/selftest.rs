@@ -1,0 +1,41 @@
+//! The kernel's self-tests, on each processor and under the highest and the lowest split.
+
+use crate::run::run;
+
+/// Suites that must have run.
+const SUITES: [&str; 4] = ["exceptions", "probe", "kuser", "user-faults"];
+
+pub fn on(cpu: &str) {
+    for options in [&["--vmsplit", "3g"][..], &["--vmsplit", "1g", "-m", "2G"]] {
+        let options = [&["--cpu", cpu], options].concat();
+        let run = run(&options, "ptdump; buddyinfo; selftest; buddyinfo; ptdump; layout");
+        run.expect_status(0);
+        for suite in SUITES {
+            run.expect(&[&format!("selftest: {suite}: ok, ")]);
+        }
+        run.expect(&["vmsplit> selftest\n", "selftest: all ", " suites passed\n"]);
+        assert!(!run.text.contains("FAILED"), "{}", run.text);
+        // The kernel is as it was before.
+        let (_, after) = run.text.split_once(" suites passed\n").unwrap();
+        for command in ["buddyinfo", "ptdump"] {
+            let echo = format!("vmsplit> {command}\n{}vmsplit> ", run.output_of(command));
+            assert!(after.contains(&echo), "{command} is not what it was in:\n{}", run.text);
+        }
+    }
+}
+
+pub fn optimised() {
+    let run = run(&["--release"], "selftest");
+    run.expect_status(0);
+    run.expect(&["selftest: all ", " suites passed"]);
+}
+
+pub fn by_name() {
+    let one = run::<&str>(&[], "selftest kuser");
+    one.expect_status(0);
+    one.expect(&["selftest: kuser: ok, "]);
+    assert!(!one.output_of("selftest kuser").contains("probe"), "{}", one.text);
+    let none = run::<&str>(&[], "selftest nonsense");
+    none.expect_status(1);
+    none.expect(&["error: selftest: no suite is called nonsense; there are exceptions "]);
+}
