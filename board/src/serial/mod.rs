@@ -1,3 +1,4 @@
 //! Serial lines.
 
 pub mod pl011;
+pub mod primecell;

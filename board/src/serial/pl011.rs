@@ -77,6 +77,9 @@ register_bitfields! [u32,
     ]
 ];
 
+/// What a PL011 calls itself (3.3.14); see [`super::primecell`].
+pub const PART_NUMBER: u16 = 0x011;
+
 /// Bytes that the receive FIFO holds (32 from revision r1p5 on, 16 before).
 const FIFO_DEPTH: u32 = 32;
 

@@ -61,12 +61,17 @@ impl EarlyTables {
             let other = above.find(|mapping| !whole.contains(mapping.virt));
             let Some(virt) = other.map(|mapping| mapping.virt) else { break };
             next = virt;
-            let step = walker.translate(virt);
-            let entry = step.second.map_or(step.first.entry, |second| second.entry);
-            self.memory.write(entry, 0);
+            self.drop_page(virt);
         }
         barrier::dsb_ishst();
         tlb::flush_all();
+    }
+
+    /// Unmaps the page at `virt`. The TLB still has it.
+    fn drop_page(&mut self, virt: VirtAddr) {
+        let step = Walker::new(self.root, &self.memory).translate(virt);
+        let entry = step.second.map_or(step.first.entry, |second| second.entry);
+        self.memory.write(entry, 0);
     }
 
     /// Where `virt`, an address in the image, lies physically.
@@ -104,6 +109,34 @@ impl EarlyTables {
         let virt = slot.address();
         self.map(virt, page, u64::from(PAGE_SIZE), Attributes::DEVICE, Granule::Pages)?;
         Ok(VirtAddr::new(virt.as_u32() + offset))
+    }
+
+    /// Does the page at `page` keep what is written to it? Uses slot `slot` for a moment. Looks at
+    /// the page's last word, where devices have their identity, which a write does not change, and
+    /// puts back what was there. The page is nobody's that runs now.
+    pub fn is_memory(&mut self, slot: Slot, page: PhysAddr) -> Result<bool, MapError> {
+        let last_word = u64::from(PAGE_SIZE - 4);
+        // As a device, so that no cache answers in memory's stead.
+        let virt = self.map_device(slot, page.saturating_add(last_word))?;
+        let word = virt.as_u32() as *mut u32;
+        // SAFETY: an aligned word, mapped just now. Rust has nothing there, as the caller says; a
+        // device's last word is read-only or nobody's, and an abort is reported.
+        let keeps = unsafe {
+            let before = ptr::read_volatile(word);
+            ptr::write_volatile(word, !before);
+            let after = ptr::read_volatile(word);
+            ptr::write_volatile(word, before);
+            after == !before
+        };
+        self.unmap(slot);
+        Ok(keeps)
+    }
+
+    /// Unmaps what is mapped in fixmap slot `slot`. Nothing may use it any more.
+    pub fn unmap(&mut self, slot: Slot) {
+        self.drop_page(slot.address());
+        barrier::dsb_ishst();
+        tlb::flush_all();
     }
 
     /// Maps whole pages of RAM at `virt`, writable.

@@ -8,6 +8,7 @@ use core::slice;
 use arch_arm::entry::BootRegisters;
 use board::Machine;
 use board::dt::{self, ConsoleChoice, Tree};
+use board::serial::{pl011, primecell};
 use mm::addr::{PhysAddr, PhysRange, VirtAddr};
 use mm::boot::layout::FDT;
 use mm::map::fixmap::Slot;
@@ -66,29 +67,65 @@ pub fn read(dtb: &Dtb) -> Machine<'static> {
 }
 
 /// Takes the console's UART into use, in the early console's fixmap slot.
-pub fn start_console(machine: &Machine<'_>, early: &mut EarlyTables) {
+///
+/// A tree may name a UART where there is none, and then to wait until it can send would be to wait
+/// for ever. So what is no PL011 is taken out of `machine`, if there is a fallback to speak on.
+pub fn start_console(machine: &mut Machine<'_>, early: &mut EarlyTables) {
+    let absent = machine.console.filter(|_| FALLBACK_CONSOLE.is_some());
+    let absent = absent.filter(|console| !is_pl011(console.uart.registers, early));
+    if absent.is_some() {
+        machine.console = None;
+    }
     let Some(registers) = console_registers(machine) else { return };
     let mapped = early.map_device(Slot::EARLY_CONSOLE, registers.start());
     let virt = stop_for(mapped, "can not map the console");
     // SAFETY: the tree says that a PL011 is there, or the build does; it was mapped as a device
     // just now. Its address changes once more, with the kernel's own tables.
     unsafe { crate::console::start(virt) };
-    match machine.console.map(|console| (console.choice, console.uart.name)) {
-        Some((ConsoleChoice::InsteadOf(path), name)) => {
+    match (machine.console.map(|console| (console.choice, console.uart.name)), absent) {
+        (Some((ConsoleChoice::InsteadOf(path), name)), _) => {
             log::warn!("console: stdout-path {path} is no PL011, using {name}");
         }
-        Some(_) => {}
-        None => log::warn!("console: the device tree has no PL011, using the fallback"),
+        (Some(_), _) => {}
+        (None, Some(absent)) => {
+            let (name, at) = (absent.uart.name, absent.uart.registers.start());
+            log::warn!("console: no PL011 answers at {at}, for {name}: using the fallback");
+        }
+        (None, None) => log::warn!("console: the device tree has no PL011, using the fallback"),
     }
 }
 
+/// Does the device at `registers` say that it is a PL011? Registers that do not reach as far as the
+/// identity are taken at the tree's word.
+fn is_pl011(registers: PhysRange, early: &mut EarlyTables) -> bool {
+    let len = u64::from(primecell::LEN);
+    let Some(slot) = Slot::kmap_local(0, 1) else { return true };
+    if registers.len() < len || !registers.start().is_aligned(len) {
+        return true;
+    }
+    let mapped = early.map_device(slot, registers.start());
+    let virt = stop_for(mapped, "can not map the console");
+    // SAFETY: the page was mapped as a device just now.
+    let part = unsafe { primecell::part_number(virt) };
+    early.unmap(slot);
+    part == Some(pl011::PART_NUMBER)
+}
+
+/// The UART of the board that a build with the fallback console is for.
+const FALLBACK_CONSOLE: Option<PhysRange> = {
+    #[cfg(feature = "fallback-console")]
+    {
+        Some(board::fallback::CONSOLE)
+    }
+    #[cfg(not(feature = "fallback-console"))]
+    {
+        None
+    }
+};
+
 /// The UART to speak on: the tree's, else the fallback of a build that has one.
 pub fn console_registers(machine: &Machine<'_>) -> Option<PhysRange> {
-    #[cfg(feature = "fallback-console")]
-    let fallback = Some(board::fallback::CONSOLE);
-    #[cfg(not(feature = "fallback-console"))]
-    let fallback = None;
-    machine.console.map(|console| console.uart.registers).or(fallback)
+    machine.console.map(|console| console.uart.registers).or(FALLBACK_CONSOLE)
 }
 
 /// Maps `len` bytes of the tree at `phys`.

@@ -45,8 +45,8 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
 
     let mut early = early::EarlyTables::adopt(registers);
     let dtb = machine::find(registers, &mut early);
-    let machine = machine::read(&dtb);
-    machine::start_console(&machine, &mut early);
+    let mut machine = machine::read(&dtb);
+    machine::start_console(&mut machine, &mut early);
     place::ensure_in_place(&machine, registers, &dtb, &mut early);
     greet(&machine);
 

@@ -6,6 +6,7 @@ use board::dt::Placement;
 use mm::addr::{PAGE_SIZE, PhysAddr, PhysRange, VirtRange};
 use mm::boot::layout::FDT;
 use mm::boot::relocate::{self, Loaded, Plan};
+use mm::map::fixmap::Slot;
 
 use super::early::EarlyTables;
 use super::machine::Dtb;
@@ -37,6 +38,12 @@ pub fn reserved<'m>(machine: &'m Machine<'_>) -> impl Iterator<Item = PhysRange>
     machine.memreserve().chain(regions.flat_map(|ranges| ranges.iter()))
 }
 
+/// Does the tree say that all of `range` is memory?
+fn is_memory(machine: &Machine<'_>, range: &PhysRange) -> bool {
+    let parts = machine.banks().filter_map(|bank| bank.intersection(range));
+    parts.map(|part| part.len()).sum::<u64>() == range.len()
+}
+
 /// Returns if the image is in its place; otherwise moves it and starts anew.
 pub fn ensure_in_place(
     machine: &Machine<'_>,
@@ -45,7 +52,8 @@ pub fn ensure_in_place(
     early: &mut EarlyTables,
 ) {
     let image = image_now(registers);
-    let loaded = Loaded { image, dtb: dtb.range, initrd: initrd(machine, registers) };
+    let initrd = initrd(machine, registers).filter(|initrd| is_memory(machine, initrd));
+    let loaded = Loaded { image, dtb: dtb.range, initrd };
     let Some(bank) = machine.banks().find(|bank| bank.contains_range(&image)) else {
         halt(format_args!("the kernel runs at {image}, outside all memory of the device tree"));
     };
@@ -70,9 +78,36 @@ fn same_numbers(range: VirtRange) -> PhysRange {
     PhysRange::new(phys(range.start()), phys(range.end()))
 }
 
+/// Stops unless all of `range` is memory. A tree may say so of what is none, and once the move has
+/// begun nobody can tell any more.
+fn check_memory(range: PhysRange, registers: &BootRegisters, early: &mut EarlyTables) {
+    let image = image_now(registers);
+    let Some(slot) = Slot::kmap_local(0, 1) else { return };
+    let mut page = range.start().align_down(u64::from(PAGE_SIZE));
+    while page < range.end() {
+        // What the kernel runs in is memory.
+        let is_memory =
+            image.contains(page) || stop_for(early.is_memory(slot, page), "can not look at memory");
+        if !is_memory {
+            halt(format_args!(
+                "can not move the kernel: no memory at {page}, whatever the tree says"
+            ));
+        }
+        page = page.saturating_add(u64::from(PAGE_SIZE));
+    }
+}
+
 fn carry_out(plan: &Plan, registers: &BootRegisters, early: &mut EarlyTables) -> ! {
     for step in &plan.copies {
         log::info!("moving {} to {}", step.from, step.to);
+    }
+    let stub = PhysRange::new(plan.stub, plan.stub.saturating_add(u64::from(PAGE_SIZE)));
+    let targets = plan
+        .copies
+        .iter()
+        .map(|step| PhysRange::new(step.to, step.to.saturating_add(step.from.len())));
+    for range in targets.chain([stub]) {
+        check_memory(range, registers, early);
     }
     let was_moved = |range: &PhysRange| plan.copies.iter().any(|step| step.to == range.start());
     let job = (|| {

@@ -6,13 +6,18 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod banks;
+mod broken;
 mod builds;
 mod entry;
 mod monitor;
+mod oddities;
 mod read_back;
 mod run;
 mod selftest;
+mod source;
 mod trees;
+mod unusable;
 
 use std::process::ExitCode;
 
@@ -62,7 +67,14 @@ fn main() -> ExitCode {
         ("HYP entry, PSCI by smc", entry::hyp_entry),
         ("a release build boots the same", builds::release_build),
     ];
-    for (name, test) in named {
+    trials.extend(broken::TREES.iter().chain(unusable::TREES).map(|tree| {
+        Trial::test(format!("broken tree: {}", tree.name), || {
+            tree.boot();
+            Ok(())
+        })
+    }));
+    let more = banks::BOOTS.into_iter().chain(entry::BOOTS).chain(oddities::BOOTS);
+    for (name, test) in named.into_iter().chain(more) {
         trials.push(Trial::test(name, move || -> Result<(), Failed> {
             test();
             Ok(())

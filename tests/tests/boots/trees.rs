@@ -1,36 +1,18 @@
 //! Device trees other than QEMU's own: more banks, reservations, an initrd, no console.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use mm::addr::{PhysAddr, PhysRange};
 use tests::predict::Machine;
 
 use crate::read_back::{assert_same, predicted};
 use crate::run::run;
+use crate::source::{Source, scratch};
 
-/// A device tree made of QEMU's own for 1 GiB, with `nodes` added below its root. QEMU replaces
-/// the nodes called `memory`, and no others.
+/// QEMU's own tree with `nodes` added below its root.
 fn tree(name: &str, nodes: &str) -> PathBuf {
-    let base = include_str!("../../oracle/dts/memrsv.dts");
-    let base = base.replace("/memreserve/ 0x50000000 0x1000000;", "");
-    let (rest, _) = base.trim_end().rsplit_once("};").unwrap();
-    let source = format!("{rest}\n{nodes}\n}};\n");
-    compile(name, &source)
-}
-
-fn compile(name: &str, source: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let (dts, dtb) = (folder.join(format!("{name}.dts")), folder.join(format!("{name}.dtb")));
-    fs::write(&dts, source).unwrap();
-    let output = Command::new("dtc")
-        .args(["-q", "-I", "dts", "-O", "dtb", "-o"])
-        .args([&dtb, &dts])
-        .output()
-        .expect("dtc, of the package device-tree-compiler");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    dtb
+    Source::virt().below_root(nodes).compile(name)
 }
 
 /// A second bank that QEMU does not have. It is HighMem, which boot does not touch.
@@ -82,7 +64,7 @@ pub fn reservations() {
         ("nomaptop", Some((0x6f00_0000, 0x100_0000))),
     ] {
         let path = format!("{}/oracle/dts/{name}.dts", env!("CARGO_MANIFEST_DIR"));
-        let dtb = compile(name, &fs::read_to_string(path).unwrap());
+        let dtb = Source::file(&path).compile(name);
         let run = run(&["--dtb", dtb.to_str().unwrap()], "layout --json; memblock; ptdump");
         run.expect_status(0);
         let mut machine = Machine::virt(1024, "");
@@ -99,8 +81,7 @@ pub fn reservations() {
 }
 
 pub fn initrd() {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let file = folder.join("initrd");
+    let file = scratch("initrd");
     fs::write(&file, vec![7_u8; 300_000]).unwrap();
     let kept = run(&["--initrd", file.to_str().unwrap(), "--image", "raw"], "memblock");
     kept.expect_status(0);
@@ -115,13 +96,8 @@ pub fn initrd() {
 }
 
 pub fn initrd_in_the_way() {
-    let name = "initrd-in-the-way";
-    let base = include_str!("../../oracle/dts/memrsv.dts");
-    let chosen =
-        "chosen {\n\t\tlinux,initrd-start = <0x40200000>;\n\t\tlinux,initrd-end = <0x40300001>;";
-    let source = base.replacen("chosen {", chosen, 1);
-    assert_ne!(source, base);
-    let dtb = compile(name, &source);
+    let chosen = "linux,initrd-start = <0x40200000>; linux,initrd-end = <0x40300001>;";
+    let dtb = Source::virt().chosen(chosen).compile("initrd-in-the-way");
     let run = run(&["--image", "raw", "--dtb", dtb.to_str().unwrap()], "memblock");
     run.expect_status(0);
     run.expect(&[
@@ -133,10 +109,7 @@ pub fn initrd_in_the_way() {
 }
 
 pub fn odd_trees() {
-    let base = include_str!("../../oracle/dts/memrsv.dts");
-    let silent = base.replace("arm,pl011", "acme,uart");
-    assert_ne!(silent, base);
-    let dtb = compile("no-pl011", &silent);
+    let dtb = Source::virt().replace("arm,pl011", "acme,uart").compile("no-pl011");
     let without = run(&["--dtb", dtb.to_str().unwrap()], "layout");
     without.expect_status(0);
     without.expect(&["console: the device tree has no PL011, using the fallback", "Memory: "]);
