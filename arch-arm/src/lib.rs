@@ -5,7 +5,7 @@
 //! | layer | modules | runs |
 //! |---|---|---|
 //! | formats and logic | [`mmu`]; [`trap::fault_status`], [`trap::registers`]; the bit fields in [`cp15`]; results in [`psci`]; [`sync`] | anywhere, tested on the host |
-//! | instructions | the accesses in [`cp15`], [`barrier`], `tlb`, `cache`, `entry`, [`interrupt`], the calls in [`psci`], `trap::vectors` and its neighbours | on ARM only |
+//! | instructions | the accesses in [`cp15`], [`barrier`], `banked`, `tlb`, `cache`, `entry`, [`interrupt`], the calls in [`psci`], `trap::vectors` and its neighbours | on ARM only |
 //!
 //! The second layer is thin, and what it offers does not exist on other architectures: a host test
 //! that called it would not compile. Two exceptions let portable code run in tests: barriers are
@@ -17,6 +17,8 @@
 
 #![cfg_attr(not(test), no_std)]
 
+#[cfg(target_arch = "arm")]
+pub mod banked;
 pub mod barrier;
 #[cfg(target_arch = "arm")]
 pub mod cache;

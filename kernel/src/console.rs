@@ -50,13 +50,6 @@ pub fn read_byte() -> Option<u8> {
     UART.lock().as_mut().and_then(Pl011::read_byte)
 }
 
-/// Sends one byte as it is.
-pub fn write_byte(byte: u8) {
-    if let Some(uart) = UART.lock().as_mut() {
-        uart.write_byte(byte);
-    }
-}
-
 /// What `print!` and the reports write to.
 pub struct Out;
 

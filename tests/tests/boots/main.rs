@@ -11,6 +11,7 @@ mod entry;
 mod monitor;
 mod read_back;
 mod run;
+mod serial;
 mod trees;
 
 use std::process::ExitCode;
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
             })
         })
         .collect();
-    let named: [(&str, fn()); 25] = [
+    let named: [(&str, fn()); 30] = [
         ("run: no terminal, no --exec", monitor::run_without_anything),
         ("run: a failed command is exit status 1", monitor::failed_command),
         ("run: wrong arguments are exit status 2", monitor::wrong_arguments),
@@ -41,6 +42,11 @@ fn main() -> ExitCode {
         ("monitor: help, and words that are no command", monitor::monitor_errors),
         ("monitor: alloc and free balance", monitor::alloc_and_free),
         ("monitor: reboot", monitor::reboot),
+        ("monitor: translate explains what the tables say", monitor::translate),
+        ("monitor: peek and poke survive faults", monitor::peek_and_poke),
+        ("monitor: regs", monitor::regs),
+        ("monitor: help, suggestions, arguments of every form", monitor::help),
+        ("monitor: editing keys, history and Tab", monitor::keyboard),
         ("page tables: rights of each section", monitor::rights),
         ("banks with a hole, by --dtb, in HighMem", trees::banks_in_highmem),
         ("banks with a hole, by --dtb, in lowmem", trees::banks_in_lowmem),
