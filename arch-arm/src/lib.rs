@@ -5,7 +5,7 @@
 //! | layer | modules | runs |
 //! |---|---|---|
 //! | formats and logic | [`mmu`]; [`trap`] but for its stubs; the bit fields in [`cp15`]; [`probe::ex_table`], [`translate::decode`]; [`timer::Schedule`]; results in [`psci`]; [`sync`] | anywhere, tested on the host |
-//! | instructions | the accesses in [`cp15`], [`barrier`], `tlb`, `cache`, `clear`, `entry`, [`interrupt`], the calls in [`psci`], [`timer`], `pmu`, `trap`'s vectors and stubs, the accesses in [`probe`], `user` | on ARM only |
+//! | instructions | the accesses in [`cp15`], [`barrier`], `banked`, `tlb`, `cache`, `clear`, `entry`, [`interrupt`], the calls in [`psci`], [`timer`], `pmu`, `trap`'s vectors and stubs, the accesses in [`probe`], `user` | on ARM only |
 //!
 //! The second layer is thin, and what it offers does not exist on other architectures: a host test
 //! that called it would not compile. Two exceptions let portable code run in tests: barriers are
@@ -18,6 +18,8 @@
 
 #![cfg_attr(not(test), no_std)]
 
+#[cfg(target_arch = "arm")]
+pub mod banked;
 pub mod barrier;
 #[cfg(target_arch = "arm")]
 pub mod cache;

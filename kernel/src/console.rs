@@ -73,13 +73,6 @@ fn take(base: VirtAddr, uart: Pl011) {
     BASE.store(base.as_u32(), Ordering::Relaxed);
 }
 
-/// Sends one byte as it is.
-pub fn write_byte(byte: u8) {
-    if let Some(transmitter) = TRANSMITTER.lock().as_mut() {
-        transmitter.write_byte(byte);
-    }
-}
-
 /// What `print!` and the reports write to.
 pub struct Out;
 

@@ -63,7 +63,12 @@ impl fmt::Display for Ttbr {
             (true, true) => "inner shareable",
         };
         let table = TTBR0::BASE.read(self.0) << 14;
-        write!(f, "table at {table:#010x}, walks {inner} inside, {outer} outside, {shared}")
+        write!(f, "table at {table:#010x}, walks ")?;
+        match inner == outer {
+            true => f.write_str(inner)?,
+            false => write!(f, "{inner} inside, {outer} outside")?,
+        }
+        write!(f, ", {shared}")
     }
 }
 
@@ -86,13 +91,12 @@ mod tests {
     fn table_and_walks_are_told() {
         assert_eq!(
             Ttbr(0x4020_4000 | WALK_ATTRIBUTES).to_string(),
-            "table at 0x40204000, walks write-back write-allocate inside, write-back write-allocate \
-             outside, inner shareable"
+            "table at 0x40204000, walks write-back write-allocate, inner shareable"
         );
         assert_eq!(
-            Ttbr(0x4020_4000 | 1 | 2 << 3 | 2).to_string(),
-            "table at 0x40204000, walks write-through inside, write-through outside, outer shareable"
+            Ttbr(0x4020_4000 | 1 | 3 << 3 | 2).to_string(),
+            "table at 0x40204000, walks write-through inside, write-back outside, outer shareable"
         );
-        assert!(Ttbr(0).to_string().ends_with("non-cacheable outside, not shareable"));
+        assert!(Ttbr(0).to_string().ends_with("walks non-cacheable, not shareable"));
     }
 }

@@ -1,17 +1,34 @@
 //! The monitor: a prompt on the console, and commands that show what boot built.
 //!
-//! A command that fails prints one line that begins with `error: `; scripts look for it.
+//! What needs no machine, from the keyboard's bytes to a command and its arguments, is the `monitor`
+//! crate. Here are the table of commands ([`table`]), a file for each family of functions that it
+//! names, and the names that stand for addresses.
+//!
+//! A command that fails prints one line that begins with `error: `; scripts look for it, and for the
+//! prompt at the start of a line.
 
-mod commands;
-mod line;
+mod access;
+mod layout;
+mod machine;
+mod memory;
+mod names;
+mod power;
+mod registers;
+mod table;
+mod tables;
 
 use arch_arm::psci::Conduit;
 use board::Machine;
 use mm::boot::layout::Layout;
 use mm::zone::PageAllocator;
+use monitor::editor::{Editor, Step, TooLong};
 
 use crate::boot::{KernelTables, Memory, Regions};
-use crate::console::{print, println};
+use crate::console::{self, Out, println};
+
+const PROMPT: &str = "vmsplit> ";
+/// Bytes of lines that are remembered.
+const HISTORY: usize = 2048;
 
 /// All that the kernel holds once it has booted.
 pub struct Kernel {
@@ -42,16 +59,38 @@ impl Kernel {
 /// Reads commands and runs them, for ever.
 pub fn run(mut kernel: Kernel) -> ! {
     println!("Type help for the commands.");
-    let mut buffer = line::Buffer::new();
+    let mut editor = Editor::<HISTORY>::new(PROMPT);
     loop {
-        print!("vmsplit> ");
-        match buffer.read() {
-            Ok(text) => {
-                if let Err(error) = commands::run(&mut kernel, text) {
-                    println!("error: {error}");
-                }
-            }
-            Err(error) => println!("error: {error}"),
+        // The console can not fail, here as in the commands.
+        let _ = editor.start(&mut Out);
+        match read_line(&mut editor, &kernel) {
+            Step::Entered => execute(&mut kernel, editor.entered()),
+            Step::TooLong => println!("error: {TooLong}"),
+            Step::Typing | Step::Abandoned => {}
         }
+    }
+}
+
+/// Lets somebody type until there is a line, or none.
+fn read_line(editor: &mut Editor<HISTORY>, kernel: &Kernel) -> Step {
+    let completer = table::COMMANDS.completer(kernel);
+    loop {
+        match editor.feed(console::wait_for_byte(), &completer, &mut Out) {
+            Ok(Step::Typing) => {}
+            Ok(step) => return step,
+            Err(_) => return Step::Abandoned,
+        }
+    }
+}
+
+fn execute(kernel: &mut Kernel, line: &str) {
+    match table::COMMANDS.parse(line, kernel) {
+        Ok(Some(invocation)) => {
+            if let Err(failure) = invocation.run(kernel) {
+                println!("error: {failure}");
+            }
+        }
+        Ok(None) => {}
+        Err(error) => println!("error: {error}"),
     }
 }

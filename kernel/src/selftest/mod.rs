@@ -85,60 +85,63 @@ impl Checks {
     }
 }
 
-/// Why a self-test is an error.
-pub enum Error<'w> {
-    /// No suite has this name.
-    NoSuite {
-        /// The name.
-        name: &'w str,
-    },
-    /// Checks failed.
-    Failed {
-        /// How many suites they were in.
-        failed: usize,
-        /// How many suites ran.
-        ran: usize,
-    },
+/// Checks failed.
+pub struct Failed {
+    /// How many suites they were in.
+    failed: usize,
+    /// How many suites ran.
+    ran: usize,
 }
 
-impl fmt::Display for Error<'_> {
+impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoSuite { name } => {
-                write!(f, "selftest: no suite is called {name}; there are")?;
-                SUITES.iter().try_for_each(|suite| write!(f, " {}", suite.name))
-            }
-            Self::Failed { failed, ran } => write!(f, "selftest: {failed} of {ran} suites failed"),
-        }
+        write!(f, "selftest: {} of {} suites failed", self.failed, self.ran)
     }
 }
 
-/// Runs the suite called `name`, or all of them, and prints how each went.
+/// The suites' names, in the order of [`SUITES`].
+pub const fn names() -> [&'static str; SUITES.len()] {
+    let mut names = [""; SUITES.len()];
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = SUITES[index].name;
+        index += 1;
+    }
+    names
+}
+
+/// Runs the suite of this place in [`SUITES`], or all of them, and prints how each went.
 ///
 /// # Errors
 ///
-/// See [`Error`].
-pub fn run<'w>(kernel: &mut Kernel, name: Option<&'w str>) -> Result<(), Error<'w>> {
-    let chosen = |suite: &&Suite| name.is_none_or(|name| suite.name == name);
+/// When a check failed.
+pub fn run(kernel: &mut Kernel, suite: Option<usize>) -> Result<(), Failed> {
+    let chosen = |&(index, _): &(usize, &Suite)| suite.is_none_or(|suite| suite == index);
     let (mut ran, mut failed) = (0, 0);
-    for suite in SUITES.iter().filter(chosen) {
-        let mut checks = Checks { suite: suite.name, made: 0, failed: 0 };
-        (suite.run)(kernel, &mut checks);
+    for (_, suite) in SUITES.iter().enumerate().filter(chosen) {
         ran += 1;
-        let Checks { made, failed: bad, .. } = checks;
-        // A suite that checks nothing is broken too.
-        if bad == 0 && made > 0 {
-            println!("selftest: {}: ok, {made} checks", suite.name);
-        } else {
-            failed += 1;
-            println!("selftest: {}: FAILED, {bad} of {made} checks ({})", suite.name, suite.what);
-        }
+        failed += usize::from(!passes(suite, |checks| (suite.run)(kernel, checks)));
     }
-    match (name, ran, failed) {
-        (Some(name), 0, _) => return Err(Error::NoSuite { name }),
-        (_, ran, 1..) => return Err(Error::Failed { failed, ran }),
-        (None, ran, 0) => println!("selftest: all {ran} suites passed"),
-        (Some(_), ..) => {}
+    if failed > 0 {
+        return Err(Failed { failed, ran });
+    }
+    if suite.is_none() {
+        println!("selftest: all {ran} suites passed");
     }
     Ok(())
+}
+
+/// Makes the checks of `run` as those of `suite`, and prints how that went.
+fn passes(suite: &Suite, run: impl FnOnce(&mut Checks)) -> bool {
+    let mut checks = Checks { suite: suite.name, made: 0, failed: 0 };
+    run(&mut checks);
+    let Checks { made, failed, .. } = checks;
+    // A suite that checks nothing is broken too.
+    let passed = failed == 0 && made > 0;
+    if passed {
+        println!("selftest: {}: ok, {made} checks", suite.name);
+    } else {
+        println!("selftest: {}: FAILED, {failed} of {made} checks ({})", suite.name, suite.what);
+    }
+    passed
 }

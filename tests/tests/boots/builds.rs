@@ -27,3 +27,10 @@ pub fn release_build() {
     assert_same(&run.layout(), &predicted(&Machine::virt(1024, "")));
     assert!(run.text.contains("Checked W+X mappings: passed, no W+X pages found"));
 }
+
+/// The boots of this file.
+pub const BOOTS: [(&str, fn()); 3] = [
+    ("a build with a shifted mapping is caught", shifted_mapping),
+    ("a build with a planted W+X page is caught", planted_wx),
+    ("a release build boots the same", release_build),
+];

@@ -188,7 +188,10 @@ pub fn r2_leads_elsewhere() {
     }
 }
 
-pub const BOOTS: [(&str, fn()); 6] = [
+pub const BOOTS: [(&str, fn()); 9] = [
+    ("a raw image at odd pages, near and on its linked place", odd_pages),
+    ("an image off a page boundary, and one without a tree, stop", unusable_places),
+    ("HYP entry, PSCI by smc", hyp_entry),
     ("an image that overlaps its place", overlapping_its_place),
     ("an image at the end of RAM, and of the address space", end_of_ram),
     ("a raw image with r2 = 0, its tree at the start of RAM", tree_at_the_start_of_ram),

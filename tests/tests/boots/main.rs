@@ -15,6 +15,7 @@ mod oddities;
 mod read_back;
 mod run;
 mod selftest;
+mod serial;
 mod source;
 mod trees;
 mod unusable;
@@ -36,45 +37,23 @@ fn main() -> ExitCode {
             })
         })
         .collect();
-    let named: [(&str, fn()); 29] = [
-        ("run: no terminal, no --exec", monitor::run_without_anything),
-        ("run: a failed command is exit status 1", monitor::failed_command),
-        ("run: wrong arguments are exit status 2", monitor::wrong_arguments),
-        ("layout: the host prints what the kernel prints", read_back::host_and_kernel_print_alike),
-        ("boot log: the lines that Linux has", monitor::boot_log),
-        ("boot log: memblock=debug", monitor::memblock_debug),
-        ("monitor: every report has its form", monitor::reports),
-        ("monitor: help, and words that are no command", monitor::monitor_errors),
-        ("monitor: alloc and free balance", monitor::alloc_and_free),
-        ("monitor: reboot", monitor::reboot),
-        ("selftest: every suite passes on a Cortex-A15", || selftest::on("cortex-a15")),
-        ("selftest: every suite passes on a Cortex-A7", || selftest::on("cortex-a7")),
-        ("selftest: every suite passes in a release build", selftest::optimised),
-        ("selftest: one suite by its name", selftest::by_name),
-        ("page tables: rights of each section", monitor::rights),
-        ("banks with a hole, by --dtb, in HighMem", trees::banks_in_highmem),
-        ("banks with a hole, by --dtb, in lowmem", trees::banks_in_lowmem),
-        ("overlapping banks stop the boot", trees::overlapping_banks),
-        ("reservations of every kind, by --dtb", trees::reservations),
-        ("an initrd is kept, one in the air is not", trees::initrd),
-        ("a build with a shifted mapping is caught", builds::shifted_mapping),
-        ("a build with a planted W+X page is caught", builds::planted_wx),
-        ("a raw image at odd pages, near and on its linked place", entry::odd_pages),
-        ("an image off a page boundary, and one without a tree, stop", entry::unusable_places),
-        ("an initrd in the kernel's place is moved", trees::initrd_in_the_way),
-        ("a tree without a PL011, and no-map memory off a page boundary", trees::odd_trees),
-        ("seven hundred banks", trees::many_banks),
-        ("HYP entry, PSCI by smc", entry::hyp_entry),
-        ("a release build boots the same", builds::release_build),
-    ];
     trials.extend(broken::TREES.iter().chain(unusable::TREES).map(|tree| {
         Trial::test(format!("broken tree: {}", tree.name), || {
             tree.boot();
             Ok(())
         })
     }));
-    let more = banks::BOOTS.into_iter().chain(entry::BOOTS).chain(oddities::BOOTS);
-    for (name, test) in named.into_iter().chain(more) {
+    let boots: [&[(&str, fn())]; 8] = [
+        &monitor::BOOTS,
+        &selftest::BOOTS,
+        &read_back::BOOTS,
+        &banks::BOOTS,
+        &trees::BOOTS,
+        &entry::BOOTS,
+        &oddities::BOOTS,
+        &builds::BOOTS,
+    ];
+    for &(name, test) in boots.into_iter().flatten() {
         trials.push(Trial::test(name, move || -> Result<(), Failed> {
             test();
             Ok(())

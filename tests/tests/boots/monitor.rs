@@ -1,6 +1,7 @@
 //! What the boot log and the monitor print, and how `xtask run` ends.
 
 use crate::run::{finished, run, xtask};
+use crate::serial::{PROMPT, Serial};
 
 pub fn run_without_anything() {
     let run = finished(&xtask(&["run".to_string()]));
@@ -160,3 +161,253 @@ pub fn rights() {
     assert!(row("0xfffdf000").contains("DEV/SHARED"), "the early console");
     assert!(rows.lines().all(|line| !line.contains("RW x")), "{rows}");
 }
+
+pub fn translate() {
+    // The frames come out of the allocator as they do; their numbers are read first. A block of this
+    // size shares no mebibyte with the image, so sections map it.
+    let alloc = "alloc 10 DMA";
+    let first = run::<&str>(&[], alloc);
+    let line = first.output_of(alloc);
+    let (pfn, phys) =
+        (line.split(['x', ':']).nth(1).unwrap(), line.trim().rsplit("at ").next().unwrap());
+    let virt = u32::from_str_radix(phys.trim_start_matches("0x"), 16).unwrap() + 0x8000_0000;
+    let inside = format!("translate {:#x}", virt + 0x1234);
+
+    let run = self::run::<&str>(
+        &[],
+        &format!(
+            "{alloc}; {inside}; layout; translate .text+0x123; translate .rodata; translate vmalloc; \
+             translate vector; translate modules; translate 0; translate fdt; translate 0xc0000000"
+        ),
+    );
+    run.expect_status(1);
+    run.expect(&["error: .rodata is no ADDR: an address was expected"]);
+    let agree = run.text.matches("MMU         : the same\n").count();
+    assert_eq!(agree, 8, "{}", run.text);
+
+    let holds = |command: &str, lines: &[&str]| {
+        let output = run.output_of(command);
+        for line in lines {
+            assert!(output.contains(line), "{command}: no {line:?} in:\n{output}");
+        }
+    };
+    holds(
+        &inside,
+        &[
+            "region      : lowmem, 0xc0000000 - 0xf0000000\n",
+            "first level : ",
+            ": section at ",
+            "bits        : AP 001, XN 1, TEX 001, C 1, B 1, S 1, nG 0\n",
+            "kernel      : read: yes, write: yes, execute: section permission fault\n",
+            "user        : read, write, execute: section permission fault\n",
+            &format!("physical    : {:#010x}\n", virt + 0x1234 - 0x8000_0000),
+            &format!("zone DMA, allocated, order 10, in the block at pfn 0x{pfn}\n"),
+        ],
+    );
+    holds(
+        "translate .text+0x123",
+        &[
+            "; .text, 0xc0200000 - ",
+            ": table at ",
+            ": small page at 0x40200000\n",
+            "domain      : 0, client: permissions are checked\n",
+            "kernel      : read: yes, write: page permission fault, execute: yes\n",
+            "physical    : 0x40200123\n",
+            "frame       : pfn 0x40200, zone DMA, reserved\n",
+        ],
+    );
+    holds(
+        "translate vmalloc",
+        &[
+            "memory      : Device, shareable, for every address space\n",
+            "frame       : pfn 0x09000, in no zone, pl011@9000000\n",
+        ],
+    );
+    holds(
+        "translate vector",
+        &["user        : read: yes, write: page permission fault, execute: yes\n"],
+    );
+    holds(
+        "translate modules",
+        &[
+            "region      : modules, 0xbf000000 - 0xbfe00000\n",
+            "second level: ",
+            " holds 0x00000000: nothing\n",
+            "kernel      : read, write, execute: page translation fault\n",
+        ],
+    );
+    holds("translate 0", &["kernel      : read, write, execute: section translation fault\n"]);
+    holds("translate fdt", &["kernel      : read: yes, write: section permission fault, "]);
+    holds("translate 0xc0000000", &["physical    : 0x40000000\n"]);
+}
+
+pub fn peek_and_poke() {
+    // The first page of a free zone is what alloc hands out, so it is nobody's; what it holds is not.
+    let alloc = "alloc 0 DMA";
+    let phys =
+        run::<&str>(&[], alloc).output_of(alloc).trim().rsplit("0x").next().unwrap().to_string();
+    let at = u32::from_str_radix(&phys, 16).unwrap() + 0x8000_0000;
+    let commands = [
+        alloc.to_string(),
+        format!("poke {at:#x} 0x64636261"),
+        format!("poke {:#x} 0x6665 h", at + 4),
+        format!("poke {:#x} 0x67 b", at + 6),
+        format!("poke {:#x} 0 b", at + 7),
+        format!("peek {at:#x} 2"),
+        format!("peek {at:#x} 3 h"),
+        format!("peek {:#x} 3 B", at + 1),
+        "peek 0".to_string(),
+        "peek 0xbfdffffc 8".to_string(),
+        "poke .text 1".to_string(),
+        "poke 0xf 1 h".to_string(),
+        format!("poke {at:#x} 0x100 b"),
+        "peek 0xfffffffc 2".to_string(),
+        format!("peek {at:#x} 0"),
+        "version".to_string(),
+    ];
+    let run = self::run::<&str>(&[], &commands.join("; "));
+    run.expect_status(1);
+    let output = |command: &str| run.output_of(command).to_string();
+    assert_eq!(
+        output(&commands[5]),
+        format!("{at:#010x}: 64636261 00676665                    |abcdefg.|\n")
+    );
+    assert_eq!(
+        output(&commands[6]),
+        format!("{at:#010x}: 6261 6463 6665                           |abcdef|\n")
+    );
+    let bytes = format!("{:#010x}: 62 63 64 {}  |bcd|\n", at + 1, " ".repeat(38));
+    assert_eq!(output(&commands[7]), bytes);
+    for (command, complaint) in [
+        (8, "error: 0x00000000: section translation fault on read (DFSR 0x005)\n"),
+        (9, "error: 0xbfdffffc: page translation fault on read (DFSR 0x007)\n"),
+        (10, "error: 0xc0200000: page permission fault on write (DFSR 0x80f)\n"),
+        (11, "error: 0x0000000f: section translation fault on write (DFSR 0x805)\n"),
+        (12, "error: 0x100 does not fit 1 bytes\n"),
+        (13, "error: 8 bytes from 0xfffffffc run past the end of the address space\n"),
+        (14, "error: 0 is no count: 1 to 4096 were expected\n"),
+        (15, "vmsplit 0.1.0 (3g split)\n"),
+    ] {
+        assert_eq!(output(&commands[command]), complaint, "{}", commands[command]);
+    }
+}
+
+pub fn regs() {
+    for (cpu, midr) in [("cortex-a15", "Arm Cortex-A15 r"), ("cortex-a7", "Arm Cortex-A7 r")] {
+        let run = run(&["--cpu", cpu], "peek 0; regs");
+        run.expect_status(1);
+        let regs = run.output_of("regs");
+        let line = |name: &str| {
+            let line = regs.lines().find(|line| line.split_whitespace().next() == Some(name));
+            line.unwrap_or_else(|| panic!("no {name} in:\n{regs}"))
+        };
+        assert!(line("CPSR").ends_with("Mode SVC_32  ISA ARM"), "{regs}");
+        assert!(line("SCTLR").contains("on: MMU, data cache, instruction cache, "), "{regs}");
+        assert!(line("TTBR0").contains("table at 0x"), "{regs}");
+        assert_eq!(line("TTBR0").replace("TTBR0", "TTBR1"), line("TTBR1"));
+        assert!(line("DACR").ends_with("0x00000001  domain 0 client, no other access"), "{regs}");
+        assert!(line("PRRR").contains("0xff0a81a8"), "{regs}");
+        let dfsr = "0x00000005  last data abort: section translation fault on read";
+        assert!(line("DFSR").ends_with(dfsr), "{regs}");
+        assert!(line("IFSR").ends_with("no fault yet"), "{regs}");
+        assert!(line("MIDR").contains(midr), "{regs}");
+        assert!(line("MPIDR").contains("CPU 0 of cluster 0"), "{regs}");
+        // Each mode has a stack of its own, in the image's memory.
+        let stacks = ["sp_svc", "sp_fiq", "sp_irq", "sp_abt", "sp_und"]
+            .map(|name| line(name).split_whitespace().nth(1).unwrap().to_string());
+        assert!(stacks.iter().all(|stack| stack.starts_with("0xc02")), "{regs}");
+        let distinct: std::collections::BTreeSet<_> = stacks.iter().collect();
+        assert_eq!(distinct.len(), stacks.len(), "{regs}");
+    }
+}
+
+pub fn help() {
+    let run =
+        run::<&str>(&[], "help alloc; lyaout; help pek; 'version'; free 0x40_000 0xb; panic 'a");
+    run.expect_status(1);
+    assert_eq!(
+        run.output_of("help alloc").lines().next(),
+        Some("alloc ORDER [DMA|Normal|HighMem]")
+    );
+    run.expect(&[
+        "error: no command is called lyaout; did you mean layout?",
+        "error: no command is called pek; did you mean peek?",
+        "vmsplit 0.1.0 (3g split)",
+        "error: 0xb is no order: 0 to 10 were expected",
+        "error: no command is called panic; try help",
+    ]);
+}
+
+/// Each key as a terminal sends it, over the real serial line.
+pub fn keyboard() {
+    const VERSION: &str = "vmsplit 0.1.0 (3g split)\n";
+    let mut serial = Serial::boot(&[]);
+    // Typing at the end of a line echoes what was typed and nothing else; three line ends, and CR LF
+    // is one of them: a second one would put a prompt into the next answer.
+    for end in ["\r", "\n", "\r\n"] {
+        assert_eq!(serial.exchange(format!("version{end}")), format!("version\n{VERSION}"));
+    }
+    assert!(serial.exchange("verzion\x1b[D\x1b[D\x1b[D\x7fs\r").ends_with(VERSION), "Left, DEL");
+    assert!(
+        serial.exchange("vresion\x1b[H\x1bOC\x06\x14\r").ends_with(VERSION),
+        "Home, Right, Ctrl-T"
+    );
+    assert!(serial.exchange("ersion\x01v\x05\x02\x04n\r").ends_with(VERSION), "Ctrl-A, E, B, D");
+    assert!(
+        serial.exchange("x version x\x17\x01\x1b[3~\x1b[3~\r").ends_with(VERSION),
+        "Ctrl-W, Delete"
+    );
+    assert!(serial.exchange("bogus\x15version rest\x02\x02\x02\x02\x0b\r").ends_with(VERSION));
+    assert!(serial.exchange("\x1b[A\r").ends_with(VERSION), "Up");
+    assert!(serial.exchange("cmdline\r").starts_with("cmdline\n"));
+    assert!(serial.exchange("\x1bOA\x10\x1b[B\x1b[A\r").ends_with(VERSION), "Up, Ctrl-P, Down, Up");
+    assert!(serial.exchange("vers\x12\r").ends_with(VERSION), "Ctrl-R");
+
+    assert_eq!(serial.exchange("ver\t\r"), format!("version \n{VERSION}"), "Tab");
+    let alloc = serial.exchange("alloc 0 D\t\r");
+    assert!(alloc.starts_with("alloc 0 DMA \npfn 0x"), "{alloc}");
+    // The list brings a prompt of its own, with the line as it was behind it.
+    assert_eq!(serial.exchange("mem\t\t"), "mem\x07\nmeminfo  memblock\n");
+    let meminfo = serial.exchange("i\t\r");
+    assert!(meminfo.starts_with("meminfo \nMemTotal: "), "{meminfo}");
+    let translate = serial.exchange("translate vm\t+0x10\x08\x08\x08\x08\x08\x08\r");
+    assert!(translate.contains("region      : vmalloc"), "{translate}");
+
+    assert_eq!(serial.exchange("layo\x03"), "layo^C\n");
+    assert_eq!(serial.exchange(b"ver\xff\xc3sion\r"), format!("ver\x07\x07sion\n{VERSION}"));
+    assert_eq!(serial.exchange("\x1b[1;5Cver\x1b[?1;2csion\x1b\r"), format!("version\n{VERSION}"));
+    let long = serial.exchange(format!("{}\r", "x".repeat(300)));
+    assert!(long.ends_with("\nerror: a line has at most 255 bytes\n"), "{long}");
+    let fault = serial.exchange("peek 4 1\r");
+    assert_eq!(
+        fault,
+        "peek 4 1\nerror: 0x00000004: section translation fault on read (DFSR 0x005)\n"
+    );
+
+    // What is typed while a command runs is not lost, up to what the UART holds.
+    serial.send("cmdline\rversion\r");
+    assert!(serial.wait_for(PROMPT).starts_with("cmdline\n"));
+    assert!(serial.wait_for(PROMPT).ends_with(VERSION));
+    serial.send("poweroff\r");
+    let (status, rest) = serial.end();
+    assert_eq!((status, rest.as_str()), (Some(0), "poweroff\nvmsplit: power off\n"));
+}
+
+/// The boots of this file.
+pub const BOOTS: [(&str, fn()); 15] = [
+    ("run: no terminal, no --exec", run_without_anything),
+    ("run: a failed command is exit status 1", failed_command),
+    ("run: wrong arguments are exit status 2", wrong_arguments),
+    ("boot log: the lines that Linux has", boot_log),
+    ("boot log: memblock=debug", memblock_debug),
+    ("monitor: every report has its form", reports),
+    ("monitor: help, and words that are no command", monitor_errors),
+    ("monitor: alloc and free balance", alloc_and_free),
+    ("monitor: reboot", reboot),
+    ("page tables: rights of each section", rights),
+    ("monitor: translate explains what the tables say", translate),
+    ("monitor: peek and poke survive faults", peek_and_poke),
+    ("monitor: regs", regs),
+    ("monitor: help, suggestions, arguments of every form", help),
+    ("monitor: editing keys, history and Tab", keyboard),
+];

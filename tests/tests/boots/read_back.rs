@@ -135,3 +135,7 @@ pub fn host_and_kernel_print_alike() {
     host.expect_status(0);
     assert_same(&booted.layout(), &host.layout());
 }
+
+/// The boots of this file.
+pub const BOOTS: [(&str, fn()); 1] =
+    [("layout: the host prints what the kernel prints", host_and_kernel_print_alike)];

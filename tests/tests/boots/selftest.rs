@@ -37,5 +37,13 @@ pub fn by_name() {
     assert!(!one.output_of("selftest kuser").contains("probe"), "{}", one.text);
     let none = run::<&str>(&[], "selftest nonsense");
     none.expect_status(1);
-    none.expect(&["error: selftest: no suite is called nonsense; there are exceptions "]);
+    none.expect(&["error: nonsense is no suite: layout, tables, "]);
 }
+
+/// The boots of this file.
+pub const BOOTS: [(&str, fn()); 4] = [
+    ("selftest: every suite passes on a Cortex-A15", || on("cortex-a15")),
+    ("selftest: every suite passes on a Cortex-A7", || on("cortex-a7")),
+    ("selftest: every suite passes in a release build", optimised),
+    ("selftest: one suite by its name", by_name),
+];

@@ -141,3 +141,15 @@ pub fn many_banks() {
     ranges.extend(banks(700).map(|start| (start, start + 0x10_0000)));
     assert_same(&run.layout(), &predicted(&Machine::with_banks(&ranges, "")));
 }
+
+/// The boots of this file.
+pub const BOOTS: [(&str, fn()); 8] = [
+    ("banks with a hole, by --dtb, in HighMem", banks_in_highmem),
+    ("banks with a hole, by --dtb, in lowmem", banks_in_lowmem),
+    ("overlapping banks stop the boot", overlapping_banks),
+    ("reservations of every kind, by --dtb", reservations),
+    ("an initrd is kept, one in the air is not", initrd),
+    ("an initrd in the kernel's place is moved", initrd_in_the_way),
+    ("a tree without a PL011, and no-map memory off a page boundary", odd_trees),
+    ("seven hundred banks", many_banks),
+];

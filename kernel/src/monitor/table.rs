@@ -1,0 +1,239 @@
+//! The table of commands. A new command is one row here and one function in the file of its family.
+
+use core::fmt;
+
+use arch_arm::probe::Fault;
+use mm::addr::{Order, VirtAddr};
+use mm::frame::FreeError;
+use mm::zone::OutOfPages;
+use monitor::argument::{Arg, Args, NotGiven};
+use monitor::command::{Command, Table};
+use monitor::dump::Unit;
+
+use super::{Kernel, access, layout, machine, memory, power, registers, tables};
+use crate::console::Out;
+use crate::selftest;
+
+/// The names of the zones, in the order of `ZoneKind::ALL`.
+const ZONES: [&str; 3] = ["DMA", "Normal", "HighMem"];
+
+/// The names of the self-tests' suites.
+const SUITES: [&str; selftest::SUITES.len()] = selftest::names();
+
+const UNIT: Arg = Arg::choice("UNIT", &Unit::LETTERS).optional();
+const ORDER: Arg = Arg::number("ORDER", 0, Order::MAX.as_u8() as u32);
+
+/// What is said of addresses that are typed.
+const ADDRESSES: &str = "\
+ADDR is a number, the name of a region or section that layout shows, or one of these and +OFFSET.";
+
+/// All commands.
+pub static COMMANDS: Table<Kernel, Failure> = Table::new(&[
+    Command {
+        name: "help",
+        args: &[Arg::command("COMMAND").optional()],
+        help: "this list, or all about one command",
+        details: "",
+        run: help,
+    },
+    Command {
+        name: "layout",
+        args: &[Arg::flag("--json")],
+        help: "the regions, read back",
+        details: "From the live page tables, the allocators and the zones, not from what was planned.",
+        run: layout::layout,
+    },
+    Command {
+        name: "meminfo",
+        args: &[],
+        help: "memory in use",
+        details: "",
+        run: memory::meminfo,
+    },
+    Command {
+        name: "zoneinfo",
+        args: &[],
+        help: "zones and their watermarks",
+        details: "",
+        run: memory::zoneinfo,
+    },
+    Command {
+        name: "buddyinfo",
+        args: &[],
+        help: "free blocks by order",
+        details: "",
+        run: memory::buddyinfo,
+    },
+    Command {
+        name: "iomem",
+        args: &[],
+        help: "physical addresses by use",
+        details: "",
+        run: memory::iomem,
+    },
+    Command {
+        name: "irqs",
+        args: &[],
+        help: "interrupts by source",
+        details: "",
+        run: machine::irqs,
+    },
+    Command {
+        name: "ptdump",
+        args: &[],
+        help: "the kernel's page tables",
+        details: "",
+        run: tables::ptdump,
+    },
+    Command {
+        name: "translate",
+        args: &[Arg::address("ADDR")],
+        help: "how one address is translated",
+        details: "\
+Walks the live tables, explains each level, and compares with what the MMU itself answers.
+ADDR is a number, the name of a region or section that layout shows, or one of these and +OFFSET.",
+        run: tables::translate,
+    },
+    Command {
+        name: "peek",
+        args: &[Arg::address("ADDR"), Arg::size("COUNT", 1, access::MAX_UNITS).optional(), UNIT],
+        help: "read memory",
+        details: ADDRESSES,
+        run: access::peek,
+    },
+    Command {
+        name: "poke",
+        args: &[Arg::address("ADDR"), Arg::number("VALUE", 0, u32::MAX), UNIT],
+        help: "write memory",
+        details: "\
+Whatever may be written is written: the kernel's own data, and device registers.
+ADDR is a number, the name of a region or section that layout shows, or one of these and +OFFSET.",
+        run: access::poke,
+    },
+    Command {
+        name: "regs",
+        args: &[],
+        help: "the CPU's system registers",
+        details: "",
+        run: registers::regs,
+    },
+    Command {
+        name: "memblock",
+        args: &[],
+        help: "memory before the buddy",
+        details: "",
+        run: memory::memblock,
+    },
+    Command {
+        name: "cmdline",
+        args: &[],
+        help: "the kernel command line",
+        details: "",
+        run: layout::cmdline,
+    },
+    Command {
+        name: "alloc",
+        args: &[ORDER, Arg::choice("ZONE", &ZONES).optional()],
+        help: "take a block of 2^ORDER pages",
+        details: "From that zone alone, or from HighMem and, when that has none, the zones below.",
+        run: memory::alloc,
+    },
+    Command {
+        name: "free",
+        args: &[Arg::number("PFN", 0, u32::MAX), ORDER],
+        help: "give a block back",
+        details: "PFN and ORDER as alloc had them. A block that is not allocated is refused.",
+        run: memory::free,
+    },
+    Command {
+        name: "selftest",
+        args: &[Arg::choice("SUITE", &SUITES).optional()],
+        help: "test this machine",
+        details: "Runs that suite, or all. A check that fails is printed.",
+        run: machine::selftest,
+    },
+    Command { name: "version", args: &[], help: "what this is", details: "", run: layout::version },
+    Command {
+        name: "poweroff",
+        args: &[],
+        help: "turn the machine off",
+        details: "",
+        run: power::poweroff,
+    },
+    Command {
+        name: "reboot",
+        args: &[],
+        help: "reset the machine",
+        details: "",
+        run: power::reboot,
+    },
+]);
+
+fn help(_: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
+    let row = args.command("COMMAND").ok().and_then(|row| COMMANDS.commands().get(row));
+    let _ = match row {
+        Some(command) => command.write_help(&mut Out),
+        None => COMMANDS.write_list(&mut Out),
+    };
+    Ok(())
+}
+
+/// Why a command failed.
+pub enum Failure {
+    /// A row does not declare what its function asks for.
+    Arguments(NotGiven),
+    /// No pages.
+    OutOfPages(OutOfPages),
+    /// Not a block that can be freed.
+    Free(FreeError),
+    /// Memory could not be read or written.
+    Access(Fault),
+    /// A range that runs past the end of the address space.
+    PastTheEnd {
+        /// Where it starts.
+        start: VirtAddr,
+        /// How long it is.
+        bytes: u32,
+    },
+    /// A value with more bits than are written.
+    TooWide {
+        /// The value.
+        value: u32,
+        /// What is written.
+        unit: Unit,
+    },
+    /// Self-tests failed.
+    SelfTest(selftest::Failed),
+    /// Page tables and MMU say different things of an address.
+    Disagree {
+        /// The address.
+        address: VirtAddr,
+    },
+}
+
+impl From<NotGiven> for Failure {
+    fn from(error: NotGiven) -> Self {
+        Self::Arguments(error)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Arguments(error) => error.fmt(f),
+            Self::OutOfPages(error) => error.fmt(f),
+            Self::Free(error) => error.fmt(f),
+            Self::Access(fault) => fault.fmt(f),
+            Self::PastTheEnd { start, bytes } => {
+                write!(f, "{bytes} bytes from {start} run past the end of the address space")
+            }
+            Self::SelfTest(failed) => failed.fmt(f),
+            Self::TooWide { value, unit } => {
+                write!(f, "{value:#x} does not fit {} bytes", unit.bytes())
+            }
+            Self::Disagree { address } => {
+                write!(f, "the MMU translates {address} in another way than the tables say")
+            }
+        }
+    }
+}
