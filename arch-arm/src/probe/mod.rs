@@ -5,8 +5,7 @@
 //! handler calls `fix_up` for aborts that nobody else takes.
 //!
 //! Any context, with interrupts on or off, within exception handlers too: a probe keeps nothing
-//! between its call and its return but registers. One that faults costs an exception, a few hundred
-//! instructions.
+//! between its call and its return but registers.
 //!
 //! What no probe catches is an asynchronous external abort, by which a bus may refuse a write, or a
 //! read of Normal memory, after the instruction is done. It is reported as what it is.

@@ -19,7 +19,8 @@ unsafe extern "C" {
 ///
 /// # Safety
 ///
-/// 1. The MMU maps the image at its link addresses, and [`ExceptionStacks::install`](super::ExceptionStacks::install) has run here.
+/// 1. The MMU maps the image at its link addresses, and
+///    [`ExceptionStacks::install`](super::ExceptionStacks::install) has run here.
 /// 2. The processor has the Security Extensions.
 pub unsafe fn use_vectors_in_image() {
     // SAFETY: the table is aligned to 64 bytes and works where it is (1); VBAR exists (2); the `isb`
@@ -36,10 +37,11 @@ pub unsafe fn use_vectors_in_image() {
 ///
 /// # Safety
 ///
-/// 1. That page and the next are mapped in every address space, executable and readable, and hold
-///    the words of [`super::pages`]; their instructions are synchronised
+/// 1. That page, executable, and the next, readable, are mapped in every address space, and hold the
+///    words of [`super::pages`]; the first one's instructions are synchronised
 ///    ([`crate::cache::sync_instructions`]).
-/// 2. The MMU maps the image at its link addresses, and [`ExceptionStacks::install`](super::ExceptionStacks::install) has run here.
+/// 2. The MMU maps the image at its link addresses, and
+///    [`ExceptionStacks::install`](super::ExceptionStacks::install) has run here.
 pub unsafe fn use_high_vectors() {
     // SAFETY: the page holds a table that works (1, 2); the `isb` follows.
     unsafe { SCTLR.writer().modify(Sctlr::V::SET) };

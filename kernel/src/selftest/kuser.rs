@@ -198,7 +198,7 @@ fn exchange64(pages: &UserPages, checks: &mut Checks, psr: u32) {
 /// Counts in memory by `cmpxchg`, for long enough that interrupts come in between: not one
 /// increment is lost or made twice, and no register either.
 fn count(pages: &UserPages, checks: &mut Checks) {
-    const INCREMENTS: u32 = 100_000;
+    const INCREMENTS: u32 = 2_000_000;
     pages.load(&[
         0xe592_0000, // loop: ldr r0, [r2]
         0xe280_1001, //       add r1, r0, #1
