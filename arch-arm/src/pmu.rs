@@ -42,19 +42,19 @@ impl Reading {
 }
 
 impl InstructionCounter {
-    /// The counter, if the entry code could start it and the processor counts the event.
+    /// The counter, if the entry code could start it and it counts. PMCEID0 would say whether the
+    /// processor has the event, but not every ARMv7 has PMCEID0, nor has QEMU's; a counter of
+    /// instructions that stands still between two of them counts nothing.
     #[must_use]
     pub fn find() -> Option<Self> {
         if !id_dfr0::has_pmu(ID_DFR0.get()) {
             return None;
         }
-        select();
-        let runs = PMCR.is_set(pmcr::PMCR::E) && PMCNTENSET.get() & COUNTER_0 != 0;
+        let counter = Self(());
+        let first = counter.read();
+        let is_on = PMCR.is_set(pmcr::PMCR::E) && PMCNTENSET.get() & COUNTER_0 != 0;
         let counts_instructions = PMXEVTYPER.read(Type::EVENT) == INSTRUCTIONS;
-        // PMCEID0 would say whether the event is offered, but QEMU's ARMv7 cores take its encoding for
-        // undefined. A counter that was started at entry and is 0 now counts nothing.
-        let has_counted = PMXEVCNTR.get() != 0;
-        (runs && counts_instructions && has_counted).then_some(Self(()))
+        (is_on && counts_instructions && counter.read() != first).then_some(counter)
     }
 
     /// The count, behind all instructions before this call.

@@ -107,7 +107,7 @@ pub fn on_interrupt() {
 }
 
 /// The next byte that was typed, if there is one.
-pub fn read_byte() -> Option<u8> {
+fn read_byte() -> Option<u8> {
     if !BY_INTERRUPT.load(Ordering::Relaxed) {
         LINE.lock().carry(BYTES_AT_ONCE);
     }

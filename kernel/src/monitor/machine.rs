@@ -17,3 +17,8 @@ pub fn selftest(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
     let suite = args.choice("SUITE").ok();
     selftest::run(kernel, suite).map_err(Failure::SelfTest)
 }
+
+pub fn ticks(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
+    let seconds = args.number("SECONDS")?;
+    selftest::run_ticks(kernel, seconds).map_err(Failure::SelfTest)
+}

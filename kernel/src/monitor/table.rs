@@ -146,6 +146,13 @@ ADDR is a number, the name of a region or section that layout shows, or one of t
         run: memory::free,
     },
     Command {
+        name: "ticks",
+        args: &[Arg::number("SECONDS", 1, 3600)],
+        help: "count ticks under load",
+        details: "The suite ticks of selftest, for so long.",
+        run: machine::ticks,
+    },
+    Command {
         name: "selftest",
         args: &[Arg::choice("SUITE", &SUITES).optional()],
         help: "test this machine",

@@ -13,8 +13,11 @@ mod buddy;
 mod exceptions;
 mod kuser;
 mod layout;
+mod lock;
+mod pmu;
 mod probe;
 mod tables;
+mod ticks;
 mod user_faults;
 mod user_mode;
 
@@ -48,7 +51,12 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "probe", what: "accesses that may fault, and translations", run: probe::run },
     Suite { name: "kuser", what: "the helpers that user mode calls", run: kuser::run },
     Suite { name: "user-faults", what: "what user mode may not do", run: user_faults::run },
+    Suite { name: "lock", what: "the interrupt-saving lock keeps the tick out", run: lock::run },
+    TICKS,
+    Suite { name: "pmu", what: "executed instructions are counted exactly", run: pmu::run },
 ];
+
+const TICKS: Suite = Suite { name: "ticks", what: "no tick is lost under load", run: ticks::run };
 
 /// Failed checks that a suite prints; the rest is counted.
 const SHOWN: u32 = 16;
@@ -129,6 +137,16 @@ pub fn run(kernel: &mut Kernel, suite: Option<usize>) -> Result<(), Failed> {
         println!("selftest: all {ran} suites passed");
     }
     Ok(())
+}
+
+/// Runs the suite `ticks` for so many seconds, where the suite itself takes one.
+///
+/// # Errors
+///
+/// When a check failed.
+pub fn run_ticks(kernel: &mut Kernel, seconds: u32) -> Result<(), Failed> {
+    let passed = passes(&TICKS, |checks| ticks::run_for(kernel, seconds, checks));
+    if passed { Ok(()) } else { Err(Failed { failed: 1, ran: 1 }) }
 }
 
 /// Makes the checks of `run` as those of `suite`, and prints how that went.

@@ -23,7 +23,7 @@ pub fn hyp_entry() {
 }
 
 /// The images of `split`: ELF and raw.
-fn images(split: &str) -> (PathBuf, PathBuf) {
+pub fn images(split: &str) -> (PathBuf, PathBuf) {
     let built = xtask(&["build", "--vmsplit", split].map(str::to_string));
     finished(&built).expect_status(0);
     let text = String::from_utf8_lossy(&built.stdout).into_owned();

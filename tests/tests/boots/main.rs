@@ -10,6 +10,7 @@ mod banks;
 mod broken;
 mod builds;
 mod entry;
+mod interrupts;
 mod monitor;
 mod oddities;
 mod read_back;
@@ -43,9 +44,10 @@ fn main() -> ExitCode {
             Ok(())
         })
     }));
-    let boots: [&[(&str, fn())]; 8] = [
+    let boots: [&[(&str, fn())]; 9] = [
         &monitor::BOOTS,
         &selftest::BOOTS,
+        &interrupts::BOOTS,
         &read_back::BOOTS,
         &banks::BOOTS,
         &trees::BOOTS,

@@ -1,0 +1,215 @@
+//! Interrupts: ticks that are not lost, a lock that masks, and a console that misses nothing.
+
+use std::io::{Read, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+use crate::entry::images;
+use crate::run::{Run, finished, run, xtask};
+use crate::source::Source;
+
+/// `xtask run` of `commands`, with options for xtask and for QEMU.
+fn run_with(options: &[&str], commands: &str, qemu: &[&str]) -> Run {
+    let words = [&["run"], options, &["--exec", commands, "--"], qemu].concat();
+    finished(&xtask(&words.into_iter().map(str::to_string).collect::<Vec<_>>()))
+}
+
+/// The count in a row of `irqs`.
+#[track_caller]
+fn row(run: &Run, label: &str) -> u64 {
+    let rows = run.output_of("irqs");
+    let row = rows.lines().find_map(|line| line.trim_start().strip_prefix(&format!("{label}: ")));
+    let row = row.unwrap_or_else(|| panic!("no row {label} in:\n{rows}"));
+    row.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// Ten seconds of the guest's time, which follows the instructions: the same on every host.
+pub fn ten_seconds_of_ticks() {
+    let run = run_with(&[], "ticks 10; irqs", &["-icount", "shift=3,sleep=off"]);
+    run.expect_status(0);
+    let text = run.output_of("ticks 10");
+    let (_, figures) = text.split_once("pages taken: ").unwrap();
+    let mut numbers = figures.split(|c: char| !c.is_ascii_digit()).filter(|word| !word.is_empty());
+    let mut next = || numbers.next().unwrap().parse::<u64>().unwrap();
+    let (ticks, interrupts, merged) = (next(), next(), next());
+    assert!(ticks.abs_diff(2500) <= 1, "{text}");
+    assert_eq!((interrupts, merged), (ticks, 0), "{text}");
+    run.expect(&["           CPU0\n", "GIC-0  27 Level     arch_timer\n"]);
+    assert_eq!(row(&run, "27"), row(&run, "Tck"));
+    assert!(row(&run, "27") >= ticks);
+    assert_eq!([row(&run, "Err"), row(&run, "Spu"), row(&run, "Mrg")], [0; 3]);
+}
+
+/// On each processor, entered in SVC and in HYP mode.
+pub fn everywhere() {
+    for cpu in ["cortex-a15", "cortex-a7"] {
+        for machine in ["virt", "virt,virtualization=on"] {
+            let commands = "selftest lock; selftest ticks; selftest pmu; irqs";
+            let run = run_with(&["--cpu", cpu, "--icount"], commands, &["-M", machine]);
+            run.expect_status(0);
+            run.expect(&["selftest: lock: ok, ", "selftest: ticks: ok, "]);
+            // More than the one check that is left where nobody counts.
+            run.expect(&["selftest: pmu: ok, 11 checks"]);
+            assert!(row(&run, "27") >= 250, "{cpu}, {machine}:\n{}", run.text);
+        }
+    }
+}
+
+pub fn unmasked_lock() {
+    let good = run_with(&["--icount"], "selftest lock", &[]);
+    good.expect_status(0);
+    good.expect(&["selftest: lock: ok, "]);
+    let bad = run_with(&["--icount", "--features", "test-unmasked-lock"], "selftest lock", &[]);
+    bad.expect_status(1);
+    bad.expect(&[
+        "selftest: lock: FAILED: the tick found the lock held by its own CPU, ",
+        "error: selftest: 1 of 1 suites failed",
+        "vmsplit: power off",
+    ]);
+}
+
+/// What a machine lacks it does without, and says so.
+pub fn missing_devices() {
+    for (name, node, other, log) in [
+        (
+            "no-gic",
+            "arm,cortex-a15-gic",
+            "acme,interrupts",
+            "interrupts: none without an interrupt controller: no tick, a polled console",
+        ),
+        (
+            "no-timer",
+            "arm,armv7-timer",
+            "acme,timer",
+            "interrupts: GICv2, 288 lines; no tick: no generic timer; console by interrupt",
+        ),
+        (
+            "no-uart-interrupt",
+            "interrupts = <0x00 0x01 0x04>;",
+            "",
+            "virt timer at 62.50MHz; a polled console: the device tree names no interrupt for it",
+        ),
+        // An interrupt that the controller does not have.
+        (
+            "wrong-uart-interrupt",
+            "interrupts = <0x00 0x01 0x04>;",
+            "interrupts = <0x00 0x3db 0x04>;",
+            "a polled console: the interrupt controller has 288 lines, and no line 1019",
+        ),
+        (
+            "physical-timer",
+            "<0x01 0x0d 0x104 0x01 0x0e 0x104 0x01 0x0b 0x104 0x01 0x0a 0x104>",
+            "<0x01 0x0d 0x104 0x01 0x0e 0x104>",
+            "250 Hz tick, phys timer at 62.50MHz; console by interrupt",
+        ),
+    ] {
+        let dtb = Source::virt().replace(node, other).compile(name);
+        let run = run(&["--dtb", dtb.to_str().unwrap(), "--icount"], "selftest; irqs; version");
+        run.expect_status(0);
+        run.expect(&[log, "vmsplit> selftest\n", "suites passed\n", "vmsplit> version\n"]);
+        let ticks = if log.contains("no tick") { 0 } else { 250 };
+        assert!(row(&run, "Tck") >= ticks, "{name}:\n{}", run.text);
+        assert!(ticks > 0 || row(&run, "Tck") == 0, "{name}:\n{}", run.text);
+    }
+}
+
+/// QEMU by itself, with something that is typed as fast as it takes it.
+struct Typed {
+    qemu: Child,
+    keyboard: ChildStdin,
+    screen: Receiver<u8>,
+    text: String,
+}
+
+impl Typed {
+    /// Boots `image`, with `first` in the line before the kernel is entered.
+    fn boot(image: &std::path::Path, first: &str) -> Self {
+        let mut qemu = Command::new("qemu-system-arm")
+            .args(["-M", "virt", "-cpu", "cortex-a15", "-m", "512M", "-nographic", "-nic", "none"])
+            .args(["-no-reboot", "-serial", "stdio", "-monitor", "none", "-kernel"])
+            .arg(image)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("qemu-system-arm can be started");
+        let mut keyboard = qemu.stdin.take().unwrap();
+        keyboard.write_all(first.as_bytes()).unwrap();
+        let output = qemu.stdout.take().unwrap();
+        let (sender, screen) = mpsc::channel();
+        std::thread::spawn(move || {
+            output.bytes().map_while(Result::ok).all(|byte| sender.send(byte).is_ok())
+        });
+        Self { qemu, keyboard, screen, text: String::new() }
+    }
+
+    fn type_in(&mut self, text: &str) {
+        self.keyboard.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Reads until `end` was printed.
+    fn until(&mut self, end: &str) {
+        while !self.text.ends_with(end) {
+            // A kernel that says nothing more ends the test, too.
+            match self.screen.recv_timeout(Duration::from_secs(60)) {
+                Ok(b'\r') => {}
+                Ok(byte) => self.text.push(char::from(byte)),
+                Err(_) => panic!("no {end:?} in:\n{}", self.text),
+            }
+        }
+    }
+}
+
+impl Drop for Typed {
+    fn drop(&mut self) {
+        let _ = self.qemu.kill();
+        let _ = self.qemu.wait();
+    }
+}
+
+/// Three times what the ring holds arrives while the kernel is busy. What the ring has no room for
+/// waits in the UART, and all of it is read in the end.
+pub fn long_paste() {
+    let (elf, _) = images("3g");
+    let mut boot = Typed::boot(&elf, "");
+    boot.until("vmsplit> ");
+    let lines: Vec<String> = (0..600).map(|n| format!("pasted-{n:04}-abcdefgh")).collect();
+    let paste = lines.iter().fold(String::new(), |text, line| text + line + "\n");
+    assert!(paste.len() > 3 * 4096);
+    boot.type_in(&format!("ticks 3\n{paste}irqs\npoweroff\n"));
+    boot.until("vmsplit: power off\n");
+    // More came while the kernel was busy than the UART can hold.
+    let (before, _) = boot.text.split_once(" bytes wait on the console\n").unwrap();
+    let waiting: u32 = before.rsplit(' ').next().unwrap().parse().unwrap();
+    assert!((33..4096).contains(&waiting), "{waiting} bytes came by interrupt");
+    let mut rest = boot.text.as_str();
+    for line in &lines {
+        let echo = format!("vmsplit> {line}\n");
+        rest = rest.split_once(&echo).unwrap_or_else(|| panic!("{line} in:\n{}", boot.text)).1;
+    }
+    let run = Run { status: None, text: boot.text.clone() };
+    assert_eq!(row(&run, "Ovr"), 0);
+    assert!(row(&run, "33") > u64::from(waiting) / 32);
+}
+
+/// What is typed before the kernel has set up its UART is not lost, not even if the image has to be
+/// moved in between.
+pub fn typed_early() {
+    let (elf, raw) = images("3g");
+    for image in [elf, raw] {
+        let mut boot = Typed::boot(&image, "version\npoweroff\n");
+        boot.until("vmsplit: power off\n");
+        assert!(boot.text.contains("vmsplit> version\nvmsplit 0."), "{}", boot.text);
+        assert!(!boot.text.contains("error: "), "{}", boot.text);
+    }
+}
+
+/// The boots of this file.
+pub const BOOTS: [(&str, fn()); 6] = [
+    ("ten seconds of ticks under load, none lost", ten_seconds_of_ticks),
+    ("ticks, lock and instruction count everywhere", everywhere),
+    ("a build whose lock does not mask is caught", unmasked_lock),
+    ("machines without GIC, timer or UART interrupt", missing_devices),
+    ("a long paste while the kernel is busy", long_paste),
+    ("what is typed before the UART is set up", typed_early),
+];
