@@ -12,9 +12,12 @@ use mm::addr::{PhysAddr, PhysRange};
 
 use super::{Error, RangeList, Tree, node::Node, validate::be32};
 
-/// Entries out of ascending order that are compared with all before them. The check is linear for
-/// the rest, so a hostile tree of a mebibyte costs at most this many passes over it.
-const MAX_STRAYS: u32 = 1024;
+/// Entries out of ascending order that are compared with all others. The check is linear for the
+/// rest.
+const MAX_STRAYS: u32 = 256;
+/// Strays that are compared with all others in one pass, so that a hostile tree of 4 MiB costs a few
+/// passes over it, each of which takes the kernel a tenth of a second.
+const BATCH: usize = 64;
 
 /// The enabled memory nodes and their ranges.
 fn memory_nodes<'n, 't>(
@@ -89,26 +92,77 @@ pub(super) enum Clash {
 
 /// Do no two of the ranges share a byte?
 ///
-/// Without memory to sort in: a range that starts at or above the highest end so far cannot touch
-/// any before it, which is true of all in a list in ascending order. Only the others are compared
-/// with all before them.
+/// Without memory to sort them in: a range that starts at or above the highest end so far cannot
+/// touch any before it, which is true of all in a list in ascending order. Only the others, the
+/// strays, are compared with all, some at a time.
 pub(super) fn check_disjoint<I>(ranges: impl Fn() -> I) -> Result<(), Clash>
 where
     I: Iterator<Item = PhysRange>,
 {
+    let mut compared = 0;
+    loop {
+        let mut batch = [(0, PhysRange::default()); BATCH];
+        let count = next_strays(ranges(), compared, &mut batch)?;
+        let batch = batch.get_mut(..count).unwrap_or_default();
+        if batch.is_empty() {
+            return Ok(());
+        }
+        compare(ranges(), batch)?;
+        compared += count as u32;
+    }
+}
+
+/// A range with its place in the list.
+type Stray = (usize, PhysRange);
+
+/// Fills `batch` with the strays after the first `skip`, and counts them.
+fn next_strays(
+    ranges: impl Iterator<Item = PhysRange>,
+    skip: u32,
+    batch: &mut [Stray],
+) -> Result<usize, Clash> {
     let mut highest_end = PhysAddr::new(0);
-    let mut strays = 0;
-    for (i, range) in ranges().enumerate() {
+    let (mut strays, mut filled) = (0, 0);
+    for (place, range) in ranges.enumerate() {
         if range.start() < highest_end {
             strays += 1;
             if strays > MAX_STRAYS {
                 return Err(Clash::Disorder(MAX_STRAYS));
             }
-            if let Some(other) = ranges().take(i).find(|other| other.overlaps(&range)) {
-                return Err(Clash::Overlap(other, range));
+            if strays > skip
+                && let Some(free) = batch.get_mut(filled)
+            {
+                *free = (place, range);
+                filled += 1;
             }
         }
         highest_end = highest_end.max(range.end());
+    }
+    Ok(filled)
+}
+
+/// Compares each range of a batch with all `ranges`.
+fn compare(ranges: impl Iterator<Item = PhysRange>, batch: &mut [Stray]) -> Result<(), Clash> {
+    let clash = |a: Stray, b: Stray| {
+        let (first, second) = if a.0 < b.0 { (a, b) } else { (b, a) };
+        Err(Clash::Overlap(first.1, second.1))
+    };
+    batch.sort_unstable_by_key(|(_, range)| range.start());
+    for pair in batch.windows(2) {
+        if let [a, b] = pair
+            && a.1.overlaps(&b.1)
+        {
+            return clash(*a, *b);
+        }
+    }
+    for (place, range) in ranges.enumerate() {
+        // Now that the batch is known to be disjoint, the last that starts below the range's end
+        // is the one that reaches highest.
+        let below = batch.partition_point(|(_, stray)| stray.start() < range.end());
+        let Some(stray) = below.checked_sub(1).and_then(|last| batch.get(last)) else { continue };
+        if stray.0 != place && stray.1.overlaps(&range) {
+            return clash(*stray, (place, range));
+        }
     }
     Ok(())
 }
@@ -227,7 +281,25 @@ mod tests {
         let got = read(|b| memory(b, "memory@0", &descending(MAX_STRAYS + 1)));
         assert_eq!(got.unwrap().len(), MAX_STRAYS as usize + 1);
         let got = read(|b| memory(b, "memory@0", &descending(MAX_STRAYS + 2)));
-        assert_eq!(got.unwrap_err(), "more than 1024 memory banks are out of ascending order");
+        assert_eq!(got.unwrap_err(), "more than 256 memory banks are out of ascending order");
+    }
+
+    /// As many strays as may be, in several batches: the last of them clashes with the first range,
+    /// with another of its batch, with one of the batch before, or with none.
+    #[test]
+    fn strays_of_all_batches_are_compared_with_all() {
+        let list = |last: u32| {
+            let strays = (0..MAX_STRAYS - 1).map(|i| 0x90_0000 - i * 0x1000);
+            let starts = [0x100_0000].into_iter().chain(strays).chain([last]);
+            starts.flat_map(|start| [start, 0x800]).collect::<Vec<_>>()
+        };
+        let check = |last| read(|b| memory(b, "memory@0", &list(last)));
+        for clash in [0x100_07ff, 0x90_0000, 0x90_0000 - 200 * 0x1000 - 1, 0x90_0000 - 254 * 0x1000]
+        {
+            let error = check(clash).unwrap_err();
+            assert!(error.ends_with("overlap"), "{clash:#x}: {error}");
+        }
+        assert_eq!(check(0x90_0800).unwrap().len(), MAX_STRAYS as usize + 1);
     }
 
     #[test]

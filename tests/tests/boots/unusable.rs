@@ -48,6 +48,23 @@ pub const TREES: &[Broken] = &[
         || Source::virt().banks(&[(0x4000_0000, 256 * MIB), (0x4fff_ffff, 1)]).bytes(),
     ),
     broken(
+        "overlapping banks, the last of very many",
+        "bad device tree: memory banks [0x200000000-0x200000fff] and \
+         [0x200000000-0x200000000] overlap",
+        || {
+            // In order, then as far out of order as is looked at, then on the first.
+            let high = |index: u64| (index * 0x2000, 0x1000);
+            let in_order = (0..150_000).map(|index| high((1 << 20) + index));
+            let strays = (0..250).map(|index| high((1 << 20) - 1 - index));
+            let all = [(0x4000_0000, 256 * MIB)].into_iter().chain(in_order).chain(strays);
+            let last = [(high(1 << 20).0, 1)];
+            let cells = |value: u64| format!("{:#x} {:#x}", value >> 32, value as u32);
+            let reg = all.chain(last).map(|(start, len)| cells(start) + " " + &cells(len));
+            let reg = reg.collect::<Vec<_>>().join(" ");
+            memory(&format!("memory@0 {{ device_type = \"memory\"; reg = <{reg}>; }};"))
+        },
+    ),
+    broken(
         "addresses of nine cells",
         "bad device tree: /: #address-cells is 9, which no range can have",
         || sound().replace("#address-cells = <0x02>", "#address-cells = <9>").bytes(),
