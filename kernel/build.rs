@@ -1,4 +1,5 @@
-//! Passes the linker script and the split's `PAGE_OFFSET` to the linker.
+//! Passes to the linker the linker script, the split's `PAGE_OFFSET`, and how much room to leave for
+//! the symbol table.
 //!
 //! Only the ARM target has either: on the host this crate is an empty program.
 
@@ -6,14 +7,23 @@ use std::env;
 
 use mm::boot::split::Split;
 
+/// Bytes of room for the symbol table in an optimised image, and in one that is not. `cargo xtask
+/// build` refuses an image whose table does not fit, and names both sizes. The first tables took 8 and
+/// 22 KiB.
+const SYMBOLS_BYTES: [u32; 2] = [24 << 10, 64 << 10];
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("none") {
         return;
     }
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../linker.ld");
+    let Ok(package) = env::var("CARGO_MANIFEST_DIR") else { return };
+    let script = format!("{package}/../linker.ld");
     println!("cargo::rerun-if-changed={script}");
     println!("cargo::rustc-link-arg-bins=-T{script}");
+    let is_debug = env::var("PROFILE").as_deref() != Ok("release");
+    let room = SYMBOLS_BYTES[usize::from(is_debug)];
+    println!("cargo::rustc-link-arg-bins=--defsym=SYMBOLS_BYTES={room}");
     // `src/image.rs` sees to it that exactly one of these features is on.
     let is_chosen = |split: &Split| {
         let name = split.name().replace('-', "_").to_uppercase();

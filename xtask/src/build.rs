@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use crate::image::{self, Image};
 use crate::setup;
+use crate::symbols;
 use crate::toolchain::{Target, Toolchain};
 use crate::workspace::Workspace;
 
@@ -129,7 +130,8 @@ pub fn build(workspace: &Workspace, toolchain: &Toolchain, args: &ImageArgs) -> 
     ensure!(status.success(), "the kernel did not build ({status})");
 
     let built = toolchain.output_dir(workspace, args.profile()).join("vmsplit");
-    let elf = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
+    let mut elf = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
+    symbols::embed(&mut elf).with_context(|| built.display().to_string())?;
     let raw = image::flatten(&elf).with_context(|| built.display().to_string())?;
     let stem = args.file_stem();
     let image =

@@ -10,6 +10,7 @@
 //! | `toolchain` | which Rust builds for the target, and how cargo is called for it |
 //! | `workspace` | where the sources and the target directory are |
 //! | `image` | the ELF, the raw image flattened from it, and where they are published |
+//! | `symbols` | the kernel's symbol table, made of the ELF and put into it |
 //! | `qemu` | the emulated machine's options, and the guard that ends QEMU |
 //! | `console` | the protocol on the serial line: prompt, commands, errors, the last line |
 
@@ -22,6 +23,7 @@ mod machine;
 mod qemu;
 mod run;
 mod setup;
+mod symbols;
 mod test;
 mod toolchain;
 mod workspace;
