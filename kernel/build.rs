@@ -21,6 +21,8 @@ fn main() {
     let script = format!("{package}/../linker.ld");
     println!("cargo::rerun-if-changed={script}");
     println!("cargo::rustc-link-arg-bins=-T{script}");
+    // The unwinder reads prologues, so it must know where each function starts.
+    println!("cargo::rustc-link-arg-bins=--no-merge-exidx-entries");
     let is_debug = env::var("PROFILE").as_deref() != Ok("release");
     let room = SYMBOLS_BYTES[usize::from(is_debug)];
     println!("cargo::rustc-link-arg-bins=--defsym=SYMBOLS_BYTES={room}");

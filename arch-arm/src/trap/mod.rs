@@ -30,6 +30,7 @@ pub mod registers;
 mod stacks;
 #[cfg(target_arch = "arm")]
 mod stubs;
+pub mod unwind;
 #[cfg(target_arch = "arm")]
 pub mod vectors;
 

@@ -140,6 +140,9 @@ global_asm!(
     "ldr    lr, [r0, #4]",
 
     // In SVC mode, everything masked; r0: the save area; sp and lr: SVC mode's own.
+    // The frame as a back-trace finds it (unwind): pop r0-r3, then r4-r12, sp, lr and pc.
+    ".fnstart",
+    ".unwind_raw 0, 0xb1, 0x0f, 0x8f, 0xff",
     "vmsplit_exception_entry:",
     "str    r1, [r0, #16]",
     "str    r2, [r0, #20]",
@@ -209,6 +212,7 @@ global_asm!(
     "ldmia  r0, {{r0-r12}}",
     "clrex",
     "rfeia  lr",
+    ".fnend",
 
     UNDEFINED = const ExceptionKind::Undefined as u32,
     SUPERVISOR_CALL = const ExceptionKind::SupervisorCall as u32,
