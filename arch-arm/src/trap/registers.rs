@@ -131,6 +131,12 @@ impl Psr {
         Self(self.0 & KEPT | Self::A | Self::F | 0x10)
     }
 
+    /// Is the instruction set Thumb?
+    #[must_use]
+    pub const fn is_thumb(self) -> bool {
+        self.0 & Self::T != 0
+    }
+
     /// Are interrupts masked?
     #[must_use]
     pub const fn is_irq_masked(self) -> bool {
