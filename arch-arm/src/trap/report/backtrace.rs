@@ -27,7 +27,7 @@ pub fn write<M: ReadMemory>(
     code: Code,
     frame: &TrapFrame,
 ) -> Result {
-    writeln!(out, "Backtrace: ")?;
+    writeln!(out, "Backtrace:")?;
     let mut frames = Unwinder::new(memory, code, frame);
     let mut called = frames.next();
     let mut last = None;
@@ -104,7 +104,7 @@ mod tests {
         let cpu = run(&mut program, None, 5);
         assert_eq!(
             text(&program, &cpu.frame()),
-            "Backtrace: \n\
+            "Backtrace:\n\
              [<c0200094>] (inner) from [<c020005c>] (middle+0x1c/0x40)\n\
              [<c020005c>] (middle) from [<c020001c>] (outer+0x1c/0x40)\n"
         );
@@ -141,7 +141,7 @@ mod tests {
         }
         assert_eq!(
             text(&program, &cpu.frame()),
-            "Backtrace: \n\
+            "Backtrace:\n\
              [<c0200098>] (inner) from [<c020009c>] (inner+0x1c/0x40)\n\
              [<c020009c>] (inner) from [<c020009c>] (inner+0x1c/0x40)\n\
              ... the same 3 times more\n\
@@ -156,8 +156,6 @@ mod tests {
         let cpu = run(&mut program, None, 6);
         program.memory.0.remove(&(cpu.r[11] + 4));
         let text = text(&program, &cpu.frame());
-        assert!(
-            text.starts_with("Backtrace: \nBacktrace ends: the stack can not be read at 0xc04")
-        );
+        assert!(text.starts_with("Backtrace:\nBacktrace ends: the stack can not be read at 0xc04"));
     }
 }

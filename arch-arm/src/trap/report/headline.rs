@@ -9,8 +9,8 @@ use crate::trap::{Cause, FaultStatus, Mode, Psr, TrapFrame};
 
 /// Writes the lines up to `Internal error`.
 ///
-/// `translation` is what the page tables say of the cause's address, and `count` the number of the
-/// report since boot.
+/// `frame` is the interrupted code's, `translation` what the page tables say of the cause's address,
+/// and `count` the number of the report since boot.
 ///
 /// # Errors
 ///
@@ -18,10 +18,11 @@ use crate::trap::{Cause, FaultStatus, Mode, Psr, TrapFrame};
 pub fn write(
     out: &mut dyn Write,
     cause: &Cause,
-    psr: Psr,
+    frame: &TrapFrame,
     translation: Option<&Translation>,
     count: u32,
 ) -> fmt::Result {
+    let psr = frame.psr;
     writeln!(out, "8<--- cut here ---")?;
     if is_bad_mode(psr) {
         let mode = BadMode(psr);
@@ -44,7 +45,7 @@ pub fn write(
         }
         writeln!(out)?;
     }
-    writeln!(out, "{cause}")?;
+    writeln!(out, "{}", Reason { cause, frame })?;
     let (title, error) = title(cause, psr);
     writeln!(out, "Internal error: {title}: {error:x} [#{count}] ARM")
 }
@@ -143,7 +144,8 @@ mod tests {
 
     fn text(cause: Cause, psr: u32, translation: Option<&Translation>) -> String {
         let mut text = String::new();
-        write(&mut text, &cause, Psr::new(psr), translation, 1).unwrap();
+        let frame = TrapFrame { pc: 0xc020_1234, psr: Psr::new(psr), ..TrapFrame::ZERO };
+        write(&mut text, &cause, &frame, translation, 1).unwrap();
         text
     }
 
@@ -207,6 +209,7 @@ mod tests {
                 "Unhandled fault: imprecise external abort (0x1406) at an unknown address".into(),
             ),
             (Cause::Undefined, "Internal error: Oops - undefined instruction: 0 [#1] ARM".into()),
+            (Cause::Undefined, "undefined instruction at 0xc0201234".into()),
             (Cause::SupervisorCall, "Internal error: Oops - bad syscall: 0 [#1] ARM".into()),
             (Cause::Fiq, "Internal error: Oops - unexpected FIQ: 0 [#1] ARM".into()),
         ] {
