@@ -8,20 +8,27 @@ use arch_arm::probe;
 use arch_arm::trap::{Cause, ExceptionKind, Handler, TrapFrame};
 use arch_arm::user;
 
-use crate::{selftest, stop};
+use crate::report::{self, Ending, provoke};
+use crate::selftest;
 
 #[unsafe(no_mangle)]
 extern "C" fn vmsplit_exception(kind: ExceptionKind, frame: &mut TrapFrame) {
     let cause = Cause::read(kind);
     match cause {
         // No device interrupts yet: when one does, this arm calls its handler and returns.
-        Cause::Irq => stop::report(&cause, frame),
+        Cause::Irq => unclaimed(&cause, frame),
         Cause::SupervisorCall if selftest::on_supervisor_call(frame) => {}
         // SAFETY: it is this handler's frame, and nobody has taken the exception.
         _ if unsafe { user::leave(frame, &cause) } => {}
         _ if probe::fix_up(frame, &cause) => {}
-        _ => stop::report(&cause, frame),
+        _ => unclaimed(&cause, frame),
     }
+}
+
+/// Nobody's exception: it is reported, and ends the kernel.
+fn unclaimed(cause: &Cause, frame: &TrapFrame) {
+    provoke::in_handler(cause);
+    report::exception(cause, frame, Ending::Fatal);
 }
 
 const _: Handler = vmsplit_exception;

@@ -17,7 +17,11 @@ mod image;
 #[cfg(target_os = "none")]
 mod monitor;
 #[cfg(target_os = "none")]
+mod pages;
+#[cfg(target_os = "none")]
 mod readback;
+#[cfg(target_os = "none")]
+mod report;
 #[cfg(target_os = "none")]
 mod selftest;
 #[cfg(target_os = "none")]

@@ -22,6 +22,7 @@ use crate::console::Out;
 use crate::image;
 use crate::monitor::{self, Kernel};
 use crate::readback;
+use crate::report;
 use crate::stop::halt;
 
 pub use linear::LinearMap;
@@ -45,6 +46,7 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     let mut early = early::EarlyTables::adopt(registers);
     let dtb = machine::find(registers, &mut early);
     let machine = machine::read(&dtb);
+    report::name_hardware(machine.model);
     machine::start_console(&machine, &mut early);
     place::ensure_in_place(&machine, registers, &dtb, &mut early);
     greet(&machine);
@@ -55,6 +57,7 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     paging::switch(&tables, &machine, &regions, early);
     memory.allow_growth(tables.linear());
     let pages = pages::hand_over(&mut memory, &layout, tables.linear(), &machine);
+    let pages = crate::pages::publish(pages);
     paging::report_wx(&tables);
     let kernel = Kernel { machine, memory, tables, regions, pages };
     log_layout(&kernel);

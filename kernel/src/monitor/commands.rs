@@ -3,7 +3,7 @@
 use core::fmt;
 
 use arch_arm::mmu::ptdump;
-use arrayvec::ArrayVec;
+use arrayvec::{ArrayString, ArrayVec};
 use mm::addr::{Order, Pfn, PhysRange, VirtAddr};
 use mm::boot::layout::{FDT, FIXMAP, VECTORS};
 use mm::boot::split::MODULES_SIZE;
@@ -16,6 +16,7 @@ use mm::zone::{OutOfPages, ZoneKind};
 
 use super::Kernel;
 use crate::console::{Out, print, println};
+use crate::report::provoke::{self, CRASHES, Crash};
 use crate::{image, readback, selftest, stop};
 
 /// The words after a command's name.
@@ -28,7 +29,7 @@ struct Command {
     run: for<'w> fn(&mut Kernel, Arguments<'_, 'w>) -> Result<(), CommandError<'w>>,
 }
 
-const COMMANDS: [Command; 15] = [
+const COMMANDS: [Command; 17] = [
     Command { name: "help", usage: "", help: "this list", run: help },
     Command { name: "layout", usage: "[--json]", help: "the regions, read back", run: layout },
     Command { name: "meminfo", usage: "", help: "memory in use", run: meminfo },
@@ -46,6 +47,13 @@ const COMMANDS: [Command; 15] = [
     },
     Command { name: "free", usage: "PFN ORDER", help: "give a block back", run: free },
     Command { name: "selftest", usage: "[SUITE]", help: "test this machine", run: selftest },
+    Command {
+        name: "crash",
+        usage: "KIND",
+        help: "show a report; crash names the kinds",
+        run: crash,
+    },
+    Command { name: "panic", usage: "[TEXT]", help: "panic with this message", run: panic },
     Command { name: "version", usage: "", help: "what this is", run: version },
     Command { name: "poweroff", usage: "", help: "turn the machine off", run: poweroff },
     Command { name: "reboot", usage: "", help: "reset the machine", run: reboot },
@@ -59,6 +67,8 @@ pub enum CommandError<'w> {
     NotANumber { word: &'w str, what: &'static str },
     NoOrder { value: u32 },
     NoZone { word: &'w str },
+    NoCrash { word: &'w str },
+    NotCrashed { name: &'w str },
     OutOfPages(OutOfPages),
     Free(FreeError),
     SelfTest(selftest::Error<'w>),
@@ -81,6 +91,8 @@ impl fmt::Display for CommandError<'_> {
             Self::NoZone { word } => {
                 write!(f, "{word} is no zone: DMA, Normal or HighMem was expected")
             }
+            Self::NoCrash { word } => write!(f, "{word} is no crash; crash names them"),
+            Self::NotCrashed { name } => write!(f, "the processor has no objection to {name}"),
             Self::OutOfPages(error) => error.fmt(f),
             Self::Free(error) => error.fmt(f),
             Self::SelfTest(error) => error.fmt(f),
@@ -145,20 +157,20 @@ fn layout<'w>(kernel: &mut Kernel, words: Arguments<'_, 'w>) -> Result<(), Comma
 
 fn meminfo<'w>(kernel: &mut Kernel, words: Arguments<'_, 'w>) -> Result<(), CommandError<'w>> {
     end(words)?;
-    let info = MemInfo::new(&kernel.pages, kernel.regions.vmalloc.region());
+    let info = MemInfo::new(&kernel.pages.lock(), kernel.regions.vmalloc.region());
     let _ = meminfo::write(&mut Out, &info);
     Ok(())
 }
 
 fn zoneinfo<'w>(kernel: &mut Kernel, words: Arguments<'_, 'w>) -> Result<(), CommandError<'w>> {
     end(words)?;
-    let _ = zoneinfo::write(&mut Out, &kernel.pages);
+    let _ = zoneinfo::write(&mut Out, &kernel.pages.lock());
     Ok(())
 }
 
 fn buddyinfo<'w>(kernel: &mut Kernel, words: Arguments<'_, 'w>) -> Result<(), CommandError<'w>> {
     end(words)?;
-    let _ = buddyinfo::write(&mut Out, &kernel.pages);
+    let _ = buddyinfo::write(&mut Out, &kernel.pages.lock());
     Ok(())
 }
 
@@ -239,8 +251,8 @@ fn alloc<'w>(kernel: &mut Kernel, words: Arguments<'_, 'w>) -> Result<(), Comman
     };
     end(words)?;
     let taken = match zone {
-        Some(kind) => kernel.pages.alloc_in(kind, order),
-        None => kernel.pages.alloc(ZoneKind::HighMem, order),
+        Some(kind) => kernel.pages.lock().alloc_in(kind, order),
+        None => kernel.pages.lock().alloc(ZoneKind::HighMem, order),
     };
     let pfn = taken.map_err(CommandError::OutOfPages)?;
     println!("pfn {pfn}: {} pages at {}", order.pages(), pfn.start());
@@ -252,13 +264,36 @@ fn free<'w>(kernel: &mut Kernel, words: Arguments<'_, 'w>) -> Result<(), Command
     let pfn = Pfn::new(number(words, "PFN", USAGE)?);
     let order = order(words, USAGE)?;
     end(words)?;
-    kernel.pages.free(pfn, order).map_err(CommandError::Free)
+    kernel.pages.lock().free(pfn, order).map_err(CommandError::Free)
 }
 
 fn selftest<'w>(kernel: &mut Kernel, words: Arguments<'_, 'w>) -> Result<(), CommandError<'w>> {
     let suite = words.next();
     end(words)?;
     selftest::run(kernel, suite).map_err(CommandError::SelfTest)
+}
+
+fn crash<'w>(_: &mut Kernel, words: Arguments<'_, 'w>) -> Result<(), CommandError<'w>> {
+    let Some(name) = words.next() else {
+        for Crash { name, what, .. } in &CRASHES {
+            println!("{name:<10} {what}");
+        }
+        return Ok(());
+    };
+    end(words)?;
+    let crash = provoke::find(name).ok_or(CommandError::NoCrash { word: name })?;
+    (crash.run)();
+    Err(CommandError::NotCrashed { name })
+}
+
+fn panic<'w>(_: &mut Kernel, words: Arguments<'_, 'w>) -> Result<(), CommandError<'w>> {
+    let mut text = ArrayString::<256>::new();
+    for word in words {
+        // A line is shorter.
+        let _ = text.try_push_str(if text.is_empty() { "" } else { " " });
+        let _ = text.try_push_str(word);
+    }
+    provoke::panic(if text.is_empty() { "asked to panic" } else { text.as_str() })
 }
 
 fn version<'w>(_: &mut Kernel, words: Arguments<'_, 'w>) -> Result<(), CommandError<'w>> {

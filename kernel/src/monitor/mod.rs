@@ -7,10 +7,10 @@ mod line;
 
 use arch_arm::psci::Conduit;
 use board::Machine;
-use mm::zone::PageAllocator;
 
 use crate::boot::{KernelTables, Memory, Regions};
 use crate::console::{print, println};
+use crate::pages::Pages;
 
 /// All that the kernel holds once it has booted.
 pub struct Kernel {
@@ -23,7 +23,7 @@ pub struct Kernel {
     /// Who hands out the addresses of the regions.
     pub regions: Regions,
     /// The zones.
-    pub pages: PageAllocator<'static>,
+    pub pages: &'static Pages,
 }
 
 impl Kernel {
