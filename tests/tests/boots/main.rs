@@ -10,6 +10,7 @@ mod builds;
 mod entry;
 mod monitor;
 mod read_back;
+mod reports;
 mod run;
 mod selftest;
 mod trees;
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
             })
         })
         .collect();
-    let named: [(&str, fn()); 29] = [
+    let named: [(&str, fn()); 37] = [
         ("run: no terminal, no --exec", monitor::run_without_anything),
         ("run: a failed command is exit status 1", monitor::failed_command),
         ("run: wrong arguments are exit status 2", monitor::wrong_arguments),
@@ -61,6 +62,14 @@ fn main() -> ExitCode {
         ("seven hundred banks", trees::many_banks),
         ("HYP entry, PSCI by smc", entry::hyp_entry),
         ("a release build boots the same", builds::release_build),
+        ("report: every kind of exception", reports::every_kind),
+        ("report: in a release build", reports::release_build),
+        ("report: a stack overflow", reports::stack_overflow),
+        ("report: a panic keeps to one line", reports::panics),
+        ("report: a back-trace across an exception", reports::across_an_exception),
+        ("report: a fault of the report itself", reports::fault_in_the_report),
+        ("report: the record of death says what the console says", reports::record_of_death),
+        ("report: a record of death without a console", reports::record_without_a_console),
     ];
     for (name, test) in named {
         trials.push(Trial::test(name, move || -> Result<(), Failed> {
