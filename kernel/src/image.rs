@@ -60,6 +60,8 @@ linker_ranges! {
     bss: __bss_start .. __bss_end;
     /// The page below the boot stack, which is not mapped once boot is done.
     stack_guard: __boot_stack_guard .. __boot_stack_bottom;
+    /// The page below the report stack, which is not mapped either.
+    report_stack_guard: __report_stack_guard .. __report_stack_bottom;
     /// The second-level tables of the early page tables.
     early_l2_pool: __early_l2_pool .. __early_l2_pool_end;
 }

@@ -33,6 +33,9 @@ const _: () = assert!(offset_of!(SaveArea, report_stack_top) == 24);
 const _: () = assert!(size_of::<SaveArea>() == 32);
 
 /// The memory that exception entry needs on one CPU, besides the stacks that are interrupted.
+///
+/// The report stack comes first and grows down to the start of the value: a page below it that is not
+/// mapped guards it.
 #[repr(C, align(8))]
 pub struct ExceptionStacks {
     report: UnsafeCell<[u64; REPORT_STACK_BYTES / 8]>,

@@ -29,6 +29,8 @@ pub use linear::LinearMap;
 pub use memory::Memory;
 pub use paging::{KernelTables, Regions};
 
+// Above a guard page: the report stack is the first thing in it.
+#[unsafe(link_section = ".bss.stacks")]
 static EXCEPTION_STACKS: ExceptionStacks = ExceptionStacks::new();
 
 /// Where the entry code arrives: MMU and caches on, SVC mode, interrupts masked, the image mapped

@@ -200,11 +200,6 @@ fn write_memory_state(ending: Ending) {
     let _ = show_mem::write(&mut Out, &state);
 }
 
-/// Ticks of the virtual counter.
-fn ticks() -> u64 {
-    0
-}
-
 /// Keeps what it is given to one line: text of a panic may hold anything.
 struct OneLine<'w>(&'w mut dyn Write);
 
