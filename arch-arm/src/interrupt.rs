@@ -70,10 +70,15 @@ pub fn wait(_masked: &MaskGuard) {
     unsafe { core::arch::asm!("wfi", options(nostack, preserves_flags)) };
 }
 
+/// Masks interrupts on this CPU for ever: nothing that was interrupted goes on after this.
+pub fn mask_for_good() {
+    core::mem::forget(mask());
+}
+
 /// Stops this CPU for good, asleep and deaf to interrupts.
 #[cfg(target_arch = "arm")]
 pub fn halt() -> ! {
-    core::mem::forget(mask());
+    mask_for_good();
     loop {
         // SAFETY: waiting changes no state. It may end early, hence the loop.
         unsafe { core::arch::asm!("wfi", options(nomem, nostack, preserves_flags)) };

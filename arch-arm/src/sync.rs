@@ -29,6 +29,13 @@ impl<T> IrqLock<T> {
     pub const fn new(value: T) -> Self {
         Self { mutex: TicketMutex::new(value) }
     }
+
+    /// Where the value is, for one who reads it without the lock: the report of a crash whose holder
+    /// was interrupted for good.
+    #[must_use]
+    pub fn as_ptr(&self) -> *const T {
+        self.mutex.as_mut_ptr()
+    }
 }
 
 impl<T: ?Sized> IrqLock<T> {

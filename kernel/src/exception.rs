@@ -8,7 +8,8 @@ use arch_arm::probe;
 use arch_arm::trap::{Cause, ExceptionKind, Handler, TrapFrame};
 use arch_arm::user;
 
-use crate::{interrupts, selftest, stop};
+use crate::report::{self, Ending, provoke};
+use crate::{interrupts, selftest};
 
 #[unsafe(no_mangle)]
 extern "C" fn vmsplit_exception(kind: ExceptionKind, frame: &mut TrapFrame) {
@@ -19,8 +20,14 @@ extern "C" fn vmsplit_exception(kind: ExceptionKind, frame: &mut TrapFrame) {
         // SAFETY: it is this handler's frame, and nobody has taken the exception.
         _ if unsafe { user::leave(frame, &cause) } => {}
         _ if probe::fix_up(frame, &cause) => {}
-        _ => stop::report(&cause, frame),
+        _ => unclaimed(&cause, frame),
     }
+}
+
+/// Nobody's exception: it is reported, and ends the kernel.
+fn unclaimed(cause: &Cause, frame: &TrapFrame) {
+    provoke::in_handler(cause);
+    report::exception(cause, frame, Ending::Fatal);
 }
 
 const _: Handler = vmsplit_exception;

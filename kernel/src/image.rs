@@ -48,6 +48,10 @@ linker_ranges! {
     text: __text_start .. __text_end;
     /// Constants: readable.
     rodata: __rodata_start .. __rodata_end;
+    /// The index of the unwind tables, in `.rodata`.
+    unwind_index: __exidx_start .. __exidx_end;
+    /// The symbol table, or the room for one, in `.rodata`.
+    symbols: __symbols_start .. __symbols_end;
     /// The entry code, used once.
     init: __init_start .. __init_end;
     /// Variables with initial values.
@@ -56,8 +60,18 @@ linker_ranges! {
     bss: __bss_start .. __bss_end;
     /// The page below the boot stack, which is not mapped once boot is done.
     stack_guard: __boot_stack_guard .. __boot_stack_bottom;
+    /// The page below the report stack, which is not mapped either.
+    report_stack_guard: __report_stack_guard .. __report_stack_bottom;
     /// The second-level tables of the early page tables.
     early_l2_pool: __early_l2_pool .. __early_l2_pool_end;
+}
+
+/// The boot stack, on which everything but exceptions runs.
+pub fn boot_stack() -> VirtRange {
+    unsafe extern "C" {
+        static __boot_stack_top: u8;
+    }
+    VirtRange::new(stack_guard().end(), address(&raw const __boot_stack_top))
 }
 
 fn address(symbol: *const u8) -> VirtAddr {

@@ -19,7 +19,11 @@ mod interrupts;
 #[cfg(target_os = "none")]
 mod monitor;
 #[cfg(target_os = "none")]
+mod pages;
+#[cfg(target_os = "none")]
 mod readback;
+#[cfg(target_os = "none")]
+mod report;
 #[cfg(target_os = "none")]
 mod selftest;
 #[cfg(target_os = "none")]

@@ -1,24 +1,24 @@
-//! Every way in which the kernel ends: power off, reboot, a stop that says why, a panic, an
-//! exception.
+//! Every way in which the kernel ends by itself: power off, reboot, a stop that says why, a panic.
 //!
-//! A stop ends with the line `vmsplit: halted: REASON`, which scripts look for.
+//! Whatever is no clean end leaves the record of death, and ends with the line
+//! `vmsplit: halted: REASON`, which scripts look for.
 
 use core::fmt;
 use core::panic::PanicInfo;
-use core::sync::atomic::{AtomicBool, Ordering};
 
 use arch_arm::interrupt;
 use arch_arm::psci::{self, Conduit};
-use arch_arm::trap::{Cause, TrapFrame};
+use arch_arm::trap::TrapFrame;
 
 use crate::console::println;
-use crate::interrupts;
+use crate::report;
+use crate::report::death::{self, Kind};
 
-/// Prints why and stops this CPU for good.
+/// Records and prints why, and stops this CPU for good.
 pub fn halt(reason: fmt::Arguments<'_>) -> ! {
-    println!("vmsplit: halted: {reason}");
-    interrupts::silence();
-    interrupt::halt()
+    interrupt::mask_for_good();
+    death::record(&Kind::Halt, &TrapFrame::here(), reason);
+    report::last_line(reason)
 }
 
 /// Turns the machine off. Stops with the reason where the firmware will not.
@@ -42,24 +42,5 @@ fn end(conduit: Option<Conduit>, call: fn(Conduit) -> psci::Error, what: &str) -
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    match info.location() {
-        Some(at) => halt(format_args!("panic at {at}: {}", info.message())),
-        None => halt(format_args!("panic: {}", info.message())),
-    }
-}
-
-/// Is an exception being reported?
-static REPORTING: AtomicBool = AtomicBool::new(false);
-
-/// The report of an exception that nothing else has taken: kind, address, status, registers.
-pub fn report(cause: &Cause, frame: &TrapFrame) -> ! {
-    // A report that faults itself ends here, and not in one more report.
-    if REPORTING.swap(true, Ordering::Relaxed) {
-        interrupt::halt();
-    }
-    println!();
-    println!("8<--- cut here ---");
-    println!("{cause}");
-    println!("{frame}");
-    halt(format_args!("{cause}"))
+    report::panic(info)
 }

@@ -190,6 +190,9 @@ impl Arg {
     }
 }
 
+/// A usage line lists so many choices; where there are more, it has their name.
+pub(crate) const MAX_LISTED: usize = 4;
+
 /// As in a usage line: `NAME`, `a|b`, in brackets what may be left out.
 impl fmt::Display for Arg {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -197,7 +200,7 @@ impl fmt::Display for Arg {
             f.write_str("[")?;
         }
         match self.kind {
-            Kind::Choice(words) => listed(f, words, "|", "|")?,
+            Kind::Choice(words) if words.len() <= MAX_LISTED => listed(f, words, "|", "|")?,
             _ => f.write_str(self.name)?,
         }
         f.write_str(match self.times {

@@ -26,6 +26,7 @@ pub mod fault_status;
 pub mod kuser;
 pub mod pages;
 pub mod registers;
+pub mod report;
 #[cfg(target_arch = "arm")]
 mod stacks;
 #[cfg(target_arch = "arm")]
@@ -132,6 +133,19 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Which vector it came through.
+    #[must_use]
+    pub const fn kind(&self) -> ExceptionKind {
+        match self {
+            Self::Undefined => ExceptionKind::Undefined,
+            Self::SupervisorCall => ExceptionKind::SupervisorCall,
+            Self::PrefetchAbort { .. } => ExceptionKind::PrefetchAbort,
+            Self::DataAbort { .. } => ExceptionKind::DataAbort,
+            Self::Irq => ExceptionKind::Irq,
+            Self::Fiq => ExceptionKind::Fiq,
+        }
+    }
+
     /// Reads the fault registers that belong to `kind`. Call it before anything else can abort.
     #[cfg(target_arch = "arm")]
     #[must_use]

@@ -36,6 +36,37 @@ const _: () = {
     assert!(size_of::<TrapFrame>() == 68 && align_of::<TrapFrame>() == 4);
 };
 
+impl TrapFrame {
+    /// All registers 0.
+    pub const ZERO: Self = Self { r: [0; 13], sp: 0, lr: 0, pc: 0, psr: Psr::new(0) };
+
+    /// The registers here and now, for a back-trace that begins with the calling function. What r0 to
+    /// r3 and r12 hold is the compiler's business.
+    #[cfg(target_arch = "arm")]
+    #[inline(always)]
+    #[must_use]
+    pub fn here() -> Self {
+        let mut frame = Self::ZERO;
+        // SAFETY: the stores stay in the frame: 13 words, then sp, lr, pc and psr, at the offsets that
+        // are asserted above. `lr` may be used for the temporary no less than any other.
+        unsafe {
+            core::arch::asm!(
+                "stmia  {frame}, {{r0-r12}}",
+                "str    sp, [{frame}, #52]",
+                "str    lr, [{frame}, #56]",
+                "mov    {scratch}, pc",
+                "str    {scratch}, [{frame}, #60]",
+                "mrs    {scratch}, cpsr",
+                "str    {scratch}, [{frame}, #64]",
+                frame = in(reg) &raw mut frame,
+                scratch = out(reg) _,
+                options(nostack, preserves_flags),
+            );
+        }
+        frame
+    }
+}
+
 /// As Linux's `__show_regs` prints them, without the last line's end.
 impl fmt::Display for TrapFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -129,6 +160,12 @@ impl Psr {
             | 1 << 9 // E
             | Psr::T;
         Self(self.0 & KEPT | Self::A | Self::F | 0x10)
+    }
+
+    /// Is the instruction set Thumb?
+    #[must_use]
+    pub const fn is_thumb(self) -> bool {
+        self.0 & Self::T != 0
     }
 
     /// Are interrupts masked?

@@ -23,12 +23,15 @@ use crate::image;
 use crate::interrupts;
 use crate::monitor::{self, Kernel};
 use crate::readback;
+use crate::report;
 use crate::stop::halt;
 
 pub use linear::LinearMap;
 pub use memory::Memory;
 pub use paging::{GicRegisters, KernelTables, Regions};
 
+// Above a guard page: the report stack is the first thing in it.
+#[unsafe(link_section = ".bss.stacks")]
 static EXCEPTION_STACKS: ExceptionStacks = ExceptionStacks::new();
 
 /// Where the entry code arrives: MMU and caches on, SVC mode, interrupts masked, the image mapped
@@ -46,6 +49,7 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     let mut early = early::EarlyTables::adopt(registers);
     let dtb = machine::find(registers, &mut early);
     let mut machine = machine::read(&dtb);
+    report::name_hardware(machine.model);
     machine::start_console(&mut machine, &mut early);
     place::ensure_in_place(&machine, registers, &dtb, &mut early);
     greet(&machine);
@@ -56,6 +60,7 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     paging::switch(&tables, &machine, &regions, early);
     memory.allow_growth(tables.linear());
     let pages = pages::hand_over(&mut memory, &layout, tables.linear(), &machine);
+    let pages = crate::pages::publish(pages);
     paging::report_wx(&tables);
     let kernel = Kernel { machine, memory, layout, tables, regions, pages };
     log_layout(&kernel);

@@ -305,15 +305,18 @@ impl<'b> Build<'b> {
             PhysRange::new(start, start.saturating_add(u64::from(range.len())))
         };
         let early = &*self.tables.frames.early;
-        let (whole, guard) = (image::whole(), image::stack_guard());
+        let (report, boot) = (image::report_stack_guard(), image::stack_guard());
+        let data = |start, end| (VirtRange::new(start, end), Some(Attributes::KERNEL_DATA));
         // The entry code has run for the last time, so `.init` is memory like the rest. All of the
         // image is in pages, as in the early tables.
         let cuts = [
             (image::text(), Some(Attributes::KERNEL_TEXT)),
             (image::rodata(), Some(Attributes::KERNEL_RODATA)),
-            (VirtRange::new(image::rodata().end(), guard.start()), Some(Attributes::KERNEL_DATA)),
-            (guard, None),
-            (VirtRange::new(guard.end(), whole.end()), Some(Attributes::KERNEL_DATA)),
+            data(image::rodata().end(), report.start()),
+            (report, None),
+            data(report.end(), boot.start()),
+            (boot, None),
+            data(boot.end(), image::whole().end()),
         ]
         .map(|(range, attributes)| (image(range, early), attributes));
         let mut next_block = PhysAddr::default();

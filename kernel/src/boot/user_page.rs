@@ -118,7 +118,7 @@ pub fn with<R>(
         result
     });
     for frame in frames {
-        kernel.pages.free(frame, Order::ZERO).map_err(UserPagesError::Free)?;
+        kernel.pages.lock().free(frame, Order::ZERO).map_err(UserPagesError::Free)?;
     }
     outcome
 }
@@ -136,7 +136,7 @@ fn map(
         return Err(UserPagesError::Map(MapError::AlreadyMapped { virt: CODE }));
     }
     let mut zeroed = || {
-        let frame = kernel.pages.alloc(ZoneKind::Normal, Order::ZERO);
+        let frame = kernel.pages.lock().alloc(ZoneKind::Normal, Order::ZERO);
         let frame = frame.map_err(UserPagesError::OutOfPages)?;
         frames.push(frame);
         let at = linear.virt(frame.start()).ok_or(UserPagesError::Outside(frame))?;

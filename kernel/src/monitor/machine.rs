@@ -1,10 +1,13 @@
-//! What the machine does: its interrupts, and whether it passes its tests.
+//! What the machine does: its interrupts, whether it passes its tests, and what it reports when
+//! something is wrong.
 
+use arrayvec::ArrayString;
 use monitor::argument::Args;
 
 use super::Kernel;
 use super::table::Failure;
-use crate::console::Out;
+use crate::console::{Out, println};
+use crate::report::provoke::{self, CRASHES};
 use crate::{interrupts, selftest};
 
 pub fn irqs(_: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
@@ -21,4 +24,23 @@ pub fn selftest(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
 pub fn ticks(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
     let seconds = args.number("SECONDS")?;
     selftest::run_ticks(kernel, seconds).map_err(Failure::SelfTest)
+}
+
+pub fn crash(_: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
+    let Some(crash) = args.choice("KIND").ok().and_then(|index| CRASHES.get(index)) else {
+        CRASHES.iter().for_each(|crash| println!("{:<10} {}", crash.name, crash.what));
+        return Ok(());
+    };
+    (crash.run)();
+    Err(Failure::NotCrashed { name: crash.name })
+}
+
+pub fn panic(_: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
+    let mut text = ArrayString::<256>::new();
+    for word in args.texts("TEXT") {
+        // A line is shorter.
+        let _ = text.try_push_str(if text.is_empty() { "" } else { " " });
+        let _ = text.try_push_str(word);
+    }
+    provoke::panic(if text.is_empty() { "asked to panic" } else { text.as_str() })
 }

@@ -1,12 +1,14 @@
 //! Physical memory: who has it, and taking and giving back blocks of it.
 
-use arrayvec::ArrayVec;
+use core::fmt;
+
+use arrayvec::{ArrayString, ArrayVec};
 use mm::addr::{Order, Pfn, PhysRange, VirtRange};
 use mm::report::iomem::Resource;
 use mm::report::memblock::MemblockDump;
 use mm::report::meminfo::MemInfo;
 use mm::report::{buddyinfo, iomem, meminfo, zoneinfo};
-use mm::zone::ZoneKind;
+use mm::zone::{PageAllocator, ZoneKind};
 use monitor::argument::{Args, NotGiven};
 
 use super::Kernel;
@@ -15,19 +17,36 @@ use crate::console::{Out, print, println};
 use crate::image;
 
 pub fn meminfo(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
-    let info = MemInfo::new(&kernel.pages, kernel.regions.vmalloc.region());
+    let info = MemInfo::new(&kernel.pages.lock(), kernel.regions.vmalloc.region());
     let _ = meminfo::write(&mut Out, &info);
     Ok(())
 }
 
 pub fn zoneinfo(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
-    let _ = zoneinfo::write(&mut Out, &kernel.pages);
+    print_locked(kernel, |text, pages| zoneinfo::write(text, pages));
     Ok(())
 }
 
 pub fn buddyinfo(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
-    let _ = buddyinfo::write(&mut Out, &kernel.pages);
+    print_locked(kernel, |text, pages| buddyinfo::write(text, pages));
     Ok(())
+}
+
+/// Bytes of the longest report that is made under the lock: three zones of `zoneinfo`.
+const MAX_TEXT: usize = 4096;
+
+/// Prints what `write` makes of the page allocator, whose lock is free again before the first byte
+/// goes to the console: a console is slow, and the lock keeps interrupts out.
+fn print_locked(
+    kernel: &Kernel,
+    write: impl FnOnce(&mut dyn fmt::Write, &PageAllocator<'static>) -> fmt::Result,
+) {
+    let mut text = ArrayString::<MAX_TEXT>::new();
+    let whole = write(&mut text, &kernel.pages.lock());
+    print!("{text}");
+    if whole.is_err() {
+        println!("(cut after {MAX_TEXT} bytes)");
+    }
 }
 
 /// The most resources that are shown.
@@ -81,8 +100,8 @@ pub fn alloc(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
     let order = order(args)?;
     let zone = args.choice("ZONE").ok().and_then(|index| ZoneKind::ALL.get(index).copied());
     let taken = match zone {
-        Some(kind) => kernel.pages.alloc_in(kind, order),
-        None => kernel.pages.alloc(ZoneKind::HighMem, order),
+        Some(kind) => kernel.pages.lock().alloc_in(kind, order),
+        None => kernel.pages.lock().alloc(ZoneKind::HighMem, order),
     };
     let pfn = taken.map_err(Failure::OutOfPages)?;
     println!("pfn {pfn}: {} pages at {}", order.pages(), pfn.start());
@@ -91,7 +110,7 @@ pub fn alloc(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
 
 pub fn free(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
     let pfn = Pfn::new(args.number("PFN")?);
-    kernel.pages.free(pfn, order(args)?).map_err(Failure::Free)
+    kernel.pages.lock().free(pfn, order(args)?).map_err(Failure::Free)
 }
 
 /// The argument ORDER, whose row keeps it within the orders there are.

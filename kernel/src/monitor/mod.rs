@@ -20,11 +20,11 @@ mod tables;
 use arch_arm::psci::Conduit;
 use board::Machine;
 use mm::boot::layout::Layout;
-use mm::zone::PageAllocator;
 use monitor::editor::{Editor, Step, TooLong};
 
 use crate::boot::{KernelTables, Memory, Regions};
 use crate::console::{self, Out, println};
+use crate::pages::Pages;
 
 const PROMPT: &str = "vmsplit> ";
 /// Bytes of lines that are remembered.
@@ -43,7 +43,7 @@ pub struct Kernel {
     /// Who hands out the addresses of the regions.
     pub regions: Regions,
     /// The zones.
-    pub pages: PageAllocator<'static>,
+    pub pages: &'static Pages,
 }
 
 impl Kernel {

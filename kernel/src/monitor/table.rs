@@ -12,6 +12,7 @@ use monitor::dump::Unit;
 
 use super::{Kernel, access, layout, machine, memory, power, registers, tables};
 use crate::console::Out;
+use crate::report::provoke;
 use crate::selftest;
 
 /// The names of the zones, in the order of `ZoneKind::ALL`.
@@ -19,6 +20,8 @@ const ZONES: [&str; 3] = ["DMA", "Normal", "HighMem"];
 
 /// The names of the self-tests' suites.
 const SUITES: [&str; selftest::SUITES.len()] = selftest::names();
+/// The names of the ways to crash.
+const CRASHES: [&str; provoke::CRASHES.len()] = provoke::names();
 
 const UNIT: Arg = Arg::choice("UNIT", &Unit::LETTERS).optional();
 const ORDER: Arg = Arg::number("ORDER", 0, Order::MAX.as_u8() as u32);
@@ -159,6 +162,22 @@ ADDR is a number, the name of a region or section that layout shows, or one of t
         details: "Runs that suite, or all. A check that fails is printed.",
         run: machine::selftest,
     },
+    Command {
+        name: "crash",
+        args: &[Arg::choice("KIND", &CRASHES).optional()],
+        help: "fault on purpose, and see the report",
+        details: "\
+Without KIND it says which kinds there are. The report ends the kernel, as that of any fault that
+nobody takes.",
+        run: machine::crash,
+    },
+    Command {
+        name: "panic",
+        args: &[Arg::text("TEXT").repeated()],
+        help: "panic with this message",
+        details: "",
+        run: machine::panic,
+    },
     Command { name: "version", args: &[], help: "what this is", details: "", run: layout::version },
     Command {
         name: "poweroff",
@@ -211,6 +230,11 @@ pub enum Failure {
     },
     /// Self-tests failed.
     SelfTest(selftest::Failed),
+    /// The processor did not mind a crash.
+    NotCrashed {
+        /// Which.
+        name: &'static str,
+    },
     /// Page tables and MMU say different things of an address.
     Disagree {
         /// The address.
@@ -235,6 +259,7 @@ impl fmt::Display for Failure {
                 write!(f, "{bytes} bytes from {start} run past the end of the address space")
             }
             Self::SelfTest(failed) => failed.fmt(f),
+            Self::NotCrashed { name } => write!(f, "the processor has no objection to {name}"),
             Self::TooWide { value, unit } => {
                 write!(f, "{value:#x} does not fit {} bytes", unit.bytes())
             }

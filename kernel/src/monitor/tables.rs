@@ -65,10 +65,13 @@ fn region(kernel: &Kernel, address: VirtAddr) {
 /// What the frame at `phys` is: its zone, and whose it is by its descriptor; or what else is there.
 fn frame(kernel: &Kernel, phys: PhysAddr) {
     let pfn = phys.pfn_down();
-    match kernel.pages.zones().iter().find(|zone| zone.span().contains(pfn)) {
-        Some(zone) => {
-            println!("frame       : pfn {pfn}, zone {}, {}", zone.kind(), State(pfn, kernel));
-        }
+    let kind = {
+        let pages = kernel.pages.lock();
+        let zone = pages.zones().iter().find(|zone| zone.span().contains(pfn));
+        zone.map(mm::zone::Zone::kind)
+    };
+    match kind {
+        Some(kind) => println!("frame       : pfn {pfn}, zone {kind}, {}", State(pfn, kernel)),
         None => {
             let (resources, _) = memory::resources(kernel);
             let around = resources.iter().filter(|resource| resource.range.contains(phys));
@@ -83,7 +86,8 @@ struct State<'k>(Pfn, &'k Kernel);
 
 impl core::fmt::Display for State<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self.1.pages.frames().block_of(self.0) {
+        let block = self.1.pages.lock().frames().block_of(self.0);
+        match block {
             None => {
                 let mut memory = self.1.memory.memblock.mapped_memory();
                 let is_memory = memory.any(|range| range.contains(self.0.start()));

@@ -23,7 +23,7 @@ const MAX_ORDER: u32 = 8;
 /// Runs the suite.
 pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
     let linear = kernel.tables.linear();
-    let before = kernel.pages.zones().each_ref().map(free_blocks);
+    let before = kernel.pages.lock().zones().each_ref().map(free_blocks);
     let mut held: ArrayVec<(Pfn, Order), HELD> = ArrayVec::new();
     let mut random = Random(0x2545_f491);
     for _ in 0..STEPS {
@@ -35,7 +35,8 @@ pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
         }
         let Some(order) = Order::new(random.below(MAX_ORDER + 1) as u8) else { continue };
         let zone = ZoneKind::ALL[random.below(ZoneKind::COUNT as u32) as usize];
-        if let Ok(pfn) = kernel.pages.alloc(zone, order) {
+        let taken = kernel.pages.lock().alloc(zone, order);
+        if let Ok(pfn) = taken {
             checks.that(
                 pfn.as_u32().is_multiple_of(order.pages()),
                 format_args!("a block of order {order} starts at pfn {pfn}"),
@@ -44,14 +45,14 @@ pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
             held.push((pfn, order));
         }
     }
-    let valid = kernel.pages.validate();
+    let valid = kernel.pages.lock().validate();
     checks.that(valid.is_ok(), format_args!("with {} blocks held: {valid:?}", held.len()));
     for (pfn, order) in held {
         give(kernel, linear, pfn, order, checks);
     }
-    let after = kernel.pages.zones().each_ref().map(free_blocks);
+    let after = kernel.pages.lock().zones().each_ref().map(free_blocks);
     checks.that(after == before, format_args!("free blocks before {before:?}, after {after:?}"));
-    let valid = kernel.pages.validate();
+    let valid = kernel.pages.lock().validate();
     checks.that(valid.is_ok(), format_args!("with all blocks back: {valid:?}"));
 }
 
@@ -82,7 +83,7 @@ fn give(kernel: &mut Kernel, linear: LinearMap, pfn: Pfn, order: Order, checks: 
             format_args!("pfn {number} holds {found:#010x}: somebody else wrote into it"),
         );
     }
-    let freed = kernel.pages.free(pfn, order);
+    let freed = kernel.pages.lock().free(pfn, order);
     checks.that(freed.is_ok(), format_args!("free of pfn {pfn}, order {order}: {freed:?}"));
 }
 

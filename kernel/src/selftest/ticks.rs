@@ -83,7 +83,7 @@ pub fn run_for(kernel: &mut Kernel, seconds: u32, checks: &mut Checks) {
 }
 
 fn free_pages(kernel: &Kernel) -> u32 {
-    kernel.pages.zones().iter().map(mm::zone::Zone::free_pages).sum()
+    kernel.pages.lock().free_pages()
 }
 
 /// Something to do.
@@ -111,7 +111,8 @@ impl Load {
     fn take(&mut self, kernel: &mut Kernel) {
         let order = Order::new((self.random >> 24) as u8 % (MAX_ORDER + 1)).unwrap_or_default();
         // A kernel without this much memory has load enough.
-        let Ok(pfn) = kernel.pages.alloc(ZoneKind::Normal, order) else { return };
+        let taken = kernel.pages.lock().alloc(ZoneKind::Normal, order);
+        let Ok(pfn) = taken else { return };
         for (index, word) in words(kernel, pfn).enumerate() {
             // SAFETY: a word of a page that was allocated to this test just now.
             unsafe { word.write_volatile(pattern(pfn, index)) };
@@ -130,7 +131,8 @@ impl Load {
         if let Some((index, _)) = wrong {
             checks.that(false, format_args!("word {index} of page {pfn} has changed"));
         }
-        if let Err(error) = kernel.pages.free(pfn, order) {
+        let freed = kernel.pages.lock().free(pfn, order);
+        if let Err(error) = freed {
             checks.that(false, format_args!("{error}"));
         }
     }

@@ -10,6 +10,7 @@ pub mod layout;
 pub mod memblock;
 pub mod meminfo;
 pub mod memory_line;
+pub mod show_mem;
 pub mod zone_ranges;
 pub mod zoneinfo;
 

@@ -14,6 +14,7 @@ mod interrupts;
 mod monitor;
 mod oddities;
 mod read_back;
+mod reports;
 mod run;
 mod selftest;
 mod serial;
@@ -44,10 +45,11 @@ fn main() -> ExitCode {
             Ok(())
         })
     }));
-    let boots: [&[(&str, fn())]; 9] = [
+    let boots: [&[(&str, fn())]; 10] = [
         &monitor::BOOTS,
         &selftest::BOOTS,
         &interrupts::BOOTS,
+        &reports::BOOTS,
         &read_back::BOOTS,
         &banks::BOOTS,
         &trees::BOOTS,

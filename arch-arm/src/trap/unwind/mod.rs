@@ -23,7 +23,7 @@ mod frame;
 mod prologue;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use core::fmt;
 

@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::trap::Psr;
 
-const TEXT: u32 = 0xc020_0000;
+pub(in crate::trap) const TEXT: u32 = 0xc020_0000;
 /// Bytes of each made-up function.
-const FUNCTION_BYTES: u32 = 0x40;
+pub(in crate::trap) const FUNCTION_BYTES: u32 = 0x40;
 const INDEX: u32 = 0xc030_0000;
 const TABLE: u32 = 0xc031_0000;
 const STACK_TOP: u32 = 0xc041_0000;
@@ -20,7 +20,7 @@ const CANNOT_UNWIND: u32 = 1;
 
 /// Words of memory; what is not there can not be read.
 #[derive(Clone, Debug, Default)]
-struct Words(BTreeMap<u32, u32>);
+pub(in crate::trap) struct Words(pub(in crate::trap) BTreeMap<u32, u32>);
 
 impl ReadMemory for Words {
     fn word(&self, address: VirtAddr) -> Option<u32> {
@@ -34,7 +34,7 @@ fn prel31(at: u32, target: u32) -> u32 {
 
 /// What a made-up function does before its body.
 #[derive(Clone, Debug)]
-struct Shape {
+pub(in crate::trap) struct Shape {
     /// Which of r4 to r10 it saves, as a mask; fp and lr always.
     saves: u32,
     /// Bytes of locals.
@@ -77,14 +77,14 @@ impl Shape {
 
 /// A program of such functions, one after the other, and its memory.
 #[derive(Clone, Debug)]
-struct Program {
+pub(in crate::trap) struct Program {
     shapes: Vec<Shape>,
-    memory: Words,
+    pub(in crate::trap) memory: Words,
 }
 
 impl Program {
     /// The functions, then one that is described as the stubs are, then one of assembly.
-    fn new(shapes: Vec<Shape>) -> Self {
+    pub(in crate::trap) fn new(shapes: Vec<Shape>) -> Self {
         let mut memory = Words::default();
         let mut entries: Vec<u32> = Vec::new();
         let mut table = TABLE;
@@ -127,7 +127,7 @@ impl Program {
         self.stub() + FUNCTION_BYTES
     }
 
-    fn code(&self) -> Code {
+    pub(in crate::trap) fn code(&self) -> Code {
         let end = self.assembly() + FUNCTION_BYTES;
         let index_bytes = 8 * (self.shapes.len() as u32 + 3);
         Code {
@@ -163,8 +163,8 @@ fn entry_elsewhere(instructions: &[u8]) -> Vec<u32> {
 
 /// A processor that executes prologues and calls.
 #[derive(Clone, Debug)]
-struct Cpu {
-    r: [u32; 16],
+pub(in crate::trap) struct Cpu {
+    pub(in crate::trap) r: [u32; 16],
     /// What a back-trace should say, outermost first: `(pc, place, sp)`.
     expected: Vec<(u32, Place, u32)>,
 }
@@ -176,7 +176,7 @@ impl Cpu {
         Self { r, expected: Vec::new() }
     }
 
-    fn frame(&self) -> TrapFrame {
+    pub(in crate::trap) fn frame(&self) -> TrapFrame {
         TrapFrame {
             r: *self.r.first_chunk().unwrap(),
             sp: self.r[SP],
@@ -229,7 +229,7 @@ impl Cpu {
 /// Runs through functions 0, 1, 2 …, each calling the next. An exception strikes in the function of
 /// number `struck` before it calls; its handler goes on with the next on the stack given. The last
 /// function executes `last` instructions.
-fn run(program: &mut Program, struck: Option<(usize, u32)>, last: u32) -> Cpu {
+pub(in crate::trap) fn run(program: &mut Program, struck: Option<(usize, u32)>, last: u32) -> Cpu {
     let mut cpu = Cpu::new();
     cpu.r[PC] = TEXT;
     let stub = program.stub();
@@ -314,7 +314,7 @@ proptest! {
     }
 }
 
-fn plain() -> Shape {
+pub(in crate::trap) fn plain() -> Shape {
     Shape { saves: 0x30, locals: 8, before: 0, is_elsewhere: false }
 }
 

@@ -1,0 +1,444 @@
+//! Reports of exceptions and panics, and the record of death, read from outside.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use elf::ElfBytes;
+use elf::endian::AnyEndian;
+
+use crate::run::{Run, finished, run, xtask};
+
+/// The crashes, the functions in which they happen, and lines of their reports in order.
+const KINDS: [(&str, &str, &[&str]); 10] = [
+    (
+        "read",
+        "null_read",
+        &[
+            "Unable to handle kernel NULL pointer dereference at virtual address 00000000 when read\n",
+            "[00000000] *pgd=00000000\n",
+            "data abort at 0x00000000: section translation fault on read (DFSR 0x005)\n",
+            "Internal error: Oops: 5 [#1] ARM\n",
+        ],
+    ),
+    (
+        "write",
+        "null_write",
+        &[
+            "Unable to handle kernel NULL pointer dereference at virtual address 00000000 when write\n",
+            "Internal error: Oops: 805 [#1] ARM\n",
+        ],
+    ),
+    (
+        "text",
+        "text_write",
+        &[
+            "Unable to handle kernel paging request at virtual address c0200000 when write\n",
+            "[c0200000] *pgd=",
+            ", *pte=4020065e\n",
+            "data abort at 0xc0200000: page permission fault on write (DFSR 0x80f)\n",
+            "Internal error: Oops: 80f [#1] ARM\n",
+        ],
+    ),
+    (
+        "rodata",
+        "rodata_write",
+        &["Unable to handle kernel paging request at ", "Internal error: Oops: 80f [#1] ARM\n"],
+    ),
+    (
+        "xn",
+        "execute_data",
+        &[
+            "Unable to handle kernel execution of memory at virtual address c02",
+            "Internal error: Oops: 8000000f [#1] ARM\n",
+            // The word at pc can be read, it can not be executed.
+            "(e12fff1e)\n",
+        ],
+    ),
+    (
+        "jump",
+        "call_unmapped",
+        &[
+            "Unable to handle kernel paging request at virtual address bf000000 when execute\n",
+            "Internal error: Oops: 80000007 [#1] ARM\n",
+            "PC is at 0xbf000000\n",
+            "Code: bad PC value\n",
+        ],
+    ),
+    (
+        "undefined",
+        "undefined_instruction",
+        &["Internal error: Oops - undefined instruction: 0 [#1] ARM\n", "(e7f000f0)\n"],
+    ),
+    ("svc", "supervisor_call", &["Internal error: Oops - bad syscall: 0 [#1] ARM\n"]),
+    (
+        "ldrex",
+        "unaligned_ldrex",
+        &[
+            "Unhandled fault: alignment exception (0x001) at 0x",
+            "Internal error: Oops: 1 [#1] ARM\n",
+        ],
+    ),
+    ("ldrd", "unaligned_ldrd", &["Unhandled fault: alignment exception (0x001) at 0x"]),
+];
+
+pub fn every_kind() {
+    for (crash, function, lines) in KINDS {
+        check(&[], crash, function, lines);
+    }
+}
+
+pub fn release_build() {
+    for (crash, function, lines) in KINDS.into_iter().take(5) {
+        check(&["--release"], crash, function, lines);
+    }
+}
+
+fn check(options: &[&str], crash: &str, function: &str, lines: &[&str]) {
+    let run = run(options, &format!("crash {crash}"));
+    run.expect_status(1);
+    run.expect(&["8<--- cut here ---\n"]);
+    run.expect(lines);
+    let function = format!("vmsplit::report::provoke::{function}");
+    // A jump leaves pc elsewhere, and lr in the function.
+    let place = run.text.lines().find(|line| {
+        ["PC is at ", "LR is at "].iter().any(|start| {
+            line.strip_prefix(start).is_some_and(|at| at.starts_with(&format!("{function}+0x")))
+        })
+    });
+    assert!(place.is_some(), "neither pc nor lr is in {function}:\n{}", run.text);
+    run.expect(&[
+        "Internal error: ",
+        "CPU: 0 Comm: vmsplit ",
+        "Hardware name: linux,dummy-virt\n",
+        "pc : [<",
+        "Flags: ",
+        "  Mode SVC_32  ISA ARM\n",
+        "Control: 10c5",
+        "Stack: (0xc0",
+        "Backtrace:\n",
+        &format!("({function}"),
+        "(kernel_main+0x",
+        "Code: ",
+        "Mem-Info:\n",
+        "DMA free:",
+        "262144 pages RAM\n",
+        "---[ end trace ",
+        "---[ end Kernel panic - not syncing: Fatal exception ]---\n",
+    ]);
+    assert!(!run.text.contains("Backtrace ends:"), "{}", run.text);
+    last_line_is_last(&run);
+}
+
+/// The last line begins as scripts expect, and `xtask` repeats its reason.
+fn last_line_is_last(run: &Run) -> &str {
+    let (_, rest) = run.text.split_once("vmsplit: halted: ").expect("a last line");
+    let (reason, rest) = rest.split_once('\n').unwrap();
+    assert!(rest.contains(&format!("xtask: the kernel halted: {reason}\n")), "{}", run.text);
+    assert!(!rest.contains("vmsplit: halted: "), "{}", run.text);
+    reason
+}
+
+pub fn stack_overflow() {
+    for options in [&[][..], &["--release"]] {
+        let run = run(options, "crash stack");
+        run.expect_status(1);
+        run.expect(&[
+            "Unable to handle kernel paging request at virtual address c02",
+            ", *pte=00000000\n",
+            "PC is at vmsplit::report::provoke::recurse+0x",
+            "Backtrace:\n",
+            "... the same ",
+            " times more\n",
+            "(vmsplit::report::provoke::stack_overflow+0x",
+            "(kernel_main+0x",
+        ]);
+        last_line_is_last(&run);
+    }
+}
+
+pub fn panics() {
+    let run = run::<&str>(&[], "panic out of  ideas");
+    run.expect_status(1);
+    run.expect(&[
+        "Kernel panic - not syncing: out of ideas\n",
+        "panic at kernel/src/report/provoke.rs:",
+        "Backtrace:\n",
+        "(core::panicking::panic_fmt) from ",
+        "(kernel_main+0x",
+        "Mem-Info:\n",
+        "---[ end Kernel panic - not syncing: out of ideas ]---\n",
+    ]);
+    assert!(last_line_is_last(&run).ends_with(": out of ideas"));
+}
+
+pub fn across_an_exception() {
+    for options in [&[][..], &["--release"]] {
+        let run = run(options, "crash nested");
+        run.expect_status(1);
+        run.expect(&[
+            "Kernel panic - not syncing: asked to panic while an exception is handled\n",
+            "Backtrace:\n",
+            "(vmsplit_exception_entry) from ",
+            "(vmsplit::report::provoke::supervisor_call+0x",
+            "Exception stack(0xc0",
+            "(vmsplit::report::provoke::supervisor_call) from ",
+            "(kernel_main+0x",
+        ]);
+        last_line_is_last(&run);
+    }
+}
+
+pub fn fault_in_the_report() {
+    let mut kernel = Kernel::boot("crash double", &[]);
+    let text = kernel.text_until("vmsplit: halted: ", "\n");
+    let (_, report) = text.split_once("crash double\n").unwrap();
+    assert!(
+        report.trim_start().starts_with("vmsplit: halted: data abort at 0x00000000: "),
+        "{report}"
+    );
+    assert!(report.ends_with(" in a report\n"), "{report}");
+    let record = kernel.record();
+    assert_eq!(record.word(0), u32::from_le_bytes(*b"DIED"));
+    assert_eq!(record.word(12), 2, "a panic");
+    assert_eq!(record.word(24), 2, "a second fault");
+    assert_eq!(record.word(28), 0x805);
+    assert_eq!(record.word(32), 0);
+    assert!(report.contains(&format!("at {:#010x} in a report", record.word(36))));
+}
+
+pub fn record_of_death() {
+    let mut kernel = Kernel::boot("crash text", &[]);
+    let text = kernel.text_until("vmsplit: halted: ", "\n");
+    let record = kernel.record();
+    assert_eq!(record.word(0), u32::from_le_bytes(*b"DIED"));
+    assert_eq!([record.word(4), record.word(8)], [1, 384]);
+    assert_eq!(record.word(12), 16 + 4, "a data abort");
+    assert_eq!([record.word(16), record.word(20)], [0x80f, 0xc020_0000]);
+    assert_eq!(record.word(24), 1, "the address is known");
+
+    let reason = text.rsplit_once("vmsplit: halted: ").unwrap().1.trim_end();
+    assert_eq!(record.reason(), reason);
+    let names = [
+        "r0 ", "r1 ", "r2 ", "r3 ", "r4 ", "r5 ", "r6 ", "r7 ", "r8 ", "r9 ", "r10", "fp ", "ip ",
+        "sp ", "lr ", "pc ",
+    ];
+    for (number, name) in names.into_iter().enumerate() {
+        let shown = hex_after(&text, &format!("{name}: "));
+        assert_eq!(record.word(64 + 4 * number), shown, "{name}in:\n{text}");
+    }
+    assert_eq!(record.word(128), hex_after(&text, "psr: "));
+    let (_, control) = text.split_once("Control: ").unwrap();
+    for (at, name) in [(40, ""), (44, "Table: "), (48, "DAC: ")] {
+        assert_eq!(record.word(at), hex_after(control, name), "{name}");
+    }
+
+    let (_, trace) = text.split_once("Backtrace:\n").unwrap();
+    let lines: Vec<&str> = trace.lines().take_while(|line| line.starts_with("[<")).collect();
+    let mut frames = vec![hex_after(lines[0], "")];
+    frames.extend(lines.iter().map(|line| hex_after(line.split_once(" from ").unwrap().1, "")));
+    assert_eq!(record.word(52) as usize, frames.len());
+    let recorded: Vec<u32> = (0..frames.len()).map(|n| record.word(320 + 4 * n)).collect();
+    assert_eq!(recorded, frames);
+}
+
+/// Eight hexadecimal digits after `mark`, in brackets or not.
+fn hex_after(text: &str, mark: &str) -> u32 {
+    let (_, after) = text.split_once(mark).unwrap_or_else(|| panic!("no {mark:?} in:\n{text}"));
+    let digits = &after.trim_start_matches("[<")[..8];
+    u32::from_str_radix(digits, 16).unwrap_or_else(|_| panic!("{digits} after {mark:?}"))
+}
+
+/// A kernel that stops before it has found its tree, on a machine whose UART leads nowhere.
+pub fn record_without_a_console() {
+    let (_, raw) = images();
+    let load = format!("loader,file={},addr=0x50000000,force-raw=on", raw.display());
+    let enter = "loader,addr=0x50000000,cpu-num=0";
+    let mut kernel = Kernel::start(&["-serial", "null", "-device", &load, "-device", enter]);
+    let deadline = Instant::now() + TIMEOUT;
+    let record = loop {
+        // Until the MMU is on there is nothing at the record's address.
+        match kernel.try_record() {
+            Some(record) if record.word(0) != 0 => break record,
+            _ => assert!(Instant::now() < deadline, "no record of death"),
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert_eq!(record.word(0), u32::from_le_bytes(*b"DIED"));
+    assert_eq!(record.word(12), 1, "a stop");
+    let reason = record.reason();
+    assert!(
+        reason.starts_with("no device tree: r2 is 0 and at the start of RAM, 0x50000000: "),
+        "{reason}"
+    );
+}
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The images of the default split: ELF and raw.
+fn images() -> (PathBuf, PathBuf) {
+    let built = xtask(&["build".to_string()]);
+    finished(&built).expect_status(0);
+    let text = String::from_utf8_lossy(&built.stdout).into_owned();
+    let path = |end: &str| {
+        let word = text.split_whitespace().find(|word| word.ends_with(end));
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(word.unwrap())
+    };
+    (path(".elf"), path(".bin"))
+}
+
+/// A QEMU with its monitor on a socket, from which memory can be read when the kernel is dead. It is
+/// ended with this value.
+struct Kernel {
+    qemu: Child,
+    monitor: UnixStream,
+    output: Receiver<Vec<u8>>,
+    folder: PathBuf,
+    record_at: u32,
+}
+
+impl Kernel {
+    /// Boots the ELF and types `command` at the first prompt.
+    fn boot(command: &str, options: &[&str]) -> Self {
+        let (elf, _) = images();
+        let image = ["-serial", "stdio", "-kernel", elf.to_str().unwrap()];
+        let mut kernel = Self::start(&[&image[..], options].concat());
+        kernel.text_until("vmsplit> ", "");
+        let keyboard = kernel.qemu.stdin.as_mut().unwrap();
+        keyboard.write_all(format!("{command}\n").as_bytes()).unwrap();
+        kernel
+    }
+
+    fn start(options: &[&str]) -> Self {
+        static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        // A socket's path is short; the target directory's need not be.
+        let name = format!("vmsplit-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let socket = folder.join("monitor");
+        let mut qemu = Command::new("qemu-system-arm")
+            .args(["-M", "virt", "-cpu", "cortex-a15", "-m", "1G", "-nic", "none"])
+            .args(["-display", "none", "-monitor"])
+            .arg(format!("unix:{},server,nowait", socket.display()))
+            .args(options)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("qemu-system-arm can be started");
+        let mut source = qemu.stdout.take().unwrap();
+        let (sender, output) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(len @ 1..) = source.read(&mut buffer) {
+                if sender.send(buffer[..len].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        let deadline = Instant::now() + TIMEOUT;
+        let monitor = loop {
+            match UnixStream::connect(&socket) {
+                Ok(monitor) => break monitor,
+                Err(error) => assert!(Instant::now() < deadline, "QEMU's monitor: {error}"),
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        monitor.set_read_timeout(Some(TIMEOUT)).unwrap();
+        let record_at = symbol("vmsplit_death_record");
+        let mut kernel = Self { qemu, monitor, output, folder, record_at };
+        kernel.wait_for_monitor();
+        kernel
+    }
+
+    /// What the console says up to `mark` and, after it, `end`.
+    fn text_until(&mut self, mark: &str, end: &str) -> String {
+        let deadline = Instant::now() + TIMEOUT;
+        let mut text = String::new();
+        loop {
+            let found = text.split_once(mark).map(|(_, rest)| rest.find(end));
+            if let Some(Some(at)) = found {
+                let len = text.len() - text.split_once(mark).unwrap().1.len() + at + end.len();
+                text.truncate(len);
+                return text;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(bytes) = self.output.recv_timeout(left) else {
+                panic!("no {mark:?} in:\n{text}");
+            };
+            text.push_str(&String::from_utf8_lossy(&bytes).replace('\r', ""));
+        }
+    }
+
+    fn record(&mut self) -> Record {
+        self.try_record().expect("the record's memory can be read")
+    }
+
+    /// Memory at the record's address, as the CPU sees it, if it is mapped.
+    fn try_record(&mut self) -> Option<Record> {
+        let file = self.folder.join("memory");
+        let _ = std::fs::remove_file(&file);
+        let command = format!("memsave {:#x} 384 \"{}\"\n", self.record_at, file.display());
+        self.monitor.write_all(command.as_bytes()).unwrap();
+        self.wait_for_monitor();
+        std::fs::read(&file).ok().filter(|bytes| bytes.len() == 384).map(Record)
+    }
+
+    /// Reads to the monitor's next prompt.
+    fn wait_for_monitor(&mut self) {
+        let mut said = Vec::new();
+        let mut byte = [0];
+        while !said.ends_with(b"(qemu) ") {
+            self.monitor.read_exact(&mut byte).expect("QEMU's monitor answers");
+            said.push(byte[0]);
+        }
+    }
+}
+
+impl Drop for Kernel {
+    fn drop(&mut self) {
+        let _ = self.qemu.kill();
+        let _ = self.qemu.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// The bytes of a record of death.
+struct Record(Vec<u8>);
+
+impl Record {
+    fn word(&self, at: usize) -> u32 {
+        u32::from_le_bytes(*self.0[at..].first_chunk().unwrap())
+    }
+
+    fn reason(&self) -> String {
+        let len = self.word(132) as usize;
+        String::from_utf8(self.0[136..136 + len].to_vec()).unwrap()
+    }
+}
+
+/// The address of a symbol of the default image.
+fn symbol(name: &str) -> u32 {
+    let (path, _) = images();
+    let bytes = std::fs::read(path).unwrap();
+    let elf = ElfBytes::<AnyEndian>::minimal_parse(&bytes).unwrap();
+    let (symbols, names) = elf.symbol_table().unwrap().unwrap();
+    let found =
+        symbols.iter().find(|symbol| names.get(symbol.st_name as usize).is_ok_and(|n| n == name));
+    u32::try_from(found.unwrap_or_else(|| panic!("no symbol {name}")).st_value).unwrap()
+}
+
+/// The boots of this file.
+pub const BOOTS: [(&str, fn()); 8] = [
+    ("report: every kind of exception", every_kind),
+    ("report: in a release build", release_build),
+    ("report: a stack overflow", stack_overflow),
+    ("report: a panic keeps to one line", panics),
+    ("report: a back-trace across an exception", across_an_exception),
+    ("report: a fault of the report itself", fault_in_the_report),
+    ("report: the record of death says what the console says", record_of_death),
+    ("report: a record of death without a console", record_without_a_console),
+];
