@@ -2,7 +2,10 @@
 //!
 //! The handler reads what the fault registers say before anything else can abort, then offers the
 //! exception round. Whoever takes it lets the handler return, and the interrupted code goes on; what
-//! nobody takes is reported, and ends the kernel.
+//! nobody takes is reported, and ends the kernel. So is the fault of a probe that somebody typed
+//! ([`reporting`]); that one goes on afterwards.
+
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use arch_arm::probe;
 use arch_arm::trap::{Cause, ExceptionKind, Handler, TrapFrame};
@@ -19,9 +22,31 @@ extern "C" fn vmsplit_exception(kind: ExceptionKind, frame: &mut TrapFrame) {
         Cause::SupervisorCall if selftest::on_supervisor_call(frame) => {}
         // SAFETY: it is this handler's frame, and nobody has taken the exception.
         _ if unsafe { user::leave(frame, &cause) } => {}
-        _ if probe::fix_up(frame, &cause) => {}
+        _ if fixed_up(frame, &cause) => {}
         _ => unclaimed(&cause, frame),
     }
+}
+
+/// Is the next fault of a probe to be reported?
+static REPORT: AtomicBool = AtomicBool::new(false);
+
+/// Runs `access`, and has the first fault of a probe in it reported like one that nobody takes.
+pub fn reporting<R>(access: impl FnOnce() -> R) -> R {
+    REPORT.store(true, Ordering::Relaxed);
+    let result = access();
+    REPORT.store(false, Ordering::Relaxed);
+    result
+}
+
+/// Was it a probe? Then it goes on behind its access, and a report may come before that.
+fn fixed_up(frame: &mut TrapFrame, cause: &Cause) -> bool {
+    let faulted = *frame;
+    let fixed_up = probe::fix_up(frame, cause);
+    // A report makes probes of its own.
+    if fixed_up && REPORT.swap(false, Ordering::Relaxed) {
+        report::exception(cause, &faulted, Ending::Recovered);
+    }
+    fixed_up
 }
 
 /// Nobody's exception: it is reported, and ends the kernel.

@@ -11,6 +11,8 @@ mod boot;
 #[cfg(target_os = "none")]
 mod console;
 #[cfg(target_os = "none")]
+mod edges;
+#[cfg(target_os = "none")]
 mod exception;
 #[cfg(target_os = "none")]
 mod image;

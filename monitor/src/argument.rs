@@ -58,6 +58,8 @@ pub enum Kind {
     Address,
     /// One of these words, in letters of any case.
     Choice(&'static [&'static str]),
+    /// The same, where the list is too long for a usage line: that shows the argument's name.
+    OneOf(&'static [&'static str]),
     /// The argument's own name, as it is.
     Flag,
     /// The name of a command.
@@ -117,6 +119,12 @@ impl Arg {
         Self::new(name, Kind::Choice(words))
     }
 
+    /// One of `words`, which are many.
+    #[must_use]
+    pub const fn one_of(name: &'static str, words: &'static [&'static str]) -> Self {
+        Self::new(name, Kind::OneOf(words))
+    }
+
     /// The word `name`, or nothing.
     #[must_use]
     pub const fn flag(name: &'static str) -> Self {
@@ -168,7 +176,7 @@ impl Arg {
                 Some(value) => Ok(Value::Number(value)),
                 None => Err(ParseError::NotAnAddress { word, what }),
             },
-            Kind::Choice(words) => {
+            Kind::Choice(words) | Kind::OneOf(words) => {
                 let index = words.iter().position(|choice| choice.eq_ignore_ascii_case(word));
                 index.map(Value::Choice).ok_or(ParseError::NotAChoice { word, what, words })
             }
@@ -182,16 +190,13 @@ impl Arg {
     /// Calls `see` with every word that the argument may be, as far as they can be counted up.
     pub(crate) fn candidates(&self, names: &dyn Names, see: &mut dyn FnMut(&str)) {
         match self.kind {
-            Kind::Choice(words) => words.iter().for_each(|word| see(word)),
+            Kind::Choice(words) | Kind::OneOf(words) => words.iter().for_each(|word| see(word)),
             Kind::Flag => see(self.name),
             Kind::Address => names.each(see),
             Kind::Number { .. } | Kind::Size { .. } | Kind::Command | Kind::Text => {}
         }
     }
 }
-
-/// A usage line lists so many choices; where there are more, it has their name.
-pub(crate) const MAX_LISTED: usize = 4;
 
 /// As in a usage line: `NAME`, `a|b`, in brackets what may be left out.
 impl fmt::Display for Arg {
@@ -200,7 +205,7 @@ impl fmt::Display for Arg {
             f.write_str("[")?;
         }
         match self.kind {
-            Kind::Choice(words) if words.len() <= MAX_LISTED => listed(f, words, "|", "|")?,
+            Kind::Choice(words) => listed(f, words, "|", "|")?,
             _ => f.write_str(self.name)?,
         }
         f.write_str(match self.times {

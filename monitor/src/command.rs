@@ -1,11 +1,12 @@
 //! The table of commands, and the way from a line to one of them with its arguments.
 //!
 //! A row names a command, declares its arguments, and points at the function that does the work on
-//! the owner's context `C` and may fail with the owner's error `E`. Everything else follows from the
-//! row: the list and the help text, the parse, what Tab offers, what is suggested for a name that no
-//! command has. So a new command is one row and one function.
+//! the owner's context `C` and may fail with the owner's error `E`. Everything else follows from
+//! the row: the list and the help text, the parse, what Tab offers, what is suggested for a name
+//! that no command has. So a new command is one row and one function.
 //!
-//! Invariant, checked when the table is compiled: names differ, and a repeated argument is the last.
+//! Invariant, checked when the table is compiled: names differ, and a repeated argument is the
+//! last.
 
 use core::fmt;
 

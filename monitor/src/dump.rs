@@ -4,9 +4,9 @@
 //! 0xc0200000: ea000006 e1a00000 e1a00000 e1a00000  |................|
 //! ```
 //!
-//! Units are little-endian, as the machine's are, so the text column shows the bytes in the order of
-//! their addresses whatever the unit. Each unit is read once, in ascending order, by an access of its
-//! own: what is looked at may be a device.
+//! Units are little-endian, as the machine's are, so the text column shows the bytes in the order
+//! of their addresses whatever the unit. Each unit is read once, in ascending order, by an access
+//! of its own: what is looked at may be a device.
 
 use core::fmt;
 

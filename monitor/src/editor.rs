@@ -16,12 +16,12 @@
 //! | Ctrl-C | abandons the line |
 //! | CR, LF, CR LF | ends it |
 //!
-//! What goes to the terminal is, beside the characters themselves, backspaces and spaces: nothing is
-//! asked of the terminal but that a backspace moves left by one cell. So plain typing works on
-//! anything, a character at the end of the line is echoed as itself and nothing else, and the prompt
-//! is not printed anew (only Ctrl-L and a list do that), which scripts that wait for it rely on. The
-//! price: a change in the middle sends the rest of the line again, and a line that is wider than the
-//! terminal can be typed, but not edited across the edge.
+//! What goes to the terminal is, beside the characters themselves, backspaces and spaces: nothing
+//! is asked of the terminal but that a backspace moves left by one cell. So plain typing works on
+//! anything, a character at the end of the line is echoed as itself and nothing else, and the
+//! prompt is not printed anew (only Ctrl-L and a list do that), which scripts that wait for it rely
+//! on. The price: a change in the middle sends the rest of the line again, and a line that is wider
+//! than the terminal can be typed, but not edited across the edge.
 //!
 //! Invariant: the terminal shows the prompt and the line, and its cursor stands where the line's
 //! does, after every byte.

@@ -1,7 +1,7 @@
 //! The lines typed before, in a buffer of fixed size: when it is full, the oldest make room.
 //!
-//! Not kept: empty lines, lines that begin with a blank, and a line equal to the one before it. So a
-//! command can be kept out of the history, and walking it never stands still.
+//! Not kept: empty lines, lines that begin with a blank, and a line equal to the one before it. So
+//! a command can be kept out of the history, and walking it never stands still.
 //!
 //! Invariant: the buffer holds whole lines, oldest first, each ended by one line feed, which no
 //! line contains.

@@ -10,7 +10,7 @@
 //! | module | idea |
 //! |---|---|
 //! | [`keys`] | bytes become keys: UTF-8 put together, escape sequences told apart |
-//! | [`line`] | the text being typed and the cursor in it, by what the eye takes for a character |
+//! | [`mod@line`] | the text being typed and the cursor in it, by what the eye takes for a character |
 //! | [`editor`] | keys change the line, and the terminal is made to show it |
 //! | [`history`] | the lines typed before |
 //! | [`completion`] | what Tab adds, and what it lists |
@@ -21,8 +21,8 @@
 //! | [`dump`] | memory as rows of hexadecimal and text |
 //!
 //! Everything is a value of fixed size; nothing allocates, waits or knows a device. The owner feeds
-//! bytes in and lends a [`core::fmt::Write`] for what the terminal must be sent. A line feed in that
-//! output means the start of the next line; the owner adds the carriage return where its line
+//! bytes in and lends a [`core::fmt::Write`] for what the terminal must be sent. A line feed in
+//! that output means the start of the next line; the owner adds the carriage return where its line
 //! needs one.
 //!
 //! Invariant: no input panics, whatever bytes come. [`editor`] and [`command`] are held against

@@ -1,10 +1,10 @@
 //! The text being typed and the cursor in it, counted in what the eye takes for characters.
 //!
 //! A *cluster* is a character that takes room, together with the marks that follow it and take
-//! none: accents, joiners. The cursor stands between clusters, and one key moves over, or removes, a
-//! whole one. How much room a character takes is `unicode-width`'s answer: none, one cell or two. A
-//! cluster is as wide as its first character; terminals that draw a sequence of emoji in fewer cells
-//! than its parts would take show the rest of the line shifted until it is drawn anew.
+//! none: accents, joiners. The cursor stands between clusters, and one key moves over, or removes,
+//! a whole one. How much room a character takes is `unicode-width`'s answer: none, one cell or two.
+//! A cluster is as wide as its first character; terminals that draw a sequence of emoji in fewer
+//! cells than its parts would take show the rest of the line shifted until it is drawn anew.
 //!
 //! Invariants: the text has at most [`MAX_BYTES`] bytes and no control character; it does not begin
 //! with a character that takes no room; the cursor is at the start of a cluster or at the end.

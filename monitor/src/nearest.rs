@@ -1,8 +1,9 @@
 //! Which known name somebody meant who typed an unknown one.
 //!
 //! A name that begins with what was typed, or the one that is fewest slips of the finger away: a
-//! letter too many, too few, wrong, or two neighbours swapped (*optimal string alignment*). More than
-//! one slip for every three letters is another word. (`strsim` computes the same, and needs a heap.)
+//! letter too many, too few, wrong, or two neighbours swapped (*optimal string alignment*). More
+//! than one slip for every three letters is another word. (`strsim` computes the same, and needs a
+//! heap.)
 
 /// The longest name that is looked at, in bytes.
 const MAX: usize = 24;

@@ -5,8 +5,8 @@
 //! kind of quote is put in the other. A quote further inside a word is a character like any other,
 //! so `panic don't` needs no thought.
 //!
-//! Numbers are decimal, or hexadecimal after `0x`; `_` between digits is for the eye. A size may end
-//! in K, M or G, for 2^10, 2^20, 2^30.
+//! Numbers are decimal, or hexadecimal after `0x`; `_` between digits is for the eye. A size may
+//! end in K, M or G, for 2^10, 2^20, 2^30.
 
 use core::fmt;
 

@@ -1,10 +1,10 @@
-//! One translation in words: each entry on the way, what its bits mean, and what comes of every kind
-//! of access.
+//! One translation in words: each entry on the way, what its bits mean, and what comes of every
+//! kind of access.
 //!
 //! The verdicts follow the order in which the processor looks (*ARM DDI 0406C, B3.13*): is there an
-//! entry, does the domain let in, do the permissions allow. They are what the *tables* say; what the
-//! processor makes of them, TLB included, is [`crate::translate`]'s answer, and the two are worth
-//! comparing.
+//! entry, does the domain let in, do the permissions allow. They are what the *tables* say; what
+//! the processor makes of them, TLB included, is [`crate::translate`]'s answer, and the two are
+//! worth comparing.
 //!
 //! Invariant: every word has a text, also those that nobody should write.
 

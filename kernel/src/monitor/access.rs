@@ -1,8 +1,9 @@
 //! Reading and writing memory at an address that somebody typed.
 //!
-//! A fault is an error of the command, and the prompt comes back: every access is a probe.
+//! A fault is reported like one that ends the kernel, but it is an error of the command, and the
+//! prompt comes back: every access is a probe.
 
-use arch_arm::probe::{self, Fault};
+use arch_arm::probe;
 use mm::addr::VirtAddr;
 use monitor::argument::Args;
 use monitor::dump::{self, Unit};
@@ -10,6 +11,7 @@ use monitor::dump::{self, Unit};
 use super::Kernel;
 use super::table::Failure;
 use crate::console::Out;
+use crate::exception::reporting;
 
 /// The most units that one command shows.
 pub const MAX_UNITS: u32 = 4096;
@@ -34,8 +36,8 @@ pub fn peek(_: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
             }
         }
     };
-    match dump::write(&mut Out, start.as_u32(), count, unit, read) {
-        Ok(Some(fault)) => Err(refused(fault)),
+    match reporting(|| dump::write(&mut Out, start.as_u32(), count, unit, read)) {
+        Ok(Some(fault)) => Err(Failure::Access(fault)),
         Ok(None) | Err(_) => Ok(()),
     }
 }
@@ -48,23 +50,18 @@ pub fn poke(_: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
     }
     // SAFETY: 1. not kept, and it can not be: the command is there to write whatever somebody wants
     // written, the kernel's own data included. Nobody types it who does not mean it.
-    let written = unsafe {
+    let write = || unsafe {
         match unit {
             Unit::Byte => probe::write_u8(address, value as u8),
             Unit::Half => probe::write_u16(address, value as u16),
             Unit::Word => probe::write_u32(address, value),
         }
     };
-    written.map_err(refused)
+    reporting(write).map_err(Failure::Access)
 }
 
 /// The argument UNIT; words when there is none.
 fn unit(args: &Args<'_>) -> Unit {
     let chosen = args.choice("UNIT").ok().and_then(|index| Unit::ALL.get(index).copied());
     chosen.unwrap_or(Unit::Word)
-}
-
-/// What becomes of a fault: the one place that both commands go through.
-fn refused(fault: Fault) -> Failure {
-    Failure::Access(fault)
 }

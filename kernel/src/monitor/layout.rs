@@ -5,7 +5,8 @@ use monitor::argument::Args;
 
 use super::Kernel;
 use super::table::Failure;
-use crate::console::{Out, println};
+use crate::console::{Out, print, println};
+use crate::edges::{self, Touched};
 use crate::{image, readback};
 
 pub fn layout(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
@@ -26,4 +27,19 @@ pub fn cmdline(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
 pub fn version(_: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
     println!("vmsplit {} ({} split)", env!("CARGO_PKG_VERSION"), image::SPLIT.name());
     Ok(())
+}
+
+pub fn edges(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
+    let mut wrong = 0;
+    edges::touch_all(kernel, &mut |touched| {
+        let Touched { edge, expected, seen } = touched;
+        print!("{:<7} {:<5} {} {seen}", edge.region.name(), edge.place, edge.page);
+        if seen == expected {
+            println!();
+        } else {
+            println!(", predicted: {expected}");
+            wrong += 1;
+        }
+    });
+    if wrong == 0 { Ok(()) } else { Err(Failure::Edges { wrong }) }
 }

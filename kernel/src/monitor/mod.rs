@@ -1,11 +1,11 @@
 //! The monitor: a prompt on the console, and commands that show what boot built.
 //!
-//! What needs no machine, from the keyboard's bytes to a command and its arguments, is the `monitor`
-//! crate. Here are the table of commands ([`table`]), a file for each family of functions that it
-//! names, and the names that stand for addresses.
+//! What needs no machine, from the keyboard's bytes to a command and its arguments, is the
+//! `monitor` crate. Here are the table of commands ([`table`]), a file for each family of functions
+//! that it names, and the names that stand for addresses.
 //!
-//! A command that fails prints one line that begins with `error: `; scripts look for it, and for the
-//! prompt at the start of a line.
+//! A command that fails prints one line that begins with `error: `; scripts look for it, and for
+//! the prompt at the start of a line.
 
 mod access;
 mod layout;

@@ -43,7 +43,7 @@ pub static COMMANDS: Table<Kernel, Failure> = Table::new(&[
         name: "layout",
         args: &[Arg::flag("--json")],
         help: "the regions, read back",
-        details: "From the live page tables, the allocators and the zones, not from what was planned.",
+        details: "From the live page tables, the allocators and the zones, not from a plan.",
         run: layout::layout,
     },
     Command {
@@ -121,6 +121,15 @@ ADDR is a number, the name of a region or section that layout shows, or one of t
         run: registers::regs,
     },
     Command {
+        name: "edges",
+        args: &[],
+        help: "touch the pages at every region's edges",
+        details: "\
+Reads and writes the first and last page of each region and the page outside each, and says what
+happened, and what the layout predicts where that is something else.",
+        run: layout::edges,
+    },
+    Command {
         name: "memblock",
         args: &[],
         help: "memory before the buddy",
@@ -157,14 +166,14 @@ ADDR is a number, the name of a region or section that layout shows, or one of t
     },
     Command {
         name: "selftest",
-        args: &[Arg::choice("SUITE", &SUITES).optional()],
+        args: &[Arg::one_of("SUITE", &SUITES).optional()],
         help: "test this machine",
         details: "Runs that suite, or all. A check that fails is printed.",
         run: machine::selftest,
     },
     Command {
         name: "crash",
-        args: &[Arg::choice("KIND", &CRASHES).optional()],
+        args: &[Arg::one_of("KIND", &CRASHES).optional()],
         help: "fault on purpose, and see the report",
         details: "\
 Without KIND it says which kinds there are. The report ends the kernel, as that of any fault that
@@ -235,6 +244,11 @@ pub enum Failure {
         /// Which.
         name: &'static str,
     },
+    /// Pages at the edges of regions do not answer as the layout predicts.
+    Edges {
+        /// How many.
+        wrong: u32,
+    },
     /// Page tables and MMU say different things of an address.
     Disagree {
         /// The address.
@@ -260,8 +274,11 @@ impl fmt::Display for Failure {
             }
             Self::SelfTest(failed) => failed.fmt(f),
             Self::NotCrashed { name } => write!(f, "the processor has no objection to {name}"),
+            Self::Edges { wrong } => {
+                write!(f, "{wrong} pages do not answer as the layout predicts")
+            }
             Self::TooWide { value, unit } => {
-                write!(f, "{value:#x} does not fit {} bytes", unit.bytes())
+                write!(f, "{value:#x} has more than {} bits", 8 * unit.bytes())
             }
             Self::Disagree { address } => {
                 write!(f, "the MMU translates {address} in another way than the tables say")

@@ -1,7 +1,5 @@
 //! The live page tables: all of them, or the way of one address through them.
 
-use core::fmt::Write as _;
-
 use arch_arm::cp15::DACR;
 use arch_arm::mmu::explain::{self, Use, Verdict, verdict};
 use arch_arm::mmu::ptdump;
@@ -16,7 +14,7 @@ use tock_registers::interfaces::Readable;
 
 use super::table::Failure;
 use super::{Kernel, memory};
-use crate::console::{Out, println};
+use crate::console::{Out, print, println};
 use crate::{image, readback};
 
 pub fn ptdump(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
@@ -51,13 +49,12 @@ fn region(kernel: &Kernel, address: VirtAddr) {
     let seen = readback::observe(kernel);
     let region = seen.regions.iter().find(|(_, range)| range.contains(address));
     let section = seen.sections.iter().find(|section| section.range.contains(address));
-    let mut line = Out;
-    let _ = match region {
-        Some((kind, range)) => write!(line, "region      : {}, {range}", kind.name()),
-        None => write!(line, "region      : none"),
-    };
+    match region {
+        Some((kind, range)) => print!("region      : {}, {range}", kind.name()),
+        None => print!("region      : none"),
+    }
     match section {
-        Some(section) => println!("; {}, {}", section.name, section.range),
+        Some(section) => println!("; {}", section.name),
         None => println!(),
     }
 }

@@ -10,6 +10,7 @@
 //! ```
 
 mod buddy;
+mod edges;
 mod exceptions;
 mod kuser;
 mod layout;
@@ -41,6 +42,7 @@ pub struct Suite {
 /// Every suite, in the order in which they run.
 pub const SUITES: &[Suite] = &[
     Suite { name: "layout", what: "regions and zones are the decided ones", run: layout::run },
+    Suite { name: "edges", what: "each region ends where it should", run: edges::run },
     Suite { name: "tables", what: "the MMU translates as the tables say", run: tables::run },
     Suite { name: "buddy", what: "no page has two owners, and all come back", run: buddy::run },
     Suite {

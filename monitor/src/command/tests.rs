@@ -48,6 +48,10 @@ const TABLE: Table<Seen, NotGiven> = Table::new(&[
         seen.push(format!("panic {} {words:?}", args.text("KIND")?));
         Ok(())
     }),
+    command("test", &[Arg::one_of("SUITE", &["probe", "kuser"]).optional()], |seen, args| {
+        seen.push(format!("test {:?}", args.choice("SUITE").ok()));
+        Ok(())
+    }),
     command("bad", &[Arg::text("WORD").optional()], |_, args| args.number("WORD").map(drop)),
 ]);
 
@@ -95,6 +99,8 @@ fn lines_become_typed_arguments() {
         ("peek lowmem+0x10 4K", "peek 0xc0000010 Some(4096) None"),
         ("peek x+y b", "peek 0x7 None Some(0)"),
         ("peek x+y+1 2 W", "peek 0x8 Some(2) Some(2)"),
+        ("test", "test None"),
+        ("test kuser", "test Some(1)"),
         ("panic stack", "panic stack []"),
         ("panic stack 'a b' c", "panic stack [\"a b\", \"c\"]"),
     ] {
@@ -125,6 +131,7 @@ fn complaints_name_the_word() {
         ("peek 0 zz", format!("zz is no COUNT: {number}")),
         ("peek 0 0", "0 is no count: 1 to 4096 were expected".into()),
         ("peek 0 b 1", "nothing more was expected than stands before 1".into()),
+        ("test x", "x is no suite: probe or kuser was expected".into()),
         ("panic 'a", "the quote before a is not closed".into()),
         ("panic", "KIND is missing: panic KIND [WORD ...]".into()),
         (&("panic k".to_string() + &" w".repeat(16)), {
@@ -149,12 +156,13 @@ fn offered(before: &str) -> Vec<String> {
 
 #[test]
 fn tab_offers_what_may_come() {
-    let commands = ["help", "layout", "alloc", "peek", "panic", "bad"];
+    let commands = ["help", "layout", "alloc", "peek", "panic", "test", "bad"];
     assert_eq!(offered(""), commands);
     assert_eq!(offered("help "), commands);
     assert_eq!(offered("layout "), ["--json"]);
     assert_eq!(offered("alloc "), [""; 0], "numbers are not counted up");
     assert_eq!(offered("alloc 1 "), ZONES);
+    assert_eq!(offered("test "), ["probe", "kuser"]);
     assert_eq!(offered("peek "), ["lowmem", "start", "stop", "x+y"]);
     assert_eq!(offered("peek lowmem "), UNITS);
     assert_eq!(offered("peek lowmem b "), [""; 0]);
@@ -173,6 +181,7 @@ fn help_is_written_from_the_row() {
     let lines: Vec<&str> = list.lines().collect();
     assert_eq!(lines.len(), TABLE.commands().len());
     assert_eq!(lines[2], "alloc      ORDER [DMA|Normal|HighMem]   helps");
+    assert_eq!(lines[5], "test       [SUITE]                      helps");
     assert_eq!(lines[1], "layout     [--json]                     helps");
 
     let row = Command { details: "One.\nTwo.", ..command("peek", &PEEK, |_, _| Ok(())) };

@@ -71,7 +71,8 @@ impl Terminal {
         }
     }
 
-    /// Empties a cell to be written, and blanks what is left of a wide character that it was part of.
+    /// Empties a cell to be written, and blanks what is left of a wide character that it was part
+    /// of.
     fn clear(&mut self, at: usize) {
         if self.line.len() <= at {
             self.line.resize(at + 1, " ".into());

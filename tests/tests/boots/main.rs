@@ -11,6 +11,7 @@ mod broken;
 mod builds;
 mod entry;
 mod interrupts;
+mod keyboard;
 mod monitor;
 mod oddities;
 mod read_back;
@@ -45,8 +46,9 @@ fn main() -> ExitCode {
             Ok(())
         })
     }));
-    let boots: [&[(&str, fn())]; 10] = [
+    let boots: [&[(&str, fn())]; 11] = [
         &monitor::BOOTS,
+        &keyboard::BOOTS,
         &selftest::BOOTS,
         &interrupts::BOOTS,
         &reports::BOOTS,

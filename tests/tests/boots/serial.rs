@@ -103,7 +103,8 @@ impl Serial {
         self.wait_for(PROMPT)
     }
 
-    /// Waits for QEMU to end by itself. Returns its status and what was printed since the last wait.
+    /// Waits for QEMU to end by itself. Returns its status and what was printed since the last
+    /// wait.
     #[track_caller]
     pub fn end(mut self) -> (Option<i32>, String) {
         let deadline = Instant::now() + PATIENCE;

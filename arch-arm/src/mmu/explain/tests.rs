@@ -97,8 +97,8 @@ fn large_pages_and_supersections() {
     assert!(text.ends_with("physical    : 0x1234f12345\n"), "{text}");
 }
 
-/// *ARM DDI 0406C, B3.7.1*, table *VMSAv7 MMU access permissions*: read and write, of the kernel and
-/// of user mode, by AP\[2:0\]; `None` where the table says reserved.
+/// *ARM DDI 0406C, B3.7.1*, table *VMSAv7 MMU access permissions*: read and write, of the kernel
+/// and of user mode, by AP\[2:0\]; `None` where the table says reserved.
 const PERMISSIONS: [Option<[&str; 2]>; 8] = [
     Some(["--", "--"]),
     Some(["rw", "--"]),
