@@ -44,8 +44,24 @@ impl<'a> Machine<'a> {
     ///
     /// When the machine is beyond what a test may ask for: no usable memory, too many banks.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "a test's own set-up")]
     pub fn predict(&self) -> (Layout, Vec<String>) {
+        let (layout, _, lines) = self.predict_all();
+        (layout, lines)
+    }
+
+    /// The layout, and the memory that may be mapped.
+    ///
+    /// # Panics
+    ///
+    /// As [`Machine::predict`].
+    #[must_use]
+    pub fn predict_memory(&self) -> (Layout, Vec<PhysRange>) {
+        let (layout, memory, _) = self.predict_all();
+        (layout, memory)
+    }
+
+    #[expect(clippy::expect_used, reason = "a test's own set-up")]
+    fn predict_all(&self) -> (Layout, Vec<PhysRange>, Vec<String>) {
         let mut memory = vec![Region::EMPTY; INIT_REGIONS.max(2 * self.banks.len())];
         let mut reserved = vec![Region::EMPTY; INIT_REGIONS.max(2 * self.banks.len())];
         let mut memblock = Memblock::new(&mut memory, &mut reserved);
@@ -60,6 +76,7 @@ impl<'a> Machine<'a> {
         let layout = predict::predict(&mut memblock, &question, &mut |warning| {
             lines.push(warning.to_string());
         });
-        (layout.expect("a machine with usable memory"), lines)
+        let memory = memblock.mapped_memory().collect();
+        (layout.expect("a machine with usable memory"), memory, lines)
     }
 }

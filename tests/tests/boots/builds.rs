@@ -3,7 +3,7 @@
 use tests::predict::Machine;
 
 use crate::read_back::{assert_same, predicted};
-use crate::run::run;
+use crate::run::{run, run_alone};
 
 pub fn shifted_mapping() {
     let run = run(&["--features", "test-shifted-mapping"], "layout --json");
@@ -14,10 +14,12 @@ pub fn shifted_mapping() {
 }
 
 pub fn planted_wx() {
-    let run = run(&["--features", "test-planted-wx"], "layout");
+    let run = run_alone(&["--features", "test-planted-wx"], "selftest edges");
+    run.expect_status(1);
     run.expect(&[
         "W+X mapping of 0x1000 bytes at 0xbf000000",
         "Checked W+X mappings: FAILED, 1 W+X pages found, first at 0xbf000000",
+        "FAILED: first modules page at 0xbf000000: rw, predicted: faults",
     ]);
 }
 

@@ -1,6 +1,10 @@
 //! The layout that a booted kernel reads back is the predicted one.
 
+use mm::addr::VirtRange;
+use mm::boot::edges::{Contents, edges, expected};
+use mm::boot::layout::FDT;
 use mm::boot::split::Split;
+use mm::map::fixmap::Slot;
 use mm::report::layout::{Observed, write_json};
 use serde_json::Value;
 use tests::predict::Machine;
@@ -88,14 +92,44 @@ impl Boot {
     }
 
     fn prediction(&self) -> Value {
+        predicted(&self.machine())
+    }
+
+    fn machine(&self) -> Machine<'static> {
         let mut machine = Machine::virt(self.mib, self.append);
         machine.split = Split::from_name(self.split).unwrap();
-        predicted(&machine)
+        machine
+    }
+
+    /// What touching the pages at the edges of the regions must show, as the monitor prints it.
+    fn edges(&self) -> String {
+        let (layout, memory) = self.machine().predict_memory();
+        let whole_pages = layout.lowmem_end.pfn_down().start();
+        let devices = [Slot::EARLY_CONSOLE.address(), layout.vmalloc().start()];
+        let contents = Contents {
+            devices: &|page| devices.contains(&page),
+            // QEMU's tree is a MiB long, on a boundary of one.
+            dtb: VirtRange::new(FDT.start(), FDT.start().checked_add(1 << 20).unwrap()),
+            // The image is at no edge.
+            read_only: VirtRange::default(),
+            ram: &|page| {
+                page.end() <= whole_pages && memory.iter().any(|block| block.contains_range(&page))
+            },
+        };
+        edges(&layout)
+            .iter()
+            .map(|edge| {
+                let access = expected(&layout, &contents, edge.page);
+                let (region, place) = (edge.region.name(), edge.place.to_string());
+                format!("{region:<7} {place:<5} {} {access}\n", edge.page)
+            })
+            .collect()
     }
 
     pub fn compare(&self) {
-        let run = run(&self.arguments(), "layout --json; buddyinfo");
+        let run = run(&self.arguments(), "layout --json; edges");
         run.expect_status(0);
+        assert_eq!(run.output_of("edges"), self.edges());
         assert!(run.text.contains("Checked W+X mappings: passed, no W+X pages found"));
         assert_same(&run.layout(), &self.prediction());
     }

@@ -11,7 +11,21 @@ pub struct Run {
     pub text: String,
 }
 
+/// A boot. Before it runs `commands` it touches the pages at the edges of every region, which must
+/// answer as the layout predicts if it comes to a prompt.
+#[track_caller]
 pub fn run<S: AsRef<str>>(options: &[S], commands: &str) -> Run {
+    let run = run_alone(options, &format!("{TOUCH}; {commands}"));
+    if run.text.contains(&format!("vmsplit> {TOUCH}")) {
+        assert!(run.output_of(TOUCH).contains("selftest: edges: ok, "), "{}", run.text);
+    }
+    run
+}
+
+const TOUCH: &str = "selftest edges";
+
+/// A boot that runs `commands` alone.
+pub fn run_alone<S: AsRef<str>>(options: &[S], commands: &str) -> Run {
     let mut arguments = vec!["run".to_string()];
     arguments.extend(options.iter().map(|option| option.as_ref().to_string()));
     arguments.extend(["--exec".to_string(), commands.to_string()]);
