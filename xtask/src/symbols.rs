@@ -23,7 +23,7 @@ const SECTION: &str = ".symbols";
 pub enum EmbedError {
     /// Not an ELF file, or cut short.
     Parse(ParseError),
-    /// It has no symbols, or no section for the table.
+    /// It has no symbols, or its section for the table lies beyond its end.
     Missing(&'static str),
     /// The table could not be made.
     Write(WriteError),
@@ -59,12 +59,12 @@ impl From<ParseError> for EmbedError {
     }
 }
 
-/// Makes the symbol table of the ELF file and puts it into its section.
+/// Makes the symbol table of the ELF file and puts it into its section. A file that has no such
+/// section stays as it is.
 pub fn embed(file: &mut [u8]) -> Result<(), EmbedError> {
     let (table, place) = {
         let elf = ElfBytes::<AnyEndian>::minimal_parse(file)?;
-        let section =
-            elf.section_header_by_name(SECTION)?.ok_or(EmbedError::Missing("section .symbols"))?;
+        let Some(section) = elf.section_header_by_name(SECTION)? else { return Ok(()) };
         let (start, len) = (section.sh_offset as usize, section.sh_size as usize);
         let table = symbols::write(&functions(&elf)?).map_err(EmbedError::Write)?;
         (table, start..start.saturating_add(len))
@@ -231,5 +231,15 @@ mod tests {
             assert!(embed(&mut file[..len].to_vec()).is_err(), "cut to {len} bytes");
         }
         assert!(embed(&mut elf_file(0x400, &[])).is_ok());
+    }
+
+    #[test]
+    fn a_file_without_room_for_a_table_stays_as_it_is() {
+        let mut file = elf_file(0x400, &SYMBOLS);
+        let at = file.windows(8).rposition(|name| name == b".symbols").unwrap();
+        file[at..at + 8].copy_from_slice(b".nothing");
+        let before = file.clone();
+        embed(&mut file).unwrap();
+        assert_eq!(file, before);
     }
 }

@@ -50,8 +50,8 @@ struct Saved {
 /// Bytes that [`Saved`] takes on a stack, which stays a multiple of 8 (AAPCS, 6.2.1.2).
 const FRAME_BYTES: usize = size_of::<Saved>().next_multiple_of(8);
 
-/// Bytes that a stack must have below the frame for the handler. A report took 1928 of them when
-/// measured, probes that fault and all.
+/// Bytes that a stack must have below the frame for the handler. A report took 1928 of them at most
+/// when measured, probes that fault and all.
 ///
 /// Frame and room together are no longer than a guard page, so they can not reach over one, and lie in
 /// two pages at most: where their two ends can be written, all of them can.

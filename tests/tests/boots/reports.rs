@@ -219,6 +219,7 @@ pub fn record_of_death() {
     assert_eq!(record.word(12), 16 + 4, "a data abort");
     assert_eq!([record.word(16), record.word(20)], [0x80f, 0xc020_0000]);
     assert_eq!(record.word(24), 1, "the address is known");
+    assert_ne!([record.word(56), record.word(60)], [0, 0], "ticks");
 
     let reason = text.rsplit_once("vmsplit: halted: ").unwrap().1.trim_end();
     assert_eq!(record.reason(), reason);

@@ -9,9 +9,9 @@
 //!        table      frame
 //! ```
 //!
-//! - [`table`] finds a function's entry and the bytes of its unwind instructions;
-//! - [`frame`] carries them out;
-//! - [`prologue`] says what to do instead where an exception struck before the frame was complete.
+//! - `table` finds a function's entry and the bytes of its unwind instructions;
+//! - `frame` carries them out;
+//! - `prologue` says what to do instead where an exception struck before the frame was complete.
 //!
 //! A back-trace crosses exceptions. The stubs' own entry tells where the interrupted registers lie, pc
 //! included, which no compiled function saves: that is how such a frame is known.
