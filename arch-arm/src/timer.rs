@@ -14,8 +14,8 @@
 //! CNTVOFF is 0 where the entry code left HYP mode. Where firmware started the kernel in SVC mode and
 //! did not set it, it is some constant, which does no harm on one CPU: only differences count.
 //!
-//! [`Timer`] is the registers. [`Schedule`] is arithmetic: which count ends which period, without
-//! drift, and how many periods a late interrupt finds over. It is tested on the host.
+//! `Timer` is the registers, on ARM only. [`Schedule`] is arithmetic: which count ends which period,
+//! without drift, and how many periods a late interrupt finds over. It is tested on the host.
 
 use core::num::NonZeroU32;
 

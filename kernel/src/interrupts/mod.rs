@@ -24,6 +24,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use arch_arm::barrier;
 use arch_arm::interrupt;
+use arch_arm::probe::{self, Fault};
 use arch_arm::sync::IrqLock;
 use board::Machine;
 use board::dt::{Interrupt, Trigger};
@@ -94,24 +95,32 @@ pub fn request(
     priority: Priority,
     action: Action,
 ) -> Result<(), RequestError> {
-    let id = IntId::of(interrupt).ok_or(RequestError::NoSuchId(interrupt.id()))?;
-    let line = LINES.get(id.index()).ok_or(RequestError::NoSuchId(id.get()))?;
+    let no_such_id = RequestError::NoSuchId(interrupt.id());
+    let Some((id, line)) = IntId::of(interrupt).and_then(|id| Some((id, LINES.get(id.index())?)))
+    else {
+        return Err(no_such_id);
+    };
     let mut distributor = DISTRIBUTOR.lock();
     let distributor = distributor.as_mut().ok_or(RequestError::NoController)?;
     if line.action.is_completed() {
         return Err(RequestError::Taken(id));
     }
-    let trigger = interrupt.trigger().unwrap_or_else(|| distributor.trigger(id));
-    line.action.call_once(|| (action, trigger));
-    distributor.enable(id, interrupt.trigger(), priority).map_err(RequestError::Enable)
+    let enabled = distributor.enable(id, interrupt.trigger(), priority);
+    enabled.map_err(RequestError::Enable)?;
+    // The lock masks, so the handler is there before the interrupt can be.
+    line.action.call_once(|| (action, distributor.trigger(id)));
+    Ok(())
 }
 
 /// The last step of boot: takes the controller, the tick and the console's interrupt into use, as far
 /// as the machine has them, and lets interrupts in. Prints one line.
 pub fn start(machine: &Machine<'_>, gic: Option<GicRegisters>) {
-    let Some((version, lines)) = gic.and_then(start_controller) else {
-        log::warn!("interrupts: none without an interrupt controller: no tick, a polled console");
-        return;
+    let (version, lines) = match start_controller(gic) {
+        Ok(about) => about,
+        Err(reason) => {
+            log::warn!("interrupts: none, {reason}: no tick, a polled console");
+            return;
+        }
     };
     let console = Started(start_console(machine), "a polled console");
     let tick = Started(tick::start(machine.timer.as_ref()), "no tick");
@@ -133,21 +142,51 @@ impl<T: fmt::Display, E: fmt::Display> fmt::Display for Started<T, E> {
     }
 }
 
+/// Why there is no interrupt controller.
+enum NoController {
+    /// The tree names none.
+    NotInTree,
+    /// Nothing answers where the tree says that one is.
+    Silent(Fault),
+    /// Its registers lie at an address that no register has.
+    Misaligned,
+}
+
+impl fmt::Display for NoController {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotInTree => f.write_str("the device tree names no interrupt controller"),
+            Self::Silent(fault) => write!(f, "no interrupt controller answers ({fault})"),
+            Self::Misaligned => f.write_str("the interrupt controller's registers are misaligned"),
+        }
+    }
+}
+
 /// Every interrupt disabled, and this CPU ready to take them. Returns the controller's version and
 /// the number of its lines.
-fn start_controller(gic: GicRegisters) -> Option<(u32, u16)> {
-    // SAFETY: 1. the tree says that they are there; 2. the page tables map them as devices and for
-    // good; 3. boot comes here once.
+fn start_controller(gic: Option<GicRegisters>) -> Result<(u32, u16), NoController> {
+    let gic = gic.ok_or(NoController::NotInTree)?;
+    for identity in [
+        gic.distributor.checked_add(Distributor::TYPE_OFFSET),
+        gic.cpu_interface.checked_add(CpuInterface::IDENTITY_OFFSET),
+    ] {
+        let identity = identity.ok_or(NoController::Misaligned)?;
+        // SAFETY: should a controller answer, the register only says what it is.
+        unsafe { probe::read_u32(identity) }.map_err(NoController::Silent)?;
+    }
+    // SAFETY: 1. the tree says that they are there, and something is; 2. the page tables map them as
+    // devices and for good; 3. boot comes here once.
     let distributor = unsafe { Distributor::new(gic.distributor) };
     // SAFETY: as above.
     let cpu_interface = unsafe { CpuInterface::new(gic.cpu_interface) };
-    let (mut distributor, cpu_interface) = (distributor?, cpu_interface?);
+    let mut distributor = distributor.ok_or(NoController::Misaligned)?;
+    let cpu_interface = cpu_interface.ok_or(NoController::Misaligned)?;
     distributor.init();
     cpu_interface.init();
     let about = (cpu_interface.version(), distributor.lines());
     *DISTRIBUTOR.lock() = Some(distributor);
     CPU_INTERFACE.call_once(|| cpu_interface);
-    Some(about)
+    Ok(about)
 }
 
 /// Has the console receive by interrupt.
@@ -190,6 +229,26 @@ fn dispatch(id: IntId) {
     if before == 0 {
         log::warn!("interrupt {id}: nobody handles it, disabled");
     }
+}
+
+/// Lets an interrupt in whether it has a handler or not, and raises it as its device would.
+pub fn provoke(id: IntId) -> Result<(), RequestError> {
+    let mut distributor = DISTRIBUTOR.lock();
+    let distributor = distributor.as_mut().ok_or(RequestError::NoController)?;
+    let enabled = distributor.enable(id, None, Priority::Normal);
+    enabled.map_err(RequestError::Enable)?;
+    distributor.raise(id);
+    Ok(())
+}
+
+/// Is interrupt `id` let in?
+pub fn is_enabled(id: IntId) -> bool {
+    DISTRIBUTOR.lock().as_ref().is_some_and(|distributor| distributor.is_enabled(id))
+}
+
+/// The number of interrupts that the controller knows; `None` without one.
+pub fn lines() -> Option<u16> {
+    DISTRIBUTOR.lock().as_ref().map(Distributor::lines)
 }
 
 /// How often interrupt `id` came.

@@ -12,6 +12,7 @@
 mod buddy;
 mod edges;
 mod exceptions;
+mod irqs;
 mod kuser;
 mod layout;
 mod lock;
@@ -53,6 +54,7 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "probe", what: "accesses that may fault, and translations", run: probe::run },
     Suite { name: "kuser", what: "the helpers that user mode calls", run: kuser::run },
     Suite { name: "user-faults", what: "what user mode may not do", run: user_faults::run },
+    Suite { name: "irqs", what: "interrupts reach their handler, or are disabled", run: irqs::run },
     Suite { name: "lock", what: "the interrupt-saving lock keeps the tick out", run: lock::run },
     TICKS,
     Suite { name: "pmu", what: "executed instructions are counted exactly", run: pmu::run },

@@ -3,6 +3,7 @@
 //! Its registers are banked, so the one address leads each CPU to its own. That is why acknowledging
 //! and ending take `&self`, and no lock.
 
+use core::mem::offset_of;
 use core::ptr::NonNull;
 
 use mm::addr::VirtAddr;
@@ -85,6 +86,9 @@ unsafe impl Sync for CpuInterface {}
 impl CpuInterface {
     /// How many bytes of registers the driver uses, from their start.
     pub const REGISTERS_BYTES: u32 = size_of::<Registers>() as u32;
+    /// Where the identification register is: every CPU interface has it, and reading it has no
+    /// effect.
+    pub const IDENTITY_OFFSET: u32 = offset_of!(Registers, iidr) as u32;
 
     /// The CPU interface whose registers are mapped at `base`. Touches nothing yet; see
     /// [`CpuInterface::init`]. `None` if `base` is zero or no multiple of 4.

@@ -4,6 +4,7 @@
 //! that switching one interrupt never touches its neighbours. The others are read, changed in one
 //! field and written back: whoever shares a distributor between CPUs puts it behind a lock.
 
+use core::mem::offset_of;
 use core::ptr::NonNull;
 
 use mm::addr::VirtAddr;
@@ -25,7 +26,7 @@ register_structs! {
         (0x080 => igroupr: [ReadWrite<u32>; 32]),
         (0x100 => isenabler: [ReadWrite<u32>; 32]),
         (0x180 => icenabler: [WriteOnly<u32>; 32]),
-        (0x200 => _ispendr),
+        (0x200 => ispendr: [WriteOnly<u32>; 32]),
         (0x280 => icpendr: [WriteOnly<u32>; 32]),
         (0x300 => _isactiver),
         (0x380 => icactiver: [WriteOnly<u32>; 32]),
@@ -77,6 +78,8 @@ unsafe impl Send for Distributor {}
 impl Distributor {
     /// How many bytes of registers the driver uses, from their start.
     pub const REGISTERS_BYTES: u32 = size_of::<Registers>() as u32;
+    /// Where the type register is: every distributor has it, and reading it has no effect.
+    pub const TYPE_OFFSET: u32 = offset_of!(Registers, typer) as u32;
 
     /// The distributor whose registers are mapped at `base`. Touches nothing yet; see
     /// [`Distributor::init`]. `None` if `base` is zero or no multiple of 4.
@@ -191,6 +194,13 @@ impl Distributor {
     pub fn disable(&mut self, id: IntId) {
         let (word, bit) = id.place(1);
         write(&self.registers().icenabler, word, 1 << bit);
+    }
+
+    /// Makes an interrupt pending as if its device had raised it, until it is acknowledged. Not one
+    /// by software, below 16: those are raised otherwise.
+    pub fn raise(&mut self, id: IntId) {
+        let (word, bit) = id.place(1);
+        write(&self.registers().ispendr, word, 1 << bit);
     }
 
     /// Is the interrupt let through?

@@ -17,6 +17,7 @@ const TYPER: usize = 1;
 const IGROUPR: usize = 0x80 / 4;
 const ISENABLER: usize = 0x100 / 4;
 const ICENABLER: usize = 0x180 / 4;
+const ISPENDR: usize = 0x200 / 4;
 const ICPENDR: usize = 0x280 / 4;
 const ICACTIVER: usize = 0x380 / 4;
 const IPRIORITYR: usize = 0x400 / 4;
@@ -76,7 +77,7 @@ impl Model {
 
     /// One call of the driver.
     fn call<R>(&mut self, drive: impl FnOnce(&mut Distributor, &CpuInterface) -> R) -> R {
-        for file in [ISENABLER, ICENABLER, ICPENDR, ICACTIVER] {
+        for file in [ISENABLER, ICENABLER, ISPENDR, ICPENDR, ICACTIVER] {
             self.distributor[file..file + 32].fill(0);
         }
         self.cpu[IAR] = self.most_urgent();
@@ -90,7 +91,8 @@ impl Model {
             let written =
                 |file: usize| self.distributor[file + usize::from(id) / 32] >> (id % 32) & 1 != 0;
             let (set, clear) = (written(ISENABLER), written(ICENABLER));
-            let (pending, active) = (written(ICPENDR), written(ICACTIVER));
+            let (raised, pending, active) =
+                (written(ISPENDR), written(ICPENDR), written(ICACTIVER));
             // A call that does both disables first.
             if clear {
                 self.enabled.remove(&id);
@@ -100,6 +102,9 @@ impl Model {
             }
             if pending {
                 self.pending.remove(&id);
+            }
+            if raised {
+                self.pending.insert(id);
             }
             if active {
                 self.active.remove(&id);
@@ -209,7 +214,8 @@ fn the_cpu_interface_lets_all_through_and_forgets_what_was_active() {
 #[test]
 fn one_interrupt_from_enable_to_end() {
     let mut model = Model::ready(288);
-    model.pending.insert(27);
+    model.call(|distributor, _| distributor.raise(line(27)));
+    assert_eq!(model.pending, BTreeSet::from([27]));
     assert!(model.acknowledge().is_none(), "it is not enabled");
     model.enable(27, Some(Trigger::Level), Priority::High).unwrap();
     assert_eq!(model.enabled, BTreeSet::from([27]));
