@@ -106,7 +106,7 @@ impl Bench {
             Step::Host => succeed(&mut host("test --workspace --exclude kernel --exclude tests")),
             Step::Host32 => {
                 let mut cargo = self.toolchain(Target::Host32)?.cargo(&self.workspace, "test");
-                for package in ["mm", "board", "arch-arm"] {
+                for package in ["mm", "board", "arch-arm", "monitor", "symbols"] {
                     cargo.args(["--package", package]);
                 }
                 succeed(&mut cargo)

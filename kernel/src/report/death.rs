@@ -23,14 +23,13 @@
 //!
 //! Invariant: the first death counts. What goes wrong after it only adds the second fault.
 
-use core::arch::asm;
 use core::cell::UnsafeCell;
 use core::fmt::{self, Write};
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use arch_arm::cache;
-use arch_arm::cp15::{DACR, ID_PFR1, SCTLR, TTBR0, id_pfr1};
+use arch_arm::cp15::{CNTVCT, DACR, ID_PFR1, SCTLR, TTBR0, id_pfr1};
 use arch_arm::trap::unwind::Unwinder;
 use arch_arm::trap::{Cause, ExceptionKind, TrapFrame};
 use mm::addr::{VirtAddr, VirtRange};
@@ -191,12 +190,7 @@ fn ticks() -> u64 {
     if !ID_PFR1.matches_any(&[id_pfr1::ID_PFR1::GENTIMER.val(1)]) {
         return 0;
     }
-    let (low, high): (u32, u32);
-    // SAFETY: reading the counter has no side effect, and it exists.
-    unsafe {
-        asm!("mrrc p15, 1, {}, {}, c14", out(reg) low, out(reg) high, options(nomem, nostack));
-    }
-    u64::from(high) << 32 | u64::from(low)
+    CNTVCT.get()
 }
 
 /// The fault status and address registers of an abort.

@@ -30,8 +30,21 @@ pub fn release_build() {
     assert!(run.text.contains("Checked W+X mappings: passed, no W+X pages found"));
 }
 
+/// What boot costs in an optimised build, exact and the same on every run.
+pub fn cost_of_boot() {
+    for (size, most) in [("1G", 4_000_000), ("3G", 8_000_000)] {
+        let run = run(&["--release", "--icount", "-m", size], "");
+        run.expect_status(0);
+        run.expect(&["Memory: ", "Boot: ", " instructions from entry to here"]);
+        let (_, after) = run.text.split_once("\nBoot: ").unwrap();
+        let count: u32 = after.split(' ').next().unwrap().parse().unwrap();
+        assert!((100_000..most).contains(&count), "{size}: {count} instructions, {most} allowed");
+    }
+}
+
 /// The boots of this file.
-pub const BOOTS: [(&str, fn()); 3] = [
+pub const BOOTS: [(&str, fn()); 4] = [
+    ("boot: at most 4 M instructions at 1 GiB, 8 M at 3 GiB", cost_of_boot),
     ("a build with a shifted mapping is caught", shifted_mapping),
     ("a build with a planted W+X page is caught", planted_wx),
     ("a release build boots the same", release_build),
