@@ -43,10 +43,8 @@ pub fn keyboard() {
     let long = serial.exchange(format!("{}\r", "x".repeat(300)));
     assert!(long.ends_with("\nerror: a line has at most 255 bytes\n"), "{long}");
     let fault = serial.exchange("peek 4 1\r");
-    assert_eq!(
-        fault,
-        "peek 4 1\nerror: 0x00000004: section translation fault on read (DFSR 0x005)\n"
-    );
+    let error = "\nerror: 0x00000004: section translation fault on read (DFSR 0x005)\n";
+    assert!(fault.starts_with("peek 4 1\n") && fault.ends_with(error), "{fault}");
 
     // What is typed while a command runs is not lost, up to what the UART holds.
     serial.send("cmdline\rversion\r");

@@ -37,7 +37,7 @@ pub fn by_name() {
     assert!(!one.output_of("selftest kuser").contains("probe"), "{}", one.text);
     let none = run::<&str>(&[], "selftest nonsense");
     none.expect_status(1);
-    none.expect(&["error: nonsense is no suite: layout, tables, "]);
+    none.expect(&["error: nonsense is no suite: layout, edges, "]);
 }
 
 /// The boots of this file.
