@@ -11,6 +11,8 @@ mod boot;
 #[cfg(target_os = "none")]
 mod console;
 #[cfg(target_os = "none")]
+mod explain;
+#[cfg(target_os = "none")]
 mod image;
 #[cfg(target_os = "none")]
 mod monitor;

@@ -106,7 +106,7 @@ fn words(command: &str) -> Vec<String> {
 
 /// Leaves out what changes with every change of the code: the image's size, and what follows.
 fn masked(text: &str) -> String {
-    const VOLATILE: [&str; 13] = [
+    const VOLATILE: [&str; 19] = [
         "Memory: ",
         ".text ",
         ".init ",
@@ -120,6 +120,12 @@ fn masked(text: &str) -> String {
         "managed",
         "min ",
         "low ",
+        "usable, zone ",
+        "in use since boot",
+        "  kernel ",
+        "safe for ",
+        "any split: ",
+        "  zone ",
     ];
     let mut masked = String::new();
     for line in text.lines() {

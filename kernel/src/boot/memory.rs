@@ -7,10 +7,12 @@ use arrayvec::ArrayVec;
 use board::Machine;
 use board::dt::Placement;
 use mm::addr::{MIB, PAGE_SIZE, PhysAddr, PhysRange};
+use mm::boot::explain::Reservation;
+use mm::boot::explain::class::Owner;
 use mm::boot::layout::{Layout, Settings};
 use mm::boot::memblock::{Limit, Memblock, Region, RegionStorage};
 use mm::boot::memory::{self, Given, phys_offset_of_bank};
-use mm::boot::relocate;
+use mm::boot::relocate::{self, Loaded};
 use mm::boot::split::Split;
 use mm::boot::warning::Warning;
 use mm::param::params;
@@ -32,6 +34,9 @@ const SPARE_REGIONS: usize = 64;
 const ALWAYS_LOWMEM: u64 = 32 * MIB;
 /// Warnings that are kept for `layout --json`; more are printed only.
 const KEPT_WARNINGS: usize = 64;
+/// Reservations without a place in the tree whose names are kept for `explain`; further ones count
+/// as boot allocations there.
+const KEPT_PLACES: usize = 8;
 
 static REGION_ARRAYS: TakeCell<[[Region; REGIONS]; 2]> =
     TakeCell::new([[Region::EMPTY; REGIONS]; 2]);
@@ -49,6 +54,14 @@ pub struct Memory {
     pub phys_offset: PhysAddr,
     /// What was warned of.
     pub warnings: Warnings,
+    /// What the boot loader loaded, where it lies now.
+    pub loaded: Loaded,
+    /// The initial RAM disk, if it is kept.
+    pub initrd: Option<PhysRange>,
+    /// The children of `/reserved-memory` that boot found a place for.
+    pub placed: ArrayVec<Reservation<'static>, KEPT_PLACES>,
+    /// RAM that was taken out of memblock for want of HighMem.
+    pub dropped: Option<PhysRange>,
 }
 
 /// Describes the machine's memory and reserves what is in use.
@@ -64,13 +77,18 @@ pub fn describe(
     // `place` made sure that there is such a bank.
     let bank = machine.banks().find(|bank| bank.contains_range(&image)).unwrap_or_default();
     let phys_offset = phys_offset_of_bank(bank.start());
-    let in_use = [image, dtb.range, place::initrd(machine, registers).unwrap_or_default()];
+    let loaded = Loaded { image, dtb: dtb.range, initrd: place::initrd(machine, registers) };
+    let in_use = [image, dtb.range, loaded.initrd.unwrap_or_default()];
     let (taken, memory, reserved) = region_arrays(machine, bank, phys_offset, in_use, early);
     let mut all = Memory {
         memblock: Memblock::new(memory, reserved),
         command_line,
         phys_offset,
         warnings: Warnings::new(),
+        loaded,
+        initrd: None,
+        placed: ArrayVec::new(),
+        dropped: None,
     };
     let given = Given { command_line, phys_offset, image };
     let mut warn = |warning| all.warnings.note(warning);
@@ -83,7 +101,7 @@ pub fn describe(
     }
     all.reserve(image, "the kernel");
     all.reserve(dtb.range, "the device tree");
-    all.reserve_initrd(machine, registers);
+    all.reserve_initrd();
     for range in machine.memreserve() {
         all.reserve(range, "/memreserve/");
     }
@@ -178,15 +196,16 @@ impl Note for Warnings {
 }
 
 impl Memory {
+    /// What decides the layout beside the memory.
+    pub fn settings(&self, split: Split) -> Settings<'static> {
+        let Self { phys_offset, command_line, .. } = *self;
+        Settings { split, phys_offset, command_line, board_dma_zone: None }
+    }
+
     /// Decides the layout, places the tree's dynamic reservations under it, and prints memblock
     /// if `memblock=debug` asks for it.
     pub fn decide(&mut self, split: Split, machine: &Machine<'static>) -> Layout {
-        let settings = Settings {
-            split,
-            phys_offset: self.phys_offset,
-            command_line: self.command_line,
-            board_dma_zone: None,
-        };
+        let settings = self.settings(split);
         let decide = |memory: &mut Self, loud: bool| {
             let Self { memblock, warnings, .. } = memory;
             let mut warn = |warning| {
@@ -206,6 +225,7 @@ impl Memory {
         self.memblock.set_current_limit(layout.lowmem_end);
         if let Some(lost) = layout.lost(&self.memblock) {
             stop_for(self.memblock.remove(lost), "can not drop HighMem");
+            self.dropped = Some(lost);
         }
         let debug =
             |param: &mm::param::Param<'_>| param.is("memblock") && param.value == Some("debug");
@@ -230,11 +250,8 @@ impl Memory {
     }
 
     /// Keeps the initial RAM disk, unless it lies outside memory or in someone's way.
-    fn reserve_initrd(&mut self, machine: &Machine<'_>, registers: &BootRegisters) {
-        let Some(range) = place::initrd(machine, registers).filter(|range| !range.is_empty())
-        else {
-            return;
-        };
+    fn reserve_initrd(&mut self) {
+        let Some(range) = self.loaded.initrd.filter(|range| !range.is_empty()) else { return };
         let (start, len) = (range.start(), range.len());
         if !self.memblock.memory().covers(range) {
             log::error!("INITRD: {start}+{len:#010x} is not a memory region - disabling initrd");
@@ -244,6 +261,7 @@ impl Memory {
             );
         } else {
             self.reserve(range, "the initrd");
+            self.initrd = Some(range);
         }
     }
 
@@ -274,7 +292,7 @@ impl Memory {
     }
 
     /// Finds room for the children of `/reserved-memory` that only give a size.
-    fn place_dynamic_regions(&mut self, machine: &Machine<'_>) {
+    fn place_dynamic_regions(&mut self, machine: &Machine<'static>) {
         for region in machine.reserved_regions() {
             let Placement::Dynamic { size, alignment, within } = region.placement else {
                 continue;
@@ -288,7 +306,13 @@ impl Memory {
                 None => self.room(size, align, everywhere),
             };
             match place {
-                Some(range) => self.set_aside(range, region.no_map, region.name),
+                Some(range) => {
+                    self.set_aside(range, region.no_map, region.name);
+                    let (owner, name) = (Owner::ReservedMemory, Some(region.name));
+                    let no_map = region.no_map;
+                    // One too many is a boot allocation in the account, and nothing worse.
+                    let _ = self.placed.try_push(Reservation { range, owner, name, no_map });
+                }
                 None => {
                     log::error!("OF: reserved mem: no room for {size:#x} bytes of {}", region.name)
                 }

@@ -4,10 +4,11 @@ use core::fmt;
 
 use arch_arm::mmu::ptdump;
 use arrayvec::ArrayVec;
-use mm::addr::{Order, Pfn, PhysRange, VirtAddr};
+use mm::addr::{Order, Pfn, PhysAddr, PhysRange, VirtAddr};
 use mm::boot::layout::{FDT, FIXMAP, VECTORS};
 use mm::boot::split::MODULES_SIZE;
 use mm::frame::FreeError;
+use mm::param::read_size;
 use mm::report::iomem::Resource;
 use mm::report::memblock::MemblockDump;
 use mm::report::meminfo::MemInfo;
@@ -16,7 +17,8 @@ use mm::zone::{OutOfPages, ZoneKind};
 
 use super::Kernel;
 use crate::console::{Out, print, println};
-use crate::{image, readback, stop};
+use crate::explain::Subject;
+use crate::{explain, image, readback, stop};
 
 /// The words after a command's name.
 type Arguments<'a, 'w> = &'a mut dyn Iterator<Item = &'w str>;
@@ -28,9 +30,15 @@ struct Command {
     run: for<'w> fn(&mut Kernel, Arguments<'_, 'w>) -> Result<(), CommandError<'w>>,
 }
 
-const COMMANDS: [Command; 14] = [
+const COMMANDS: [Command; 15] = [
     Command { name: "help", usage: "", help: "this list", run: help },
     Command { name: "layout", usage: "[--json]", help: "the regions, read back", run: layout },
+    Command {
+        name: "explain",
+        usage: "[--json|ADDR|--virt ADDR]",
+        help: "where every byte of RAM went",
+        run: explain,
+    },
     Command { name: "meminfo", usage: "", help: "memory in use", run: meminfo },
     Command { name: "zoneinfo", usage: "", help: "zones and their watermarks", run: zoneinfo },
     Command { name: "buddyinfo", usage: "", help: "free blocks by order", run: buddyinfo },
@@ -137,6 +145,26 @@ fn layout<'w>(kernel: &mut Kernel, words: Arguments<'_, 'w>) -> Result<(), Comma
     } else {
         layout::write_table(&mut Out, &seen)
     };
+    Ok(())
+}
+
+fn explain<'w>(kernel: &mut Kernel, words: Arguments<'_, 'w>) -> Result<(), CommandError<'w>> {
+    let subject = match words.next() {
+        None => Subject::All,
+        Some("--json") => Subject::Json,
+        Some("--virt") => {
+            Subject::Virtual(VirtAddr::new(number(words, "ADDR", "explain --virt ADDR")?))
+        }
+        Some(word) => {
+            let size = read_size(word);
+            if !size.is_number || !size.rest.is_empty() {
+                return Err(CommandError::NotANumber { word, what: "ADDR" });
+            }
+            Subject::Address(PhysAddr::new(size.bytes))
+        }
+    };
+    end(words)?;
+    let _ = explain::write(kernel, subject, &mut Out);
     Ok(())
 }
 

@@ -8,6 +8,7 @@
 
 mod builds;
 mod entry;
+mod explain;
 mod monitor;
 mod read_back;
 mod run;
@@ -30,7 +31,13 @@ fn main() -> ExitCode {
             })
         })
         .collect();
-    let named: [(&str, fn()); 25] = [
+    trials.extend(explain::BOOTS.into_iter().map(|boot| {
+        Trial::test(format!("explain: {}", boot.name()), move || {
+            boot.check();
+            Ok(())
+        })
+    }));
+    let named: [(&str, fn()); 28] = [
         ("run: no terminal, no --exec", monitor::run_without_anything),
         ("run: a failed command is exit status 1", monitor::failed_command),
         ("run: wrong arguments are exit status 2", monitor::wrong_arguments),
@@ -53,6 +60,9 @@ fn main() -> ExitCode {
         ("an image off a page boundary, and one without a tree, stop", entry::unusable_places),
         ("an initrd in the kernel's place is moved", trees::initrd_in_the_way),
         ("a tree without a PL011, and no-map memory off a page boundary", trees::odd_trees),
+        ("explain: reservations, an initrd, banks out of reach", explain::odd_tree),
+        ("explain: seven hundred banks", explain::many_banks),
+        ("explain: single addresses", explain::addresses),
         ("seven hundred banks", trees::many_banks),
         ("HYP entry, PSCI by smc", entry::hyp_entry),
         ("a release build boots the same", builds::release_build),

@@ -12,7 +12,7 @@ use crate::run::run;
 
 /// A device tree made of QEMU's own for 1 GiB, with `nodes` added below its root. QEMU replaces
 /// the nodes called `memory`, and no others.
-fn tree(name: &str, nodes: &str) -> PathBuf {
+pub fn tree(name: &str, nodes: &str) -> PathBuf {
     let base = include_str!("../../oracle/dts/memrsv.dts");
     let base = base.replace("/memreserve/ 0x50000000 0x1000000;", "");
     let (rest, _) = base.trim_end().rsplit_once("};").unwrap();
@@ -20,7 +20,7 @@ fn tree(name: &str, nodes: &str) -> PathBuf {
     compile(name, &source)
 }
 
-fn compile(name: &str, source: &str) -> PathBuf {
+pub fn compile(name: &str, source: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let (dts, dtb) = (folder.join(format!("{name}.dts")), folder.join(format!("{name}.dtb")));
     fs::write(&dts, source).unwrap();
