@@ -15,6 +15,8 @@ mod edges;
 #[cfg(target_os = "none")]
 mod exception;
 #[cfg(target_os = "none")]
+mod explain;
+#[cfg(target_os = "none")]
 mod image;
 #[cfg(target_os = "none")]
 mod interrupts;

@@ -124,7 +124,7 @@ fn words(command: &str) -> Vec<String> {
 
 /// Leaves out what changes with every change of the code: the image's size, and what follows.
 fn masked(text: &str) -> String {
-    const VOLATILE: [&str; 13] = [
+    const VOLATILE: [&str; 19] = [
         "Memory: ",
         ".text ",
         ".init ",
@@ -138,6 +138,12 @@ fn masked(text: &str) -> String {
         "managed",
         "min ",
         "low ",
+        "usable, zone ",
+        "in use since boot",
+        "  kernel ",
+        "safe for ",
+        "any split: ",
+        "  zone ",
     ];
     let mut masked = String::new();
     let mut is_report = false;

@@ -1,5 +1,7 @@
 //! What the kernel is and how it was laid out.
 
+use mm::addr::{PhysAddr, VirtAddr};
+use mm::param::read_size;
 use mm::report::layout;
 use monitor::argument::Args;
 
@@ -7,6 +9,7 @@ use super::Kernel;
 use super::table::Failure;
 use crate::console::{Out, print, println};
 use crate::edges::{self, Touched};
+use crate::explain::{self, Subject};
 use crate::{image, readback};
 
 pub fn layout(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
@@ -42,4 +45,28 @@ pub fn edges(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
         }
     });
     if wrong == 0 { Ok(()) } else { Err(Failure::Edges { wrong }) }
+}
+
+pub fn explain(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
+    let address = match args.text("ADDR") {
+        Ok(word) => {
+            let size = read_size(word);
+            if !size.is_number || !size.rest.is_empty() {
+                return Err(Failure::NotAnAddress);
+            }
+            Some(size.bytes)
+        }
+        Err(_) => None,
+    };
+    let subject = match (args.has("--json"), args.has("--virt"), address) {
+        (true, ..) => Subject::Json,
+        (_, false, None) => Subject::All,
+        (_, false, Some(phys)) => Subject::Address(PhysAddr::new(phys)),
+        (_, true, address) => {
+            let virt = address.and_then(|value| u32::try_from(value).ok());
+            Subject::Virtual(VirtAddr::new(virt.ok_or(Failure::NotAnAddress)?))
+        }
+    };
+    let _ = explain::write(kernel, subject, &mut Out);
+    Ok(())
 }

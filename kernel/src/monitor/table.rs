@@ -47,6 +47,15 @@ pub static COMMANDS: Table<Kernel, Failure> = Table::new(&[
         run: layout::layout,
     },
     Command {
+        name: "explain",
+        args: &[Arg::flag("--json"), Arg::flag("--virt"), Arg::text("ADDR").optional()],
+        help: "where every byte of RAM went",
+        details: "\
+All RAM, or the physical address ADDR (with --virt a virtual one): who has it, why, and which setting
+would change that.",
+        run: layout::explain,
+    },
+    Command {
         name: "meminfo",
         args: &[],
         help: "memory in use",
@@ -249,6 +258,8 @@ pub enum Failure {
         /// How many.
         wrong: u32,
     },
+    /// Not an address.
+    NotAnAddress,
     /// Page tables and MMU say different things of an address.
     Disagree {
         /// The address.
@@ -276,6 +287,9 @@ impl fmt::Display for Failure {
             Self::NotCrashed { name } => write!(f, "the processor has no objection to {name}"),
             Self::Edges { wrong } => {
                 write!(f, "{wrong} pages do not answer as the layout predicts")
+            }
+            Self::NotAnAddress => {
+                f.write_str("ADDR is a number, decimal or 0x hexadecimal; --virt needs one")
             }
             Self::TooWide { value, unit } => {
                 write!(f, "{value:#x} has more than {} bits", 8 * unit.bytes())

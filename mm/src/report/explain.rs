@@ -19,7 +19,7 @@ mod tests;
 use core::fmt::{self, Display, Write};
 
 use crate::addr::{KIB, MIB, PAGE_SIZE};
-use crate::boot::explain::account::{Account, Sum};
+use crate::boot::explain::account::{Sum, Totals};
 use crate::boot::explain::arithmetic::{Arithmetic, Because, VmallocFrom};
 use crate::boot::explain::class::{Class, Lost, Owner};
 use crate::boot::explain::{Inventory, Situation};
@@ -29,6 +29,7 @@ use crate::map::area::AreaSpace;
 use crate::zone::ZoneKind;
 
 pub use address::write_address;
+use change::Unused;
 pub use json::write_json;
 
 /// What only a running kernel knows.
@@ -52,7 +53,7 @@ pub struct ZonePages {
 /// Ranges with a name of the tree that are listed one by one; of more, only the number is said.
 const LISTED: u32 = 16;
 
-/// Writes the whole report. `scratch` is for [`Situation::what_if`].
+/// Writes the whole report. `scratch` is for [`Situation::trials`].
 ///
 /// # Errors
 ///
@@ -63,15 +64,42 @@ pub fn write<I: Inventory>(
     live: Live<'_>,
     scratch: &mut [Region],
 ) -> fmt::Result {
-    let (account, arithmetic) = (situation.account(), situation.arithmetic());
-    write_account(out, situation, &account, &arithmetic)?;
-    write_arithmetic(out, situation, &arithmetic)?;
-    write_reserved(out, situation, &account)?;
-    write_lost(out, situation, &account)?;
-    change::write(out, situation, &account, scratch)?;
+    // Each part has the account for as long as it needs it: a kernel's stack is small.
+    let unused = write_sums(out, situation)?;
+    change::write(out, situation, &unused, scratch)?;
     change::write_places(out, situation, scratch)?;
     write_vmalloc(out, situation, live)?;
-    write_zones(out, &account, live)
+    write_zones(out, situation, live)
+}
+
+/// The account, and why it is so.
+#[inline(never)]
+fn write_sums<I: Inventory>(
+    out: &mut dyn Write,
+    situation: &Situation<'_, '_, I>,
+) -> Result<Unused, fmt::Error> {
+    let (tree, arithmetic) = (situation.account(), situation.arithmetic());
+    write_account(out, situation, &tree, &arithmetic)?;
+    let beyond = write_beyond_tree(out, situation)?;
+    write_arithmetic(out, situation, &arithmetic)?;
+    write_reserved(out, situation, &tree)?;
+    write_lost(out, situation, &tree)?;
+    Ok(Unused::of(&tree, beyond))
+}
+
+/// The last row of the first table. Returns its bytes.
+#[inline(never)]
+fn write_beyond_tree<I: Inventory>(
+    out: &mut dyn Write,
+    situation: &Situation<'_, '_, I>,
+) -> Result<u64, fmt::Error> {
+    let beyond = situation.account_beyond_tree();
+    if beyond.bytes() > 0 {
+        let usable = Size(beyond.usable_bytes());
+        let why = format_args!("named by mem= only; usable {usable}");
+        row(out, &"RAM beyond the tree", beyond.bytes(), &why)?;
+    }
+    Ok(beyond.bytes())
 }
 
 /// One row of a table of bytes.
@@ -96,11 +124,10 @@ impl Display for Padded<'_> {
 fn write_account<I: Inventory>(
     out: &mut dyn Write,
     situation: &Situation<'_, '_, I>,
-    account: &Account,
+    tree: &Totals,
     arithmetic: &Arithmetic<'_>,
 ) -> fmt::Result {
     writeln!(out, "  {:<25}{:>12}{:>11}  why", "RAM", "bytes", "MiB")?;
-    let tree = &account.tree;
     for kind in ZoneKind::ALL {
         let bytes = tree.usable[kind.index()].bytes;
         if bytes > 0 {
@@ -118,15 +145,8 @@ fn write_account<I: Inventory>(
             row(out, &reason.name(), bytes, &WhyLost { reason, situation })?;
         }
     }
-    let banks = Count(account.banks, "bank");
-    row(out, &"all RAM in the tree", account.ram_bytes, &format_args!("in {banks}"))?;
-    let invented = &account.invented;
-    if invented.bytes() > 0 {
-        let usable = Size(invented.usable_bytes());
-        let why = format_args!("named by mem= only; usable {usable}");
-        row(out, &"RAM beyond the tree", invented.bytes(), &why)?;
-    }
-    Ok(())
+    let banks = Count(situation.bank_count(), "bank");
+    row(out, &"all RAM in the tree", situation.ram_bytes(), &format_args!("in {banks}"))
 }
 
 /// Why memory is in its zone.
@@ -237,11 +257,11 @@ impl Display for VmallocFrom<'_> {
 fn write_reserved<I: Inventory>(
     out: &mut dyn Write,
     situation: &Situation<'_, '_, I>,
-    account: &Account,
+    tree: &Totals,
 ) -> fmt::Result {
     writeln!(out, "\n  {:<25}{:>12}{:>11}  where", "Reserved", "bytes", "MiB")?;
     for owner in Owner::ALL {
-        let sum = account.tree.reserved(owner);
+        let sum = tree.reserved(owner);
         if sum.bytes > 0 {
             row(out, &owner.name(), sum.bytes, &Where(sum))?;
         }
@@ -280,9 +300,8 @@ fn write_named<'a, I: Inventory>(
 fn write_lost<I: Inventory>(
     out: &mut dyn Write,
     situation: &Situation<'_, '_, I>,
-    account: &Account,
+    tree: &Totals,
 ) -> fmt::Result {
-    let tree = &account.tree;
     if tree.lost_bytes() + tree.no_map.bytes == 0 {
         return Ok(());
     }
@@ -345,18 +364,30 @@ fn write_vmalloc<I>(
     Ok(())
 }
 
-fn write_zones(out: &mut dyn Write, account: &Account, live: Live<'_>) -> fmt::Result {
+/// Usable bytes by zone, of the tree and beyond it.
+fn usable_bytes<I: Inventory>(situation: &Situation<'_, '_, I>) -> [u64; ZoneKind::COUNT] {
+    let tree = situation.account().usable.map(|sum| sum.bytes);
+    let beyond = situation.account_beyond_tree().usable.map(|sum| sum.bytes);
+    ZoneKind::ALL.map(|kind| tree[kind.index()] + beyond[kind.index()])
+}
+
+fn write_zones<I: Inventory>(
+    out: &mut dyn Write,
+    situation: &Situation<'_, '_, I>,
+    live: Live<'_>,
+) -> fmt::Result {
     let Some(zones) = live.zones else { return Ok(()) };
-    writeln!(out, "\n  {:<10}{:>12}{:>12}{:>12}  pages", "zone", "managed", "free", "allocated")?;
+    let usable = usable_bytes(situation);
+    writeln!(out, "\n  {:<14}{:>10}{:>12}{:>12}", "Pages now", "managed", "free", "allocated")?;
     for kind in ZoneKind::ALL {
         let index = kind.index();
         let ZonePages { managed, free } = zones[index];
-        let usable = account.tree.usable[index].bytes + account.invented.usable[index].bytes;
+        let usable = usable[index];
         if usable == 0 && managed == 0 {
             continue;
         }
         let allocated = managed.saturating_sub(free);
-        write!(out, "  {kind:<10}{managed:>12}{free:>12}{allocated:>12}")?;
+        write!(out, "  zone {kind:<9}{managed:>10}{free:>12}{allocated:>12}")?;
         let bytes = u64::from(managed) * u64::from(PAGE_SIZE);
         if bytes == usable {
             writeln!(out)?;

@@ -10,6 +10,7 @@ mod banks;
 mod broken;
 mod builds;
 mod entry;
+mod explain;
 mod interrupts;
 mod keyboard;
 mod monitor;
@@ -46,12 +47,19 @@ fn main() -> ExitCode {
             Ok(())
         })
     }));
-    let boots: [&[(&str, fn())]; 11] = [
+    trials.extend(explain::BOOTS.into_iter().map(|boot| {
+        Trial::test(format!("explain: {}", boot.name()), move || {
+            boot.check();
+            Ok(())
+        })
+    }));
+    let boots: [&[(&str, fn())]; 12] = [
         &monitor::BOOTS,
         &keyboard::BOOTS,
         &selftest::BOOTS,
         &interrupts::BOOTS,
         &reports::BOOTS,
+        &explain::NAMED_BOOTS,
         &read_back::BOOTS,
         &banks::BOOTS,
         &trees::BOOTS,

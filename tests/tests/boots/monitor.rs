@@ -296,7 +296,8 @@ pub fn peek_and_poke() {
             _ => ("", printed.as_str()),
         };
         assert_eq!(rest, complaint, "{}", commands[command]);
-        for part in ["8<--- cut here ---\n", "*pgd=", "PC is at arch_arm::probe::", "Backtrace:\n"] {
+        for part in ["8<--- cut here ---\n", "*pgd=", "PC is at arch_arm::probe::", "Backtrace:\n"]
+        {
             assert_eq!(report.contains(part), is_fault, "{part} of {}", commands[command]);
         }
     }

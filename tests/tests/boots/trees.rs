@@ -11,7 +11,7 @@ use crate::run::run;
 use crate::source::{Source, scratch};
 
 /// QEMU's own tree with `nodes` added below its root.
-fn tree(name: &str, nodes: &str) -> PathBuf {
+pub fn tree(name: &str, nodes: &str) -> PathBuf {
     Source::virt().below_root(nodes).compile(name)
 }
 

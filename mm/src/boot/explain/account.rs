@@ -97,19 +97,6 @@ impl Totals {
     }
 }
 
-/// The whole account.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Account {
-    /// How many banks the tree has.
-    pub banks: u32,
-    /// Bytes of RAM in the tree.
-    pub ram_bytes: u64,
-    /// What became of them. Its [`bytes`](Totals::bytes) are `ram_bytes`.
-    pub tree: Totals,
-    /// What became of the RAM that `mem=` names and the tree does not.
-    pub invented: Totals,
-}
-
 /// What is known of one address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Finding<'a> {
@@ -122,15 +109,21 @@ pub struct Finding<'a> {
 }
 
 impl<'a, I: Inventory> Situation<'a, '_, I> {
-    /// The account of the machine. O(borders × reservations).
+    /// What became of the tree's RAM. The [bytes](Totals::bytes) are all of it. O(borders ×
+    /// reservations).
     #[must_use]
-    pub fn account(&self) -> Account {
-        let (mut tree, mut invented) = (Totals::default(), Totals::default());
-        self.for_each(|range, class| tree.add(range, class));
-        self.for_each_invented(|range, class| invented.add(range, class));
-        let banks = self.inventory.banks().count();
-        let banks = u32::try_from(banks).unwrap_or(u32::MAX);
-        Account { banks, ram_bytes: self.ram_bytes(), tree, invented }
+    pub fn account(&self) -> Totals {
+        let mut totals = Totals::default();
+        self.for_each(|range, class| totals.add(range, class));
+        totals
+    }
+
+    /// What became of the RAM in use that `mem=` names and the tree does not.
+    #[must_use]
+    pub fn account_beyond_tree(&self) -> Totals {
+        let mut totals = Totals::default();
+        self.for_each_invented(|range, class| totals.add(range, class));
+        totals
     }
 
     /// Calls `visit` with every range of the tree's RAM and its class: bank by bank as the tree has
@@ -244,12 +237,12 @@ impl<'a, I: Inventory> Situation<'a, '_, I> {
     /// The class of a byte in `region` of memblock's memory.
     fn class_of_known(&self, region: &Region, reach: &mut Reach) -> Class<'a> {
         if !region.is_allocatable() {
-            let holder = self.holder(reach, |one| one.no_map);
+            let holder = self.holder(reach, &|one| one.no_map);
             return Class::NoMap(holder.and_then(|one| one.name));
         }
         let reserved = self.memblock.reserved().regions();
         if reach.region(reserved).is_some() {
-            return match self.holder(reach, |_| true) {
+            return match self.holder(reach, &|_| true) {
                 Some(one) => Class::Reserved { owner: one.owner, name: one.name },
                 None => Class::Reserved { owner: Owner::BootAllocation, name: None },
             };
@@ -275,11 +268,11 @@ impl<'a, I: Inventory> Situation<'a, '_, I> {
     fn holder(
         &self,
         reach: &mut Reach,
-        counts: impl Fn(&Reservation<'_>) -> bool,
+        counts: &dyn Fn(&Reservation<'_>) -> bool,
     ) -> Option<Reservation<'a>> {
         let inventory: &'a I = self.inventory;
         let mut found = None;
-        for one in inventory.reservations().filter(counts) {
+        for one in inventory.reservations().filter(|one| counts(one)) {
             let holds = reach.within(one.range);
             found = found.or(holds.then_some(one));
         }

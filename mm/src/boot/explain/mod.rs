@@ -90,6 +90,12 @@ impl<I: Inventory> Situation<'_, '_, I> {
         self.inventory.banks().map(|bank| bank.len()).sum()
     }
 
+    /// How many banks the tree has.
+    #[must_use]
+    pub fn bank_count(&self) -> u32 {
+        u32::try_from(self.inventory.banks().count()).unwrap_or(u32::MAX)
+    }
+
     fn given(&self) -> Given<'_> {
         Given {
             command_line: self.command_line,

@@ -1,11 +1,11 @@
 //! What would change it: other settings, tried.
 //!
-//! Nothing here is guessed. A trial describes the machine's memory anew with the kernel's own rules
-//! ([`memory::describe`]), decides a layout of it ([`Layout::of`]), and counts. The first trial is
-//! of the settings as they are: if it is not what booted, no other is believed.
+//! Nothing here is guessed. [`Trials`] describe the machine's memory anew with the kernel's own rules
+//! ([`memory::describe`]); each decides a layout of it ([`Layout::of`]) and counts. The first trial
+//! is of the settings as they are: if it is not what booted, no other is made.
 //!
 //! A larger `vmalloc=` never gives more lowmem, so the largest that still does something is found by
-//! bisection.
+//! bisection. Trials are made one by one, as they are asked for, because a kernel's stack is small.
 
 use core::fmt;
 
@@ -119,133 +119,135 @@ pub struct OtherBank {
     pub below: u64,
 }
 
-/// All that was tried.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct WhatIf {
-    /// The settings as they are.
-    pub now: Outcome,
-    /// How large `vmalloc=` may be for all RAM to be lowmem.
-    pub all_lowmem: LargestVmalloc,
-    /// RAM that is above lowmem with the least `vmalloc=`, in bytes.
-    pub above_at_least: u64,
-    /// Each split, in the order of [`Split::ALL`], with this command line.
-    pub splits: [Option<Outcome>; 4],
-    /// HighMem if there is none, no HighMem if there is.
-    pub other_highmem: Option<Outcome>,
-    /// A `dma_zone=` in bytes, whole MiB, that makes all lowmem DMA; if it is not.
-    pub all_dma: Option<(u64, Outcome)>,
-    /// Without the `mem=` parameters, if there are any that count.
-    pub without_mem: Option<Outcome>,
-    /// The kernel in a lower bank, if that makes more RAM usable.
-    pub lower_bank: Option<OtherBank>,
-    /// A `vmalloc=` in bytes, a whole number of pages, that does not end lowmem inside a page; if
-    /// the present one does.
-    pub whole_page: Option<(u32, Outcome)>,
-}
-
 /// The machine's memory, described once, under which settings can be tried.
-struct Bench<'r> {
+pub struct Trials<'r> {
     memblock: Memblock<'r>,
-    now: Request,
+    now: Outcome,
 }
 
-impl Bench<'_> {
-    fn outcome(&self, request: Request) -> Option<Outcome> {
+impl Trials<'_> {
+    /// The settings as they are.
+    #[must_use]
+    pub const fn now(&self) -> &Outcome {
+        &self.now
+    }
+
+    fn of(&self, request: Request) -> Option<Outcome> {
         Outcome::of(&self.memblock, request)
+    }
+
+    /// How large `vmalloc=` may be for all RAM to be lowmem.
+    #[must_use]
+    pub fn all_lowmem(&self) -> LargestVmalloc {
+        let top = self.memblock.mapped_memory().last().unwrap_or_default().end();
+        self.largest_vmalloc(|layout| top <= layout.lowmem_end)
+    }
+
+    /// How large `vmalloc=` may be for all of `range` to be lowmem.
+    #[must_use]
+    pub fn largest_vmalloc_for(&self, range: PhysRange) -> LargestVmalloc {
+        self.largest_vmalloc(|layout| range.end() <= layout.lowmem_end)
     }
 
     /// The largest `vmalloc=` with which `holds`, which must hold for every smaller one too.
     fn largest_vmalloc(&self, holds: impl Fn(&Layout) -> bool) -> LargestVmalloc {
         let fits = |vmalloc_bytes| {
-            let request = Request { vmalloc_bytes, ..self.now };
+            let request = Request { vmalloc_bytes, ..self.now.request };
             Layout::of(&self.memblock, &request).is_some_and(|layout| holds(&layout))
         };
         if !fits(MIN_BYTES) {
             return LargestVmalloc::Never;
         }
-        let (mut good, mut end) = (MIN_BYTES, max_bytes(self.now.split) + 1);
+        let (mut good, mut end) = (MIN_BYTES, max_bytes(self.now.request.split) + 1);
         while end - good > 1 {
             let middle = good + (end - good) / 2;
             if fits(middle) { good = middle } else { end = middle }
         }
         LargestVmalloc::Bytes(good)
     }
+
+    /// RAM that is above lowmem with the least `vmalloc=`, in bytes.
+    #[must_use]
+    pub fn above_at_least(&self) -> u64 {
+        let least = self.of(Request { vmalloc_bytes: MIN_BYTES, ..self.now.request });
+        least.map_or(0, |outcome| outcome.above_lowmem())
+    }
+
+    /// Another split, with the same `command_line`, whose `vmalloc=` it may clamp otherwise. `None`
+    /// when it gives no lowmem, which can not be where the kernel itself is RAM.
+    #[must_use]
+    pub fn split(&self, split: Split, command_line: &str) -> Option<Outcome> {
+        let vmalloc_bytes = vmalloc_size::from_command_line(command_line, split, &mut |_| ());
+        self.of(Request { split, vmalloc_bytes, ..self.now.request })
+    }
+
+    /// HighMem if there is none, no HighMem if there is.
+    #[must_use]
+    pub fn other_highmem(&self) -> Option<Outcome> {
+        self.of(Request { highmem: !self.now.request.highmem, ..self.now.request })
+    }
+
+    /// A `dma_zone=` in bytes, whole MiB, that makes all lowmem DMA; `None` if it is.
+    #[must_use]
+    pub fn all_dma(&self) -> Option<(u64, Outcome)> {
+        let Outcome { request, layout, .. } = &self.now;
+        if self.now.zone_bytes(ZoneKind::Normal) == 0 {
+            return None;
+        }
+        let lowmem = layout.lowmem_end.as_u64() - layout.phys_offset.as_u64();
+        let bytes = lowmem.next_multiple_of(MIB);
+        let outcome = self.of(Request { dma_bytes: Some(bytes), ..*request });
+        outcome.filter(|o| o.zone_bytes(ZoneKind::Normal) == 0).map(|outcome| (bytes, outcome))
+    }
+
+    /// A `vmalloc=` in bytes, a whole number of pages, that does not end lowmem inside a page; if
+    /// the present one does.
+    #[must_use]
+    pub fn whole_page(&self) -> Option<(u32, Outcome)> {
+        let page = u64::from(PAGE_SIZE);
+        if self.now.layout.lowmem_end.is_aligned(page) {
+            return None;
+        }
+        let bytes = self.now.request.vmalloc_bytes & !(PAGE_SIZE - 1);
+        let outcome = self.of(Request { vmalloc_bytes: bytes, ..self.now.request });
+        outcome.filter(|o| o.layout.lowmem_end.is_aligned(page)).map(|outcome| (bytes, outcome))
+    }
 }
 
 impl<I: Inventory> Situation<'_, '_, I> {
-    /// Tries everything. `scratch` is overwritten; it must hold as many regions as memblock's
-    /// memory list, and those that `mem=` or `nohighmem` keeps out of it.
+    /// Prepares trials of this machine. `scratch` is overwritten; it must hold as many regions as
+    /// memblock's memory list, and those that `mem=` or `nohighmem` keeps out of it.
     ///
     /// # Errors
     ///
     /// See [`TrialError`].
-    pub fn what_if(&self, scratch: &mut [Region]) -> Result<WhatIf, TrialError> {
-        let mut what_if = self.under_these_banks(scratch)?;
-        if mem_ranges(self.given()).next().is_some() {
-            let given = Given { command_line: "", ..self.given() };
-            what_if.without_mem = self.bench(scratch, given)?.outcome(what_if.now.request);
-        }
-        what_if.lower_bank = self.lower_bank(&what_if.now, scratch)?;
-        Ok(what_if)
+    pub fn trials<'r>(&self, scratch: &'r mut [Region]) -> Result<Trials<'r>, TrialError> {
+        let memblock = self.described(scratch, self.given())?;
+        let now = Outcome::of(&memblock, self.request());
+        let now = now.filter(|outcome| outcome.layout == *self.layout);
+        Ok(Trials { memblock, now: now.ok_or(TrialError::NotAsBooted)? })
     }
 
-    /// How large `vmalloc=` may be for all of `range` to be lowmem.
+    /// This machine without the `mem=` parameters; `None` if there are none that count.
     ///
     /// # Errors
     ///
     /// See [`TrialError`].
-    pub fn largest_vmalloc_for(
-        &self,
-        range: PhysRange,
-        scratch: &mut [Region],
-    ) -> Result<LargestVmalloc, TrialError> {
-        let bench = self.bench(scratch, self.given())?;
-        Ok(bench.largest_vmalloc(|layout| range.end() <= layout.lowmem_end))
-    }
-
-    fn under_these_banks(&self, scratch: &mut [Region]) -> Result<WhatIf, TrialError> {
-        let bench = self.bench(scratch, self.given())?;
-        let now = bench.now;
-        let outcome = bench.outcome(now).filter(|outcome| outcome.layout == *self.layout);
-        let outcome = outcome.ok_or(TrialError::NotAsBooted)?;
-        let least = bench.outcome(Request { vmalloc_bytes: MIN_BYTES, ..now });
-        let top = bench.memblock.mapped_memory().last().unwrap_or_default().end();
-        let splits = Split::ALL.map(|split| {
-            let vmalloc_bytes =
-                vmalloc_size::from_command_line(self.command_line, split, &mut |_| ());
-            bench.outcome(Request { split, vmalloc_bytes, ..now })
-        });
-        Ok(WhatIf {
-            all_lowmem: bench.largest_vmalloc(|layout| top <= layout.lowmem_end),
-            above_at_least: least.map_or(0, |outcome| outcome.above_lowmem()),
-            splits,
-            other_highmem: bench.outcome(Request { highmem: !now.highmem, ..now }),
-            all_dma: bench.all_dma(&outcome),
-            without_mem: None,
-            lower_bank: None,
-            whole_page: bench.whole_page(&outcome),
-            now: outcome,
-        })
-    }
-
-    /// Describes the machine's memory as boot does.
-    fn bench<'r>(
-        &self,
-        scratch: &'r mut [Region],
-        given: Given<'_>,
-    ) -> Result<Bench<'r>, TrialError> {
-        let mut memblock = Memblock::new(scratch, &mut []);
-        memory::describe(&mut memblock, || self.inventory.banks(), given, &mut |_| ())
-            .map_err(TrialError::Memblock)?;
-        for range in self.no_map() {
-            memblock.mark_nomap(range).map_err(TrialError::Memblock)?;
+    pub fn without_mem(&self, scratch: &mut [Region]) -> Result<Option<Outcome>, TrialError> {
+        if mem_ranges(self.given()).next().is_none() {
+            return Ok(None);
         }
-        let now = Request { phys_offset: given.phys_offset, ..self.request() };
-        Ok(Bench { memblock, now })
+        let memblock = self.described(scratch, Given { command_line: "", ..self.given() })?;
+        Ok(Outcome::of(&memblock, self.request()))
     }
 
-    /// The kernel in the lowest bank that has room for it.
-    fn lower_bank(
+    /// The kernel in the lowest bank that has room for it; `None` unless that makes more RAM usable
+    /// than `now`.
+    ///
+    /// # Errors
+    ///
+    /// See [`TrialError`].
+    pub fn lower_bank(
         &self,
         now: &Outcome,
         scratch: &mut [Region],
@@ -260,33 +262,27 @@ impl<I: Inventory> Situation<'_, '_, I> {
         let Some(bank) = roomy.min_by_key(PhysRange::start) else { return Ok(None) };
         let phys_offset = phys_offset_of_bank(bank.start());
         let given = Given { phys_offset, image: image_in(bank), ..self.given() };
-        let bench = self.bench(scratch, given)?;
-        let outcome = bench.outcome(bench.now).filter(|outcome| outcome.used() > now.used());
+        let memblock = self.described(scratch, given)?;
+        let request = Request { phys_offset, ..self.request() };
+        let outcome = Outcome::of(&memblock, request).filter(|other| other.used() > now.used());
         let lost = PhysRange::new(PhysAddr::default(), phys_offset);
         let still = self.inventory.banks().filter_map(|bank| bank.intersection(&lost));
         let below = still.map(|part| part.len()).sum();
         Ok(outcome.map(|outcome| OtherBank { bank, outcome, below }))
     }
-}
 
-impl Bench<'_> {
-    fn all_dma(&self, now: &Outcome) -> Option<(u64, Outcome)> {
-        if now.zone_bytes(ZoneKind::Normal) == 0 {
-            return None;
+    /// The machine's memory, described as boot does it.
+    fn described<'r>(
+        &self,
+        scratch: &'r mut [Region],
+        given: Given<'_>,
+    ) -> Result<Memblock<'r>, TrialError> {
+        let mut memblock = Memblock::new(scratch, &mut []);
+        memory::describe(&mut memblock, || self.inventory.banks(), given, &mut |_| ())
+            .map_err(TrialError::Memblock)?;
+        for range in self.no_map() {
+            memblock.mark_nomap(range).map_err(TrialError::Memblock)?;
         }
-        let lowmem = now.layout.lowmem_end.as_u64() - now.layout.phys_offset.as_u64();
-        let bytes = lowmem.next_multiple_of(MIB);
-        let outcome = self.outcome(Request { dma_bytes: Some(bytes), ..self.now });
-        outcome.filter(|o| o.zone_bytes(ZoneKind::Normal) == 0).map(|outcome| (bytes, outcome))
-    }
-
-    fn whole_page(&self, now: &Outcome) -> Option<(u32, Outcome)> {
-        let page = u64::from(PAGE_SIZE);
-        if now.layout.lowmem_end.is_aligned(page) {
-            return None;
-        }
-        let bytes = self.now.vmalloc_bytes & !(PAGE_SIZE - 1);
-        let outcome = self.outcome(Request { vmalloc_bytes: bytes, ..self.now });
-        outcome.filter(|o| o.layout.lowmem_end.is_aligned(page)).map(|outcome| (bytes, outcome))
+        Ok(memblock)
     }
 }

@@ -6,11 +6,10 @@ use super::{WhyLost, WhyZone, change};
 use crate::addr::{PAGE_SIZE, PhysAddr, PhysRange};
 use crate::boot::explain::account::Finding;
 use crate::boot::explain::class::{Class, Lost};
-use crate::boot::explain::what_if::WhatIf;
 use crate::boot::explain::{Inventory, Situation};
 use crate::boot::memblock::Region;
 
-/// Writes what is known of `address`. `scratch` is for [`Situation::what_if`].
+/// Writes what is known of `address`. `scratch` is for [`Situation::trials`].
 ///
 /// # Errors
 ///
@@ -68,22 +67,29 @@ fn write_rescue<I: Inventory>(
     address: PhysAddr,
     scratch: &mut [Region],
 ) -> fmt::Result {
-    let what_if = match situation.what_if(scratch) {
-        Ok(what_if) => what_if,
-        Err(error) => return writeln!(out, "  what would change it could not be tried: {error}"),
+    let trials = match situation.trials(scratch) {
+        Ok(trials) => trials,
+        Err(error) => return change::untried(out, error),
     };
-    let WhatIf { lower_bank, whole_page, .. } = &what_if;
-    match (reason, lower_bank, whole_page) {
-        (Lost::BelowPhysOffset, Some(other), _) if other.bank.start() <= address => {
-            writeln!(out, "  a kernel loaded into bank {} uses it", other.bank)
+    match reason {
+        Lost::BelowPhysOffset => {
+            let now = trials.now().clone();
+            match situation.lower_bank(&now, scratch) {
+                Ok(Some(other)) if other.bank.start() <= address => {
+                    writeln!(out, "  a kernel loaded into bank {} uses it", other.bank)
+                }
+                Ok(_) => writeln!(out, "  no place of the kernel makes it usable"),
+                Err(error) => change::untried(out, error),
+            }
         }
-        (Lost::BelowPhysOffset, ..) => writeln!(out, "  no place of the kernel makes it usable"),
-        (Lost::Above4G, ..) => writeln!(out, "  no setting reaches it"),
-        (Lost::PartialPage, ..) => writeln!(out, "  a bank of whole pages in the tree saves it"),
-        (Lost::LeftOut, ..) => writeln!(out, "  without mem= it is used"),
-        (Lost::LimitPage, _, Some((bytes, _))) => writeln!(out, "  vmalloc={bytes} saves it"),
-        (Lost::LimitPage, _, None) => Ok(()),
-        (Lost::NoHighMem, ..) => {
+        Lost::Above4G => writeln!(out, "  no setting reaches it"),
+        Lost::PartialPage => writeln!(out, "  a bank of whole pages in the tree saves it"),
+        Lost::LeftOut => writeln!(out, "  without mem= it is used"),
+        Lost::LimitPage => match trials.whole_page() {
+            Some((bytes, _)) => writeln!(out, "  vmalloc={bytes} saves it"),
+            None => Ok(()),
+        },
+        Lost::NoHighMem => {
             writeln!(out, "  without nohighmem it is HighMem")?;
             change::write_place_of(out, situation, page_of(address), scratch)
         }

@@ -6,13 +6,13 @@ use core::fmt::{Display, Formatter, Result, Write};
 
 use super::{Count, Size};
 use crate::addr::{MIB, PhysRange};
-use crate::boot::explain::account::Account;
+use crate::boot::explain::account::Totals;
 use crate::boot::explain::class::Lost;
 use crate::boot::explain::placement::Place;
-use crate::boot::explain::what_if::{LargestVmalloc, Outcome, WhatIf};
+use crate::boot::explain::what_if::{LargestVmalloc, OtherBank, Outcome, TrialError, Trials};
 use crate::boot::explain::{Inventory, Situation};
 use crate::boot::memblock::Region;
-use crate::boot::split::PKMAP_SIZE;
+use crate::boot::split::{PKMAP_SIZE, Split};
 use crate::boot::vmalloc_size::max_bytes;
 use crate::zone::ZoneKind;
 
@@ -20,29 +20,65 @@ use crate::zone::ZoneKind;
 pub(super) fn write<I: Inventory>(
     out: &mut dyn Write,
     situation: &Situation<'_, '_, I>,
-    account: &Account,
+    unused: &Unused,
     scratch: &mut [Region],
 ) -> Result {
-    let what_if = match situation.what_if(scratch) {
-        Ok(what_if) => what_if,
-        Err(error) => return writeln!(out, "\nWhat would change it could not be tried: {error}"),
+    let now = match situation.trials(scratch) {
+        Ok(trials) => {
+            writeln!(out, "\nWhat would change it, by this kernel's own rules:")?;
+            write_vmalloc(out, &trials)?;
+            write_highmem(out, trials.now())?;
+            write_zone(out, &trials)?;
+            trials.now().clone()
+        }
+        Err(error) => return untried(out, error),
     };
-    writeln!(out, "\nWhat would change it, by this kernel's own rules:")?;
-    write_vmalloc(out, &what_if)?;
-    write_highmem(out, &what_if)?;
-    write_zone(out, &what_if)?;
-    write_lost(out, account, &what_if)?;
-    write_splits(out, &what_if)
+    match situation.without_mem(scratch) {
+        Ok(without) => write_mem(out, &now, without.as_ref(), unused)?,
+        Err(error) => untried(out, error)?,
+    }
+    match situation.lower_bank(&now, scratch) {
+        Ok(other) => write_lower_bank(out, other.as_ref(), unused)?,
+        Err(error) => untried(out, error)?,
+    }
+    write_lost(out, unused)?;
+    match situation.trials(scratch) {
+        Ok(trials) => write_splits(out, &trials, situation.command_line),
+        Err(error) => untried(out, error),
+    }
 }
 
-fn write_vmalloc(out: &mut dyn Write, what_if: &WhatIf) -> Result {
-    let now = &what_if.now;
-    match what_if.all_lowmem {
+/// Says that trials failed.
+pub(super) fn untried(out: &mut dyn Write, error: TrialError) -> Result {
+    writeln!(out, "  what would change it could not be tried: {error}")
+}
+
+/// What is needed of an account here.
+pub(super) struct Unused {
+    /// RAM that only `mem=` names, in bytes.
+    invented: u64,
+    /// Lost bytes, in the order of [`Lost::ALL`].
+    lost: [u64; Lost::COUNT],
+}
+
+impl Unused {
+    pub fn of(tree: &Totals, invented: u64) -> Self {
+        Self { invented, lost: tree.lost.each_ref().map(|sum| sum.bytes) }
+    }
+
+    fn lost(&self, reason: Lost) -> u64 {
+        self.lost[reason as usize]
+    }
+}
+
+fn write_vmalloc(out: &mut dyn Write, trials: &Trials<'_>) -> Result {
+    let now = trials.now();
+    match trials.all_lowmem() {
         LargestVmalloc::Never => {
-            let left = Size(what_if.above_at_least);
+            let left = Size(trials.above_at_least());
             writeln!(
                 out,
-                "  no vmalloc= makes all RAM lowmem: the least, 16M, leaves {left} above"
+                "  no vmalloc= makes all RAM lowmem: the least, 16M, leaves {left} above it"
             )?;
         }
         LargestVmalloc::Bytes(bytes) if now.above_lowmem() > 0 => {
@@ -59,16 +95,16 @@ fn write_vmalloc(out: &mut dyn Write, what_if: &WhatIf) -> Result {
             writeln!(out, "  all RAM stays lowmem whatever vmalloc= says")?;
         }
     }
-    if let Some((bytes, _)) = &what_if.whole_page {
+    if let Some((bytes, _)) = trials.whole_page() {
         writeln!(out, "  vmalloc={bytes} does not end lowmem inside a page")?;
     }
     Ok(())
 }
 
-fn write_highmem(out: &mut dyn Write, what_if: &WhatIf) -> Result {
-    let above = Size(what_if.now.above_lowmem());
+fn write_highmem(out: &mut dyn Write, now: &Outcome) -> Result {
+    let above = Size(now.above_lowmem());
     let pkmap = Size(u64::from(PKMAP_SIZE));
-    match (what_if.now.layout.highmem, what_if.now.above_lowmem()) {
+    match (now.layout.highmem, now.above_lowmem()) {
         (true, 0) => writeln!(out, "  nohighmem loses nothing, and gives modules {pkmap}"),
         (true, _) => writeln!(out, "  nohighmem loses {above}, and gives modules {pkmap}"),
         (false, 0) => writeln!(out, "  without nohighmem nothing is gained: there is no more RAM"),
@@ -76,41 +112,52 @@ fn write_highmem(out: &mut dyn Write, what_if: &WhatIf) -> Result {
     }
 }
 
-fn write_zone(out: &mut dyn Write, what_if: &WhatIf) -> Result {
-    let Some((bytes, _)) = &what_if.all_dma else { return Ok(()) };
-    let normal = Size(what_if.now.zone_bytes(ZoneKind::Normal));
+fn write_zone(out: &mut dyn Write, trials: &Trials<'_>) -> Result {
+    let Some((bytes, _)) = trials.all_dma() else { return Ok(()) };
+    let normal = Size(trials.now().zone_bytes(ZoneKind::Normal));
     let mib = bytes / MIB;
     writeln!(out, "  dma_zone={mib}M makes all lowmem DMA, the {normal} of zone Normal too")
 }
 
-fn write_lost(out: &mut dyn Write, account: &Account, what_if: &WhatIf) -> Result {
-    let lost = |reason| account.tree.lost(reason).bytes;
-    if let Some(without) = &what_if.without_mem {
-        let (then, now) = (Size(without.used()), Size(what_if.now.used()));
+fn write_mem(
+    out: &mut dyn Write,
+    now: &Outcome,
+    without: Option<&Outcome>,
+    unused: &Unused,
+) -> Result {
+    if let Some(without) = without {
+        let (then, now) = (Size(without.used()), Size(now.used()));
         writeln!(out, "  without mem= {then} of RAM are used, {now} now")?;
     }
-    if account.invented.bytes() > 0 {
-        let invented = Size(account.invented.bytes());
+    if unused.invented > 0 {
+        let invented = Size(unused.invented);
         writeln!(out, "  mem= names {invented} that the tree does not: if it is a typo, mend it")?;
     }
-    match &what_if.lower_bank {
-        Some(other) => {
-            let (bank, outcome) = (other.bank, &other.outcome);
+    Ok(())
+}
+
+fn write_lower_bank(out: &mut dyn Write, other: Option<&OtherBank>, unused: &Unused) -> Result {
+    match other {
+        Some(OtherBank { bank, outcome, below }) => {
             writeln!(out, "  a kernel loaded into bank {bank} has")?;
             writeln!(out, "    {}", Gives(outcome))?;
-            if other.below > 0 {
-                writeln!(out, "    and {} still lie below PHYS_OFFSET", Size(other.below))?;
+            if *below > 0 {
+                writeln!(out, "    and {} still lie below PHYS_OFFSET", Size(*below))?;
             }
+            Ok(())
         }
-        None if lost(Lost::BelowPhysOffset) > 0 => {
-            writeln!(out, "  no lower bank has room for the kernel and makes more RAM usable")?;
+        None if unused.lost(Lost::BelowPhysOffset) > 0 => {
+            writeln!(out, "  no lower bank has room for the kernel and makes more RAM usable")
         }
-        None => {}
+        None => Ok(()),
     }
-    if lost(Lost::Above4G) > 0 {
+}
+
+fn write_lost(out: &mut dyn Write, unused: &Unused) -> Result {
+    if unused.lost(Lost::Above4G) > 0 {
         writeln!(out, "  no setting reaches RAM above 4 GiB: the machine must have it lower")?;
     }
-    if lost(Lost::PartialPage) > 0 {
+    if unused.lost(Lost::PartialPage) > 0 {
         writeln!(out, "  banks that begin and end on multiples of 4096 lose no parts of pages")?;
     }
     Ok(())
@@ -132,15 +179,17 @@ impl Display for Gives<'_> {
 }
 
 /// The table of splits, in whole MiB.
-fn write_splits(out: &mut dyn Write, what_if: &WhatIf) -> Result {
-    let highmem = if what_if.now.layout.highmem { "HighMem" } else { "lost" };
+fn write_splits(out: &mut dyn Write, trials: &Trials<'_>, command_line: &str) -> Result {
+    let now = &trials.now().layout;
+    let highmem = if now.highmem { "HighMem" } else { "lost" };
     writeln!(
         out,
         "  another split needs a kernel, and modules, built for it. With this command line, in MiB:"
     )?;
     writeln!(out, "    split     lowmem {highmem:>8}  vmalloc     user")?;
-    let user_now = what_if.now.layout.user().len();
-    for outcome in what_if.splits.iter().flatten() {
+    let user_now = now.user().len();
+    for split in Split::ALL {
+        let Some(outcome) = trials.split(split, command_line) else { continue };
         let layout = &outcome.layout;
         let mib = |bytes: u64| bytes / MIB;
         let (vmalloc, user) = (u64::from(layout.vmalloc().len()), u64::from(layout.user().len()));
@@ -153,7 +202,7 @@ fn write_splits(out: &mut dyn Write, what_if: &WhatIf) -> Result {
             mib(vmalloc),
             mib(user),
         )?;
-        if layout.split == what_if.now.layout.split {
+        if layout.split == now.split {
             writeln!(out, "  this kernel")?;
         } else {
             let more = if layout.user().len() > user_now { "more" } else { "less" };
@@ -211,13 +260,11 @@ fn write_place<I: Inventory>(
         Place::Across => write!(out, "across the end of lowmem; ")?,
     }
     let most = max_bytes(situation.layout.split);
-    match situation.largest_vmalloc_for(range, scratch) {
+    match situation.trials(scratch).map(|trials| trials.largest_vmalloc_for(range)) {
         Ok(LargestVmalloc::Bytes(bytes)) if bytes == most => {
             writeln!(out, "lowmem whatever vmalloc= says")
         }
-        Ok(LargestVmalloc::Bytes(bytes)) => {
-            writeln!(out, "lowmem up to vmalloc={}M", bytes >> 20)
-        }
+        Ok(LargestVmalloc::Bytes(bytes)) => writeln!(out, "lowmem up to vmalloc={}M", bytes >> 20),
         Ok(LargestVmalloc::Never) => writeln!(out, "lowmem with no vmalloc="),
         Err(_) => writeln!(out),
     }
@@ -230,24 +277,27 @@ pub(super) fn write_place_of<I: Inventory>(
     range: PhysRange,
     scratch: &mut [Region],
 ) -> Result {
-    let split = situation.layout.split;
-    match situation.largest_vmalloc_for(range, scratch) {
-        Ok(LargestVmalloc::Bytes(bytes)) if bytes == max_bytes(split) => {
+    let trials = match situation.trials(scratch) {
+        Ok(trials) => trials,
+        Err(error) => return untried(out, error),
+    };
+    match trials.largest_vmalloc_for(range) {
+        LargestVmalloc::Bytes(bytes) if bytes == max_bytes(situation.layout.split) => {
             writeln!(out, "  it is lowmem whatever vmalloc= says")?;
         }
-        Ok(LargestVmalloc::Bytes(bytes)) => {
+        LargestVmalloc::Bytes(bytes) => {
             let mib = bytes >> 20;
             let then = if situation.layout.highmem { "HighMem" } else { "lost" };
             writeln!(out, "  it is lowmem up to vmalloc={mib}M, and {then} above that")?;
         }
-        Ok(LargestVmalloc::Never) => writeln!(out, "  no vmalloc= makes it lowmem")?,
-        Err(error) => return writeln!(out, "  what would change it could not be tried: {error}"),
+        LargestVmalloc::Never => writeln!(out, "  no vmalloc= makes it lowmem")?,
     }
-    let Ok(what_if) = situation.what_if(scratch) else { return Ok(()) };
-    let lowmem = |outcome: &&Outcome| range.end() <= outcome.layout.lowmem_end;
-    let splits = || what_if.splits.iter().flatten().filter(lowmem).map(|one| one.layout.split);
-    let count = splits().count();
-    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    let is_lowmem = |split: &Split| {
+        let outcome = trials.split(*split, situation.command_line);
+        outcome.is_some_and(|outcome| range.end() <= outcome.layout.lowmem_end)
+    };
+    let splits = || Split::ALL.into_iter().filter(is_lowmem);
+    let count = u32::try_from(splits().count()).unwrap_or(u32::MAX);
     write!(out, "  with this command line it is lowmem under {}", Count(count, "split"))?;
     for (index, split) in splits().enumerate() {
         write!(out, "{}{}", if index == 0 { ": " } else { ", " }, split.name())?;

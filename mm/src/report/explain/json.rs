@@ -7,17 +7,18 @@ use core::fmt::{self, Write};
 
 use super::{ALIGNMENTS, Live, ZonePages, largest_area};
 use crate::addr::PhysRange;
-use crate::boot::explain::account::{Account, Sum};
+use crate::boot::explain::account::{Sum, Totals};
 use crate::boot::explain::arithmetic::Because;
 use crate::boot::explain::class::{Class, Lost, Owner};
 use crate::boot::explain::placement::Place;
-use crate::boot::explain::what_if::{LargestVmalloc, Outcome, WhatIf};
+use crate::boot::explain::what_if::{LargestVmalloc, Outcome, TrialError, Trials};
 use crate::boot::explain::{Inventory, Situation};
 use crate::boot::memblock::Region;
+use crate::boot::split::Split;
 use crate::report::layout::JsonText;
 use crate::zone::ZoneKind;
 
-/// Writes the object. `scratch` is for [`Situation::what_if`]; without what was tried, `what_if` is
+/// Writes the object. `scratch` is for [`Situation::trials`]; what could not be tried is
 /// `null`.
 ///
 /// # Errors
@@ -29,9 +30,9 @@ pub fn write_json<I: Inventory>(
     live: Live<'_>,
     scratch: &mut [Region],
 ) -> fmt::Result {
-    let account = situation.account();
-    write!(out, "{{\"ram\":{},\"banks\":{}", account.ram_bytes, account.banks)?;
-    write_sums(out, &account)?;
+    write!(out, "{{\"ram\":{},\"banks\":{}", situation.ram_bytes(), situation.bank_count())?;
+    write_sums(out, "tree", &situation.account())?;
+    write_sums(out, "beyond_tree", &situation.account_beyond_tree())?;
     let (sum, layout) = (situation.arithmetic(), situation.layout);
     write!(out, ",\"split\":\"{}\"", layout.split.name())?;
     write!(out, ",\"phys_offset\":\"{}\"", layout.phys_offset)?;
@@ -54,10 +55,7 @@ pub fn write_json<I: Inventory>(
         out.write_char('}')?;
     }
     out.write_str("},\"what_if\":")?;
-    match situation.what_if(scratch) {
-        Ok(what_if) => write_what_if(out, &what_if)?,
-        Err(_) => out.write_str("null")?,
-    }
+    write_what_if(out, situation, scratch)?;
     write_places(out, situation)?;
     if let Some(zones) = live.zones {
         out.write_str(",\"zones\":{")?;
@@ -75,19 +73,15 @@ const fn comma(index: usize) -> &'static str {
     if index == 0 { "" } else { "," }
 }
 
-/// Bytes by class: of the tree's RAM, then of what only `mem=` names.
-fn write_sums(out: &mut dyn Write, account: &Account) -> fmt::Result {
-    for (key, totals) in [("tree", &account.tree), ("beyond_tree", &account.invented)] {
-        write!(out, ",\"{key}\":{{\"usable\":{{")?;
-        let usable = ZoneKind::ALL.iter().map(|kind| kind.name()).zip(&totals.usable);
-        write_bytes(out, usable)?;
-        out.write_str("},\"reserved\":{")?;
-        write_bytes(out, Owner::ALL.iter().map(|owner| owner.key()).zip(&totals.reserved))?;
-        write!(out, "}},\"no_map\":{},\"lost\":{{", totals.no_map.bytes)?;
-        write_bytes(out, Lost::ALL.iter().map(|lost| lost.key()).zip(&totals.lost))?;
-        out.write_str("}}")?;
-    }
-    Ok(())
+/// Bytes by class.
+fn write_sums(out: &mut dyn Write, key: &str, totals: &Totals) -> fmt::Result {
+    write!(out, ",\"{key}\":{{\"usable\":{{")?;
+    write_bytes(out, ZoneKind::ALL.iter().map(|kind| kind.name()).zip(&totals.usable))?;
+    out.write_str("},\"reserved\":{")?;
+    write_bytes(out, Owner::ALL.iter().map(|owner| owner.key()).zip(&totals.reserved))?;
+    write!(out, "}},\"no_map\":{},\"lost\":{{", totals.no_map.bytes)?;
+    write_bytes(out, Lost::ALL.iter().map(|lost| lost.key()).zip(&totals.lost))?;
+    out.write_str("}}")
 }
 
 fn write_bytes<'r>(
@@ -100,36 +94,48 @@ fn write_bytes<'r>(
     Ok(())
 }
 
-fn write_what_if(out: &mut dyn Write, what_if: &WhatIf) -> fmt::Result {
+fn write_what_if<I: Inventory>(
+    out: &mut dyn Write,
+    situation: &Situation<'_, '_, I>,
+    scratch: &mut [Region],
+) -> fmt::Result {
+    let now = match situation.trials(scratch) {
+        Ok(trials) => {
+            write_trials(out, &trials, situation.command_line)?;
+            trials.now().clone()
+        }
+        Err(_) => return out.write_str("null"),
+    };
+    let outcome = |out: &mut dyn Write, key, tried: Result<Option<Outcome>, TrialError>| {
+        write_outcome(out, key, tried.ok().flatten().as_ref())
+    };
+    outcome(out, ",\"without_mem\":", situation.without_mem(scratch))?;
+    let lower = situation.lower_bank(&now, scratch);
+    outcome(out, ",\"lower_bank\":", lower.map(|other| other.map(|other| other.outcome)))?;
+    out.write_char('}')
+}
+
+fn write_trials(out: &mut dyn Write, trials: &Trials<'_>, command_line: &str) -> fmt::Result {
     out.write_str("{\"vmalloc_all_lowmem\":")?;
-    match what_if.all_lowmem {
+    match trials.all_lowmem() {
         LargestVmalloc::Bytes(bytes) => write!(out, "{bytes}")?,
         LargestVmalloc::Never => out.write_str("null")?,
     }
-    write!(out, ",\"above_lowmem_with_vmalloc_16m\":{}", what_if.above_at_least)?;
-    let lower = what_if.lower_bank.as_ref();
-    let dma = what_if.all_dma.as_ref();
-    let page = what_if.whole_page.as_ref();
-    for (key, outcome) in [
-        ("now", Some(&what_if.now)),
-        ("other_highmem", what_if.other_highmem.as_ref()),
-        ("without_mem", what_if.without_mem.as_ref()),
-        ("lower_bank", lower.map(|other| &other.outcome)),
-        ("all_dma", dma.map(|(_, outcome)| outcome)),
-        ("whole_page", page.map(|(_, outcome)| outcome)),
-    ] {
-        write!(out, ",\"{key}\":")?;
-        write_outcome(out, outcome)?;
-    }
+    write!(out, ",\"above_lowmem_with_vmalloc_16m\":{}", trials.above_at_least())?;
+    write_outcome(out, ",\"now\":", Some(trials.now()))?;
+    write_outcome(out, ",\"other_highmem\":", trials.other_highmem().as_ref())?;
+    write_outcome(out, ",\"all_dma\":", trials.all_dma().map(|(_, outcome)| outcome).as_ref())?;
+    let whole_page = trials.whole_page().map(|(_, outcome)| outcome);
+    write_outcome(out, ",\"whole_page\":", whole_page.as_ref())?;
     out.write_str(",\"splits\":[")?;
-    for (index, outcome) in what_if.splits.iter().enumerate() {
-        out.write_str(comma(index))?;
-        write_outcome(out, outcome.as_ref())?;
+    for (index, split) in Split::ALL.into_iter().enumerate() {
+        write_outcome(out, comma(index), trials.split(split, command_line).as_ref())?;
     }
-    out.write_str("]}")
+    out.write_char(']')
 }
 
-fn write_outcome(out: &mut dyn Write, outcome: Option<&Outcome>) -> fmt::Result {
+fn write_outcome(out: &mut dyn Write, key: &str, outcome: Option<&Outcome>) -> fmt::Result {
+    out.write_str(key)?;
     let Some(Outcome { request, layout, lowmem, highmem, lost }) = outcome else {
         return out.write_str("null");
     };

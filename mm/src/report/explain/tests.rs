@@ -61,11 +61,8 @@ fn printed(machine: &Machine, live: bool) -> String {
         .boot(|booted, scratch| {
             let mut space = AreaSpace::new(booted.layout.vmalloc());
             space.take(PAGE_SIZE).unwrap();
-            let account = booted.account();
-            let pages = |index: usize| {
-                let sums = [&account.tree, &account.invented].map(|one| one.usable[index].bytes);
-                (sums.iter().sum::<u64>() / u64::from(PAGE_SIZE)) as u32
-            };
+            let usable = usable_bytes(booted);
+            let pages = |index: usize| (usable[index] / u64::from(PAGE_SIZE)) as u32;
             let zones =
                 [0, 1, 2].map(|index| ZonePages { managed: pages(index), free: pages(index) / 2 });
             let live = if live {

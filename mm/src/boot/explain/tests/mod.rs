@@ -9,6 +9,7 @@ mod model;
 pub(crate) mod properties;
 
 use super::class::Owner;
+use super::what_if::{LargestVmalloc, OtherBank, Outcome, TrialError};
 use super::{Inventory, Reservation, Situation};
 use crate::addr::{MIB, PhysAddr, PhysRange};
 use crate::boot::layout::{Layout, Settings};
@@ -162,4 +163,38 @@ impl Inventory for Known {
     fn reservations(&self) -> impl Iterator<Item = Reservation<'_>> {
         self.held.iter().copied()
     }
+}
+
+/// All that can be tried.
+pub(crate) struct Tried {
+    pub now: Outcome,
+    pub all_lowmem: LargestVmalloc,
+    pub above_at_least: u64,
+    pub splits: [Option<Outcome>; 4],
+    pub other_highmem: Option<Outcome>,
+    pub all_dma: Option<(u64, Outcome)>,
+    pub whole_page: Option<(u32, Outcome)>,
+    pub without_mem: Option<Outcome>,
+    pub lower_bank: Option<OtherBank>,
+}
+
+pub(crate) fn try_all(
+    booted: &Situation<'_, '_, Known>,
+    scratch: &mut [Region],
+) -> Result<Tried, TrialError> {
+    let trials = booted.trials(scratch)?;
+    let mut tried = Tried {
+        now: trials.now().clone(),
+        all_lowmem: trials.all_lowmem(),
+        above_at_least: trials.above_at_least(),
+        splits: Split::ALL.map(|split| trials.split(split, booted.command_line)),
+        other_highmem: trials.other_highmem(),
+        all_dma: trials.all_dma(),
+        whole_page: trials.whole_page(),
+        without_mem: None,
+        lower_bank: None,
+    };
+    tried.without_mem = booted.without_mem(scratch)?;
+    tried.lower_bank = booted.lower_bank(&tried.now, scratch)?;
+    Ok(tried)
 }

@@ -4,9 +4,10 @@
 use proptest::prelude::*;
 
 use super::model::Model;
-use super::{Known, Machine, range};
+use super::{Known, Machine, range, try_all};
 use crate::addr::{MIB, PAGE_SIZE, PhysAddr, PhysRange};
 use crate::boot::explain::Situation;
+use crate::boot::explain::account::Totals;
 use crate::boot::explain::class::{Class, Lost, Owner};
 use crate::boot::explain::what_if::{LargestVmalloc, Outcome};
 use crate::boot::layout::Layout;
@@ -164,27 +165,26 @@ fn check_ranges(machine: &Machine, booted: &Situation<'_, '_, Known>) {
 
 /// The sums: of the tree the RAM, and of the zones what memblock hands over.
 fn check_sums(booted: &Situation<'_, '_, Known>) {
-    let account = booted.account();
-    assert_eq!(account.ram_bytes, booted.inventory.banks.iter().map(|bank| bank.len()).sum());
-    assert_eq!(account.tree.bytes(), account.ram_bytes);
-    assert_eq!(account.invented.lost_bytes(), account.invented.lost(Lost::LimitPage).bytes);
+    let (tree, beyond) = (booted.account(), booted.account_beyond_tree());
+    let ram: u64 = booted.inventory.banks.iter().map(|bank| bank.len()).sum();
+    assert_eq!((tree.bytes(), booted.ram_bytes()), (ram, ram));
+    assert_eq!(beyond.lost_bytes(), beyond.lost(Lost::LimitPage).bytes);
     for zone in &booted.layout.zones {
         let free = booted.memblock.free_ranges().map(|free| free.whole_frames());
         let frames: u64 = free.map(|free| u64::from(free.intersection(&zone.range).len())).sum();
         let index = zone.kind.index();
-        let usable = account.tree.usable[index].bytes + account.invented.usable[index].bytes;
+        let usable = tree.usable[index].bytes + beyond.usable[index].bytes;
         assert_eq!(usable, frames * u64::from(PAGE_SIZE), "{}", zone.kind);
     }
-    let used = |totals: &super::super::account::Totals| {
-        totals.usable_bytes() + totals.reserved_bytes() + totals.no_map.bytes
-    };
-    let limit_page = account.tree.lost(Lost::LimitPage).bytes + account.invented.lost_bytes();
+    let used =
+        |totals: &Totals| totals.usable_bytes() + totals.reserved_bytes() + totals.no_map.bytes;
+    let limit_page = tree.lost(Lost::LimitPage).bytes + beyond.lost_bytes();
     let known: u64 = booted.memblock.memory().regions().iter().map(|r| r.range.len()).sum();
     let listed_yet = booted.dropped.map_or(0, |dropped| {
         let regions = booted.memblock.memory().regions().iter();
         regions.filter_map(|r| r.range.intersection(&dropped)).map(|part| part.len()).sum()
     });
-    assert_eq!(used(&account.tree) + used(&account.invented) + limit_page, known - listed_yet);
+    assert_eq!(used(&tree) + used(&beyond) + limit_page, known - listed_yet);
 }
 
 /// What `predict` says of the machine with other settings: the layout, and bytes of mapped RAM
@@ -255,7 +255,7 @@ fn check_outcome(outcome: &Outcome, machine: &Machine, no_map: &[PhysRange], com
 
 /// Every suggestion, predicted from its text.
 fn check_suggestions(machine: &Machine, booted: &Situation<'_, '_, Known>, scratch: &mut [Region]) {
-    let what_if = booted.what_if(scratch).unwrap();
+    let tried = try_all(booted, scratch).unwrap();
     let line = &machine.command_line;
     let no_map: Vec<PhysRange> = booted.no_map().collect();
     let with = |names: &[&str], with: &str| {
@@ -268,8 +268,8 @@ fn check_suggestions(machine: &Machine, booted: &Situation<'_, '_, Known>, scrat
         prediction(machine, &no_map, &other)
     };
     let above = |vmalloc: &str| with(&["vmalloc"], &format!("vmalloc={vmalloc}")).map(|p| p.above);
-    check_outcome(&what_if.now, machine, &no_map, line);
-    for (split, outcome) in Split::ALL.iter().zip(&what_if.splits) {
+    check_outcome(&tried.now, machine, &no_map, line);
+    for (split, outcome) in Split::ALL.iter().zip(&tried.splits) {
         let other = Other { split: *split, phys_offset: machine.phys_offset, command_line: line };
         match outcome {
             Some(outcome) => {
@@ -280,14 +280,14 @@ fn check_suggestions(machine: &Machine, booted: &Situation<'_, '_, Known>, scrat
         }
     }
 
-    match what_if.all_lowmem {
+    match tried.all_lowmem {
         LargestVmalloc::Never => {
-            assert_eq!(above("16M"), Some(what_if.above_at_least));
-            assert!(what_if.above_at_least > 0);
+            assert_eq!(above("16M"), Some(tried.above_at_least));
+            assert!(tried.above_at_least > 0);
         }
         LargestVmalloc::Bytes(bytes) => {
-            let mib = what_if.all_lowmem.mib().unwrap();
-            assert_eq!(what_if.above_at_least, 0);
+            let mib = tried.all_lowmem.mib().unwrap();
+            assert_eq!(tried.above_at_least, 0);
             assert_eq!(above(&bytes.to_string()), Some(0));
             assert_eq!(above(&format!("{mib}M")), Some(0));
             if bytes < max_bytes(machine.split) {
@@ -297,29 +297,29 @@ fn check_suggestions(machine: &Machine, booted: &Situation<'_, '_, Known>, scrat
         }
     }
 
-    let other_highmem = what_if.other_highmem.as_ref().unwrap();
+    let other_highmem = tried.other_highmem.as_ref().unwrap();
     let word = if booted.layout.highmem { "nohighmem" } else { "" };
     check_outcome(other_highmem, machine, &no_map, &changed(line, &["nohighmem"], word));
-    assert_eq!(other_highmem.lost, if booted.layout.highmem { what_if.now.highmem } else { 0 });
+    assert_eq!(other_highmem.lost, if booted.layout.highmem { tried.now.highmem } else { 0 });
 
-    if let Some((bytes, outcome)) = &what_if.all_dma {
+    if let Some((bytes, outcome)) = &tried.all_dma {
         let text = format!("dma_zone={}M", bytes / MIB);
         assert_eq!(outcome.zone_bytes(ZoneKind::Normal), 0);
         let predicted = with(&["dma_zone"], &text).unwrap();
         assert_eq!(predicted.layout, outcome.layout);
         assert_eq!(predicted.layout.zones[ZoneKind::Normal.index()].present, 0);
     }
-    assert_eq!(what_if.all_dma.is_some(), what_if.now.zone_bytes(ZoneKind::Normal) > 0);
-    if let Some(outcome) = &what_if.without_mem {
+    assert_eq!(tried.all_dma.is_some(), tried.now.zone_bytes(ZoneKind::Normal) > 0);
+    if let Some(outcome) = &tried.without_mem {
         check_outcome(outcome, machine, &no_map, &changed(line, &["mem"], ""));
     }
-    if let Some(other) = &what_if.lower_bank {
+    if let Some(other) = &tried.lower_bank {
         check_outcome(&other.outcome, machine, &no_map, line);
-        assert!(other.outcome.used() > what_if.now.used());
-        let lost = booted.account().tree.lost(Lost::BelowPhysOffset).bytes;
+        assert!(other.outcome.used() > tried.now.used());
+        let lost = booted.account().lost(Lost::BelowPhysOffset).bytes;
         assert!(other.below < lost, "{} bytes still below, {lost} now", other.below);
     }
-    if let Some((bytes, outcome)) = &what_if.whole_page {
+    if let Some((bytes, outcome)) = &tried.whole_page {
         let text = format!("vmalloc={bytes}");
         check_outcome(outcome, machine, &no_map, &changed(line, &["vmalloc"], &text));
         assert!(outcome.layout.lowmem_end.is_aligned(u64::from(PAGE_SIZE)));
