@@ -160,6 +160,41 @@ mod tests {
     /// included: the least that a thread can have. Twice as deep a tree overflows it.
     const STACK: usize = 16 << 10;
 
+    /// Many nodes below one with many properties: what all of them share is read once, not for each.
+    #[test]
+    fn what_many_nodes_share_is_read_once() {
+        type Child = fn(&mut Blob, u32);
+        let parents: [(&str, Child); 3] = [
+            ("", |b, i| _ = b.begin("memory").cells("reg", &[0x10_0000 + 2 * i, 1]).end()),
+            ("reserved-memory", |b, i| _ = b.begin("r").cells("reg", &[i, 1]).end()),
+            ("cpus", |b, i| _ = b.begin("cpu").cells("reg", &[i]).end()),
+        ];
+        for (parent, child) in parents {
+            let mut blob = Blob::new();
+            blob.begin("");
+            let named = !parent.is_empty();
+            if named {
+                blob.cells("#address-cells", &[1]).cells("#size-cells", &[1]).begin(parent);
+            }
+            let name_offset = blob.strings.len();
+            blob.bytes("x", b"");
+            (0..200_000).for_each(|_| _ = blob.property_at(name_offset, b""));
+            blob.cells("#address-cells", &[1]).cells("#size-cells", &[1]);
+            (0..50_000).for_each(|index| child(&mut blob, index));
+            if named {
+                blob.end();
+            }
+            let mut bytes = close(blob);
+            let machine = Machine::from_tree(Tree::parse(&mut bytes).unwrap()).unwrap();
+            let counts = [
+                machine.banks().count() - 1,
+                machine.reserved_regions().count(),
+                machine.cpus().count(),
+            ];
+            assert_eq!(counts.iter().sum::<usize>(), 50_000, "{parent}");
+        }
+    }
+
     /// A mebibyte of nodes that each have to be looked at, side by side and stacked up.
     #[test]
     fn large_trees_are_read_in_linear_time() {

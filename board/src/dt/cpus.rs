@@ -7,6 +7,7 @@ use mm::addr::{PhysAddr, PhysRange};
 
 use super::{
     Error, Status, Tree,
+    cells::Width,
     memory::{Clash, check_disjoint},
     node::Node,
 };
@@ -26,9 +27,18 @@ pub struct Cpu<'t> {
 fn nodes<'n, 't>(
     tree: &'n Tree<'t>,
 ) -> impl Iterator<Item = Result<Cpu<'t>, Error<'t>>> + use<'n, 't> {
-    tree.below_root("cpus")
-        .into_iter()
-        .flat_map(|parent| parent.children().filter(is_cpu).map(move |node| cpu(&parent, &node)))
+    tree.below_root("cpus").into_iter().flat_map(|parent| {
+        // Read once: the parent may have as many properties as children.
+        let shared =
+            Shared { width: parent.address_width(), enable_method: parent.string("enable-method") };
+        parent.children().filter(is_cpu).map(move |node| cpu(&shared, &node))
+    })
+}
+
+/// What `/cpus` says for all CPUs.
+struct Shared<'t> {
+    width: Result<Width, Error<'t>>,
+    enable_method: Result<Option<&'t str>, Error<'t>>,
 }
 
 fn is_cpu(node: &Node<'_, '_>) -> bool {
@@ -39,8 +49,8 @@ fn is_cpu(node: &Node<'_, '_>) -> bool {
     }
 }
 
-fn cpu<'t>(parent: &Node<'_, 't>, node: &Node<'_, 't>) -> Result<Cpu<'t>, Error<'t>> {
-    let width = parent.address_width()?;
+fn cpu<'t>(shared: &Shared<'t>, node: &Node<'_, 't>) -> Result<Cpu<'t>, Error<'t>> {
+    let width = shared.width?;
     let reg = node.required("reg")?;
     if reg.len() != width.bytes() {
         return Err(node.bad_length("reg", reg, width.expected()));
@@ -50,7 +60,7 @@ fn cpu<'t>(parent: &Node<'_, 't>, node: &Node<'_, 't>) -> Result<Cpu<'t>, Error<
     let mpidr = mpidr.ok_or(node.bad_value("reg", number))?;
     // The method may be said once for all CPUs.
     let own = node.string("enable-method")?;
-    let enable_method = own.map_or_else(|| parent.string("enable-method"), |own| Ok(Some(own)))?;
+    let enable_method = own.map_or(shared.enable_method, |own| Ok(Some(own)))?;
     Ok(Cpu { mpidr, enable_method, status: node.status() })
 }
 

@@ -25,8 +25,10 @@ fn memory_nodes<'n, 't>(
 ) -> impl Iterator<Item = Result<RangeList<'t>, Error<'t>>> + use<'n, 't> {
     tree.root().into_iter().flat_map(|root| {
         let nodes = root.children().filter(is_memory).filter(Node::is_okay);
+        // Read once: the root may have as many properties as children.
+        let cells = root.cells();
         nodes.map(move |node| {
-            let cells = root.cells()?;
+            let cells = cells?;
             const USABLE: &str = "linux,usable-memory";
             match node.value(USABLE) {
                 Some(value) => node.range_list(USABLE, value, cells),

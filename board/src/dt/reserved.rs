@@ -8,7 +8,7 @@
 //! used here, and a missing `ranges` is forgiven: to honour a reservation is the safe side, where
 //! Linux drops all of them with a message. A `ranges` that does say something is refused.
 
-use super::{Error, RangeList, Tree, node::Node};
+use super::{Error, RangeList, Tree, cells::Cells, node::Node};
 
 /// One child of `/reserved-memory`.
 #[derive(Clone, Copy, Debug)]
@@ -44,16 +44,22 @@ fn regions<'n, 't>(
 ) -> impl Iterator<Item = Result<ReservedRegion<'t>, Error<'t>>> + use<'n, 't> {
     tree.below_root("reserved-memory").into_iter().flat_map(|parent| {
         let nodes = parent.children().filter(Node::is_okay);
-        nodes.map(move |node| region(&parent, &node))
+        // Read once: the parent may have as many properties as children.
+        let cells = cells_below(&parent);
+        nodes.map(move |node| region(cells?, &node))
     })
 }
 
-fn region<'t>(parent: &Node<'_, 't>, node: &Node<'_, 't>) -> Result<ReservedRegion<'t>, Error<'t>> {
+/// How the addresses of `/reserved-memory` are written, which are the CPU's.
+fn cells_below<'t>(parent: &Node<'_, 't>) -> Result<Cells, Error<'t>> {
     let ranges = parent.value("ranges").unwrap_or_default();
     if !ranges.is_empty() {
         return Err(parent.bad_length("ranges", ranges, "none"));
     }
-    let cells = parent.cells()?;
+    parent.cells()
+}
+
+fn region<'t>(cells: Cells, node: &Node<'_, 't>) -> Result<ReservedRegion<'t>, Error<'t>> {
     let placement = match node.value("reg") {
         Some(reg) => Placement::Fixed(node.range_list("reg", reg, cells)?),
         None => {

@@ -180,29 +180,41 @@ pub fn plan<I: Iterator<Item = PhysRange>>(
     Ok(plan)
 }
 
+/// How often [`highest_room`] looks at all obstacles before it gives up.
+const MAX_PASSES: u32 = 256;
+
 /// The highest place below 4 GiB for `bytes` in `bank`, a multiple of `align`, that overlaps none
 /// of `obstacles`. `align` is a power of two.
 ///
-/// This is how boot finds memory while it has no list of it. It needs none of its own: each step
-/// goes below one obstacle, so there are at most as many steps as obstacles.
+/// This is how boot finds memory while it has no list of it, and it needs none of its own: whenever
+/// an obstacle is in the way, it goes below that, until a pass over all of them finds nothing in the
+/// way. Obstacles that lie on top of each other in ascending order cost a pass each. Hundreds of
+/// them no machine has, and a tree that names more must not keep the kernel busy for minutes, so
+/// then there is no room.
 pub fn highest_room<I: Iterator<Item = PhysRange>>(
     bank: PhysRange,
     bytes: u64,
     align: u64,
     obstacles: impl Fn() -> I,
 ) -> Option<PhysAddr> {
-    let mut end = bank.end().min(PHYS_LIMIT_32);
-    loop {
+    let below = |end: PhysAddr| {
         let start = PhysAddr::new(end.as_u64().checked_sub(bytes)?).align_down(align);
-        if start < bank.start() {
-            return None;
+        let room = PhysRange::new(start, start.saturating_add(bytes));
+        (start >= bank.start()).then_some(room)
+    };
+    let mut room = below(bank.end().min(PHYS_LIMIT_32))?;
+    for _ in 0..MAX_PASSES {
+        let before = room;
+        for obstacle in obstacles() {
+            if obstacle.overlaps(&room) {
+                room = below(obstacle.start())?;
+            }
         }
-        let candidate = PhysRange::new(start, start.saturating_add(bytes));
-        match obstacles().find(|obstacle| obstacle.overlaps(&candidate)) {
-            Some(obstacle) => end = obstacle.start(),
-            None => return Some(start),
+        if room == before {
+            return Some(room.start());
         }
     }
+    None
 }
 
 #[cfg(test)]
@@ -277,6 +289,34 @@ mod tests {
             let plan = go(range(RAM, len), at, &[]).unwrap();
             assert_eq!(plan.copies[0].to, PhysAddr::new(0xffff_e000));
         }
+    }
+
+    /// Whatever the order of the obstacles, the room is below them all; and the number of passes has
+    /// a limit.
+    #[test]
+    fn room_is_found_below_a_pile_of_obstacles_or_given_up() {
+        let bank = range(RAM, 1 << 30);
+        let pile =
+            |count: u64| (0..count).map(move |i| range(RAM + (1 << 30) - (i + 1) * KIB, KIB));
+        let passes = std::cell::Cell::new(0);
+        let room = |descending: bool, count| {
+            passes.set(0);
+            let obstacles = || {
+                passes.set(passes.get() + 1);
+                let mut all: Vec<_> = pile(count).collect();
+                if !descending {
+                    all.reverse();
+                }
+                all.into_iter()
+            };
+            highest_room(bank, 512, 4 * KIB, obstacles)
+        };
+        let top = RAM + (1 << 30);
+        assert_eq!(room(true, 5000), Some(PhysAddr::new(top - 5004 * KIB)));
+        assert_eq!(passes.get(), 2);
+        assert_eq!(room(false, 200), Some(PhysAddr::new(top - 204 * KIB)));
+        assert_eq!(room(false, 5000), None);
+        assert_eq!(passes.get(), MAX_PASSES);
     }
 
     #[test]
