@@ -26,6 +26,8 @@ mod validate;
 
 #[cfg(test)]
 pub(crate) mod blob;
+#[cfg(test)]
+mod work;
 
 use fdt::Fdt;
 

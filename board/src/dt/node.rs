@@ -48,12 +48,22 @@ impl<'n, 't> Node<'n, 't> {
 
     /// The child nodes, in the order of the tree.
     pub fn children(&self) -> impl Iterator<Item = Node<'n, 't>> + use<'n, 't> {
-        self.0.children().map(Node)
+        self.0.children().map(|child| {
+            #[cfg(test)]
+            super::work::step();
+            Node(child)
+        })
     }
 
     /// The bytes of the first property `name`.
     pub fn value(&self, name: &str) -> Option<&'t [u8]> {
-        self.0.property(name).map(|property| property.value)
+        let mut properties = self.0.properties();
+        let found = properties.find(|property| {
+            #[cfg(test)]
+            super::work::step();
+            property.name == name
+        });
+        found.map(|property| property.value)
     }
 
     /// The bytes of a property that must be there.
