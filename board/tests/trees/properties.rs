@@ -3,7 +3,7 @@
 use board::{Machine, dt::Tree};
 use proptest::prelude::*;
 
-use super::{exercise::exercise, mutate::insert_nop, sound};
+use super::{boot::Splits, exercise::exercise, mutate::insert_nop, sound};
 
 /// Banks without overlaps, in any order: gaps and sizes in turn, from the bottom up.
 fn disjoint_banks(bits: u32) -> impl Strategy<Value = Vec<(u64, u64)>> {
@@ -66,6 +66,6 @@ proptest! {
         }
         let size = |blob: &[u8]| u32::from_be_bytes(*blob[4..].first_chunk().unwrap());
         prop_assert!(size(&holed) > size(&whole));
-        prop_assert_eq!(exercise(&mut holed), exercise(&mut whole.clone()));
+        prop_assert_eq!(exercise(&mut holed, Splits::All), exercise(&mut whole.clone(), Splits::All));
     }
 }
