@@ -15,7 +15,7 @@ use mm::{
         layout::{Layout, Settings},
         memblock::{Limit, Memblock, MemblockError, Region},
         memory::{self, Given, phys_offset_of_bank},
-        relocate::{self, IMAGE_OFFSET, Loaded, Plan, highest_room},
+        relocate::{self, IMAGE_OFFSET, Loaded, Plan},
         split::Split,
     },
     param::params,
@@ -26,12 +26,10 @@ use mm::{
     },
 };
 
-use super::exercise::Digest;
+use super::{check::check_layout, exercise::Digest};
 
 /// Bytes of an image, `.bss` included.
 const IMAGE: u64 = 700 * KIB;
-/// Lowmem whatever `vmalloc=` says.
-const ALWAYS_LOWMEM: u64 = 32 * MIB;
 /// Regions that the kernel reserves beside those that the tree names.
 const SPARE_REGIONS: usize = 64;
 
@@ -103,16 +101,12 @@ impl Boot<'_, '_> {
         Loaded { image, dtb, initrd: self.machine.chosen.initrd }
     }
 
-    /// No copy writes on what is still needed or taken, and what lay apart still does.
+    /// No copy writes on what is still needed or taken, and everything ends where the plan says.
     fn check_plan(&self, loaded: Loaded, plan: &Plan) {
         let mut needed = vec![loaded.image, loaded.dtb];
-        needed.extend(loaded.initrd);
-        let apart = |all: &[PhysRange]| {
-            let mut pairs =
-                all.iter().enumerate().flat_map(|(i, a)| all[..i].iter().map(move |b| (a, b)));
-            pairs.all(|(a, b)| !a.overlaps(b))
-        };
-        let were_apart = apart(&needed);
+        // Nobody loads an initrd onto the other two.
+        let initrd = loaded.initrd.filter(|at| needed.iter().all(|other| !at.overlaps(other)));
+        needed.extend(initrd);
         let stub = len_from(plan.stub, PAGE_SIZE.into());
         for step in &plan.copies {
             let to = len_from(step.to, step.from.len());
@@ -123,9 +117,8 @@ impl Boot<'_, '_> {
             assert!(needed.iter().all(|range| !range.overlaps(&to)), "{to} overwrites {needed:?}");
             needed.push(to);
         }
-        let after: Vec<_> = [Some(plan.image), Some(plan.dtb), plan.initrd].into_iter().collect();
-        let after: Vec<_> = after.into_iter().flatten().collect();
-        assert!(!were_apart || apart(&after), "{after:?}");
+        let after = [Some(plan.image), Some(plan.dtb), initrd.and(plan.initrd)];
+        assert!(after.iter().flatten().all(|range| needed.contains(range)), "{after:?}");
     }
 
     /// Memory under one split, and with `reports` all that can be printed of it.
@@ -134,15 +127,6 @@ impl Boot<'_, '_> {
         let typed = params(self.command_line).filter(|param| param.is("mem")).count();
         let named = self.banks.len() + 2 * self.reserved.len() + self.regions.len();
         let needed = named + typed + SPARE_REGIONS;
-        let low = len_from(phys_offset, ALWAYS_LOWMEM);
-        let low = self.bank.intersection(&low).unwrap_or_default();
-        let taken = [at.image, at.dtb, at.initrd.unwrap_or_default()];
-        let obstacles = || self.reserved.iter().copied().chain(taken);
-        if let Some(start) = highest_room(low, 0x2000, obstacles) {
-            let room = len_from(start, 0x2000);
-            assert!(low.contains_range(&room) && !obstacles().any(|range| range.overlaps(&room)));
-        }
-
         let mut arrays = [vec![Region::EMPTY; needed], vec![Region::EMPTY; needed]];
         let [memory, reserved] = &mut arrays;
         let mut memblock = Memblock::new(memory, reserved);
@@ -237,23 +221,4 @@ fn set_aside(memblock: &mut Memblock<'_>, range: PhysRange, no_map: bool) {
 /// The kernel makes its arrays as long as the tree needs, so that no change is refused.
 fn fits(result: Result<(), MemblockError>) {
     result.unwrap();
-}
-
-/// The regions of a layout are in order and apart, its zones cover the memory that it has.
-fn check_layout(layout: &Layout, memblock: &Memblock<'_>) {
-    let mut regions = layout.regions();
-    regions.sort_by_key(|region| region.range.start());
-    for pair in regions.windows(2) {
-        assert!(pair[0].range.end() <= pair[1].range.start(), "{regions:?}");
-    }
-    assert!(regions.iter().all(|region| !region.range.is_empty()), "{regions:?}");
-    assert!(layout.lowmem_end > layout.phys_offset && layout.lowmem_end <= PHYS_LIMIT_32);
-    for pair in layout.zones.windows(2) {
-        assert!(pair[0].range.end() <= pair[1].range.start(), "{:?}", layout.zones);
-    }
-    let memory = memblock.memory().regions().iter();
-    let frames: u32 = memory.map(|region| region.range.whole_frames().len()).sum();
-    let present: u32 = layout.zones.iter().map(|zone| zone.present).sum();
-    assert!(layout.zones.iter().all(|zone| zone.present <= zone.range.len()));
-    assert!(present <= frames, "{present} of {frames} frames are present");
 }
