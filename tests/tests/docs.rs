@@ -86,8 +86,12 @@ fn check(page: &Path, index: usize) {
 
 fn output_of(command: &str) -> String {
     let output = xtask(&words(command));
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).replace('\r', "")
+    let printed = String::from_utf8_lossy(&output.stdout).replace('\r', "");
+    // A page may show how a boot stops, too.
+    let stops = output.status.code() == Some(1) && printed.contains("vmsplit: halted: ");
+    let well = output.status.success() || stops;
+    assert!(well, "{}", String::from_utf8_lossy(&output.stderr));
+    printed
 }
 
 /// The words of a shell command without expansions: blanks separate, double quotes hold together.
