@@ -94,15 +94,11 @@ fn check(page: &Path, index: usize) {
 fn output_of(command: &str) -> String {
     let output = xtask(&words(command));
     let text = String::from_utf8_lossy(&output.stdout).replace('\r', "");
-    // A kernel that is asked to crash does.
-    let expected = if is_crash(&text) { 1 } else { 0 };
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(expected), "{errors}");
+    // A page may show how a boot stops, too.
+    let stops = output.status.code() == Some(1) && text.contains("vmsplit: halted: ");
+    let well = output.status.success() || stops;
+    assert!(well, "{}", String::from_utf8_lossy(&output.stderr));
     text
-}
-
-fn is_crash(text: &str) -> bool {
-    text.contains(CUT_HERE)
 }
 
 /// How the report of a crash begins.

@@ -149,6 +149,18 @@ pub fn tree_anywhere() {
     boot_with_tree(&dtb, 3072, 0x4100_0000, 0x1_0000_0000 - dtb.metadata().unwrap().len());
 }
 
+/// The board's flash is at 0, and the second half of it free.
+pub fn tree_in_rom() {
+    let dtb = Source::virt().banks(&[(0x4000_0000, 256 * MIB)]).compile("in-rom");
+    let load = format!("loader,file={},addr=0x04000000,force-raw=on", dtb.display());
+    let words = ["run", "-m", "256M", "--r2", "0x04000000", "--exec", "layout --json; memblock"];
+    let words = [&words[..], &["--", "-device", &load]].concat();
+    let run = finished(&xtask(&words.into_iter().map(str::to_string).collect::<Vec<_>>()));
+    run.expect_status(0);
+    run.expect(&["reserved[0x0]\t[0x04000000-"]);
+    assert_same(&run.layout(), &predicted(&Machine::virt(256, "")));
+}
+
 /// The longest tree there can be, where it has to give way to the kernel and memory does not end on
 /// a MiB boundary: it must not be moved to where its window of 4 MiB does not hold it.
 pub fn longest_tree() {
@@ -188,7 +200,7 @@ pub fn r2_leads_elsewhere() {
     }
 }
 
-pub const BOOTS: [(&str, fn()); 9] = [
+pub const BOOTS: [(&str, fn()); 10] = [
     ("a raw image at odd pages, near and on its linked place", odd_pages),
     ("an image off a page boundary, and one without a tree, stop", unusable_places),
     ("HYP entry, PSCI by smc", hyp_entry),
@@ -196,6 +208,7 @@ pub const BOOTS: [(&str, fn()); 9] = [
     ("an image at the end of RAM, and of the address space", end_of_ram),
     ("a raw image with r2 = 0, its tree at the start of RAM", tree_at_the_start_of_ram),
     ("the tree behind, before, at the end, in the way, on an odd byte", tree_anywhere),
+    ("the tree in ROM", tree_in_rom),
     ("the longest tree gives way to the kernel", longest_tree),
     ("r2 leads elsewhere: nothing, a device, unmapped bus, odd bytes", r2_leads_elsewhere),
 ];
