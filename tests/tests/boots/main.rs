@@ -28,6 +28,9 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
+/// A boot, or some, and what they show.
+type NamedBoot = (&'static str, fn());
+
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Each boot keeps a core busy.
@@ -53,7 +56,7 @@ fn main() -> ExitCode {
             Ok(())
         })
     }));
-    let boots: [&[(&str, fn())]; 12] = [
+    let boots: [&[NamedBoot]; 12] = [
         &monitor::BOOTS,
         &keyboard::BOOTS,
         &selftest::BOOTS,
