@@ -1,10 +1,11 @@
 //! Ways in: HYP mode, the raw image wherever a loader may put it, and whatever r2 may hold.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tests::predict::Machine;
 
+use crate::images::images;
 use crate::read_back::{assert_same, predicted};
 use crate::run::{Run, finished, run, xtask};
 use crate::source::{Source, header, scratch, set};
@@ -20,18 +21,6 @@ pub fn hyp_entry() {
         run.expect_status(0);
         run.expect(&["vmsplit> version", "vmsplit> poweroff", "vmsplit: power off"]);
     }
-}
-
-/// The images of `split`: ELF and raw.
-pub fn images(split: &str) -> (PathBuf, PathBuf) {
-    let built = xtask(&["build", "--vmsplit", split].map(str::to_string));
-    finished(&built).expect_status(0);
-    let text = String::from_utf8_lossy(&built.stdout).into_owned();
-    let path = |end: &str| {
-        let word = text.split_whitespace().find(|word| word.ends_with(end));
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(word.unwrap())
-    };
-    (path(".elf"), path(".bin"))
 }
 
 /// Bytes of the default raw image.

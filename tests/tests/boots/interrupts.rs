@@ -1,12 +1,8 @@
 //! Interrupts: ticks that are not lost, a lock that masks, and a console that misses nothing.
 
-use std::io::{BufReader, Read, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
-use std::time::Duration;
-
-use crate::entry::images;
+use crate::images::images;
 use crate::run::{Run, finished, run, xtask};
+use crate::serial::Serial;
 use crate::source::Source;
 
 /// `xtask run` of `commands`, with options for xtask and for QEMU.
@@ -121,80 +117,26 @@ pub fn missing_devices() {
     }
 }
 
-/// QEMU by itself, with something that is typed as fast as it takes it.
-struct Typed {
-    qemu: Child,
-    keyboard: ChildStdin,
-    screen: Receiver<u8>,
-    text: String,
-}
-
-impl Typed {
-    /// Boots `image`, with `first` in the line before the kernel is entered.
-    fn boot(image: &std::path::Path, first: &str) -> Self {
-        let mut qemu = Command::new("qemu-system-arm")
-            .args(["-M", "virt", "-cpu", "cortex-a15", "-m", "512M", "-nographic", "-nic", "none"])
-            .args(["-no-reboot", "-serial", "stdio", "-monitor", "none", "-kernel"])
-            .arg(image)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("qemu-system-arm can be started");
-        let mut keyboard = qemu.stdin.take().unwrap();
-        keyboard.write_all(first.as_bytes()).unwrap();
-        let output = BufReader::new(qemu.stdout.take().unwrap());
-        let (sender, screen) = mpsc::channel();
-        std::thread::spawn(move || {
-            output.bytes().map_while(Result::ok).all(|byte| sender.send(byte).is_ok())
-        });
-        Self { qemu, keyboard, screen, text: String::new() }
-    }
-
-    fn type_in(&mut self, text: &str) {
-        self.keyboard.write_all(text.as_bytes()).unwrap();
-    }
-
-    /// Reads until `end` was printed.
-    fn until(&mut self, end: &str) {
-        while !self.text.ends_with(end) {
-            // A kernel that says nothing more ends the test, too.
-            match self.screen.recv_timeout(Duration::from_secs(60)) {
-                Ok(b'\r') => {}
-                Ok(byte) => self.text.push(char::from(byte)),
-                Err(_) => panic!("no {end:?} in:\n{}", self.text),
-            }
-        }
-    }
-}
-
-impl Drop for Typed {
-    fn drop(&mut self) {
-        let _ = self.qemu.kill();
-        let _ = self.qemu.wait();
-    }
-}
-
 /// Three times what the ring holds arrives while the kernel is busy. What the ring has no room for
 /// waits in the UART, and all of it is read in the end.
 pub fn long_paste() {
-    let (elf, _) = images("3g");
-    let mut boot = Typed::boot(&elf, "");
-    boot.until("vmsplit> ");
+    let mut boot = Serial::boot(&[]);
     let lines: Vec<String> = (0..600).map(|n| format!("pasted-{n:04}-abcdefgh")).collect();
     let paste = lines.iter().fold(String::new(), |text, line| text + line + "\n");
     assert!(paste.len() > 3 * 4096);
-    boot.type_in(&format!("ticks 3\n{paste}irqs\npoweroff\n"));
-    boot.until("vmsplit: power off\n");
+    boot.send(format!("ticks 3\n{paste}irqs\npoweroff\n"));
+    boot.wait_for("vmsplit: power off\n");
+    let text = boot.transcript();
     // More came while the kernel was busy than the UART can hold.
-    let (before, _) = boot.text.split_once(" bytes wait on the console\n").unwrap();
+    let (before, _) = text.split_once(" bytes wait on the console\n").unwrap();
     let waiting: u32 = before.rsplit(' ').next().unwrap().parse().unwrap();
     assert!((33..4096).contains(&waiting), "{waiting} bytes came by interrupt");
-    let mut rest = boot.text.as_str();
+    let mut rest = text.as_str();
     for line in &lines {
         let echo = format!("vmsplit> {line}\n");
-        rest = rest.split_once(&echo).unwrap_or_else(|| panic!("{line} in:\n{}", boot.text)).1;
+        rest = rest.split_once(&echo).unwrap_or_else(|| panic!("{line} in:\n{text}")).1;
     }
-    let run = Run { status: None, text: boot.text.clone() };
+    let run = Run { status: None, text };
     assert_eq!(row(&run, "Ovr"), 0);
     assert!(row(&run, "33") > u64::from(waiting) / 32);
 }
@@ -204,10 +146,13 @@ pub fn long_paste() {
 pub fn typed_early() {
     let (elf, raw) = images("3g");
     for image in [elf, raw] {
-        let mut boot = Typed::boot(&image, "version\npoweroff\n");
-        boot.until("vmsplit: power off\n");
-        assert!(boot.text.contains("vmsplit> version\nvmsplit 0."), "{}", boot.text);
-        assert!(!boot.text.contains("error: "), "{}", boot.text);
+        let options = ["-m", "512M", "-serial", "stdio", "-kernel", image.to_str().unwrap()];
+        let mut boot = Serial::start(&options);
+        boot.send("version\npoweroff\n");
+        boot.wait_for("vmsplit: power off\n");
+        let text = boot.transcript();
+        assert!(text.contains("vmsplit> version\nvmsplit 0."), "{text}");
+        assert!(!text.contains("error: "), "{text}");
     }
 }
 

@@ -9,8 +9,10 @@
 mod banks;
 mod broken;
 mod builds;
+mod dead_kernel;
 mod entry;
 mod explain;
+mod images;
 mod interrupts;
 mod keyboard;
 mod monitor;

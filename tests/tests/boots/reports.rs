@@ -1,16 +1,10 @@
 //! Reports of exceptions and panics, and the record of death, read from outside.
 
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use elf::ElfBytes;
-use elf::endian::AnyEndian;
-
-use crate::run::{Run, finished, run, xtask};
+use crate::dead_kernel::{DeadKernel, TIMEOUT};
+use crate::images::images;
+use crate::run::{Run, run};
 
 /// The crashes, the functions in which they happen, and lines of their reports in order.
 const KINDS: [(&str, &str, &[&str]); 10] = [
@@ -193,8 +187,8 @@ pub fn across_an_exception() {
 }
 
 pub fn fault_in_the_report() {
-    let mut kernel = Kernel::boot("crash double", &[]);
-    let text = kernel.text_until("vmsplit: halted: ", "\n");
+    let mut kernel = DeadKernel::boot("crash double");
+    let text = kernel.report();
     let (_, report) = text.split_once("crash double\n").unwrap();
     assert!(
         report.trim_start().starts_with("vmsplit: halted: data abort at 0x00000000: "),
@@ -211,8 +205,8 @@ pub fn fault_in_the_report() {
 }
 
 pub fn record_of_death() {
-    let mut kernel = Kernel::boot("crash text", &[]);
-    let text = kernel.text_until("vmsplit: halted: ", "\n");
+    let mut kernel = DeadKernel::boot("crash text");
+    let text = kernel.report();
     let record = kernel.record();
     assert_eq!(record.word(0), u32::from_le_bytes(*b"DIED"));
     assert_eq!([record.word(4), record.word(8)], [1, 384]);
@@ -255,10 +249,10 @@ fn hex_after(text: &str, mark: &str) -> u32 {
 
 /// A kernel that stops before it has found its tree, on a machine whose UART leads nowhere.
 pub fn record_without_a_console() {
-    let (_, raw) = images();
+    let (_, raw) = images("3g");
     let load = format!("loader,file={},addr=0x50000000,force-raw=on", raw.display());
     let enter = "loader,addr=0x50000000,cpu-num=0";
-    let mut kernel = Kernel::start(&["-serial", "null", "-device", &load, "-device", enter]);
+    let mut kernel = DeadKernel::start(&["-serial", "null", "-device", &load, "-device", enter]);
     let deadline = Instant::now() + TIMEOUT;
     let record = loop {
         // Until the MMU is on there is nothing at the record's address.
@@ -275,161 +269,6 @@ pub fn record_without_a_console() {
         reason.starts_with("no device tree: r2 is 0 and at the start of RAM, 0x50000000: "),
         "{reason}"
     );
-}
-
-const TIMEOUT: Duration = Duration::from_secs(60);
-
-/// The images of the default split: ELF and raw.
-fn images() -> (PathBuf, PathBuf) {
-    let built = xtask(&["build".to_string()]);
-    finished(&built).expect_status(0);
-    let text = String::from_utf8_lossy(&built.stdout).into_owned();
-    let path = |end: &str| {
-        let word = text.split_whitespace().find(|word| word.ends_with(end));
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(word.unwrap())
-    };
-    (path(".elf"), path(".bin"))
-}
-
-/// A QEMU with its monitor on a socket, from which memory can be read when the kernel is dead. It is
-/// ended with this value.
-struct Kernel {
-    qemu: Child,
-    monitor: UnixStream,
-    output: Receiver<Vec<u8>>,
-    folder: PathBuf,
-    record_at: u32,
-}
-
-impl Kernel {
-    /// Boots the ELF and types `command` at the first prompt.
-    fn boot(command: &str, options: &[&str]) -> Self {
-        let (elf, _) = images();
-        let image = ["-serial", "stdio", "-kernel", elf.to_str().unwrap()];
-        let mut kernel = Self::start(&[&image[..], options].concat());
-        kernel.text_until("vmsplit> ", "");
-        let keyboard = kernel.qemu.stdin.as_mut().unwrap();
-        keyboard.write_all(format!("{command}\n").as_bytes()).unwrap();
-        kernel
-    }
-
-    fn start(options: &[&str]) -> Self {
-        static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        // A socket's path is short; the target directory's need not be.
-        let name = format!("vmsplit-{}-{number}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&folder).unwrap();
-        let socket = folder.join("monitor");
-        let mut qemu = Command::new("qemu-system-arm")
-            .args(["-M", "virt", "-cpu", "cortex-a15", "-m", "1G", "-nic", "none"])
-            .args(["-display", "none", "-monitor"])
-            .arg(format!("unix:{},server,nowait", socket.display()))
-            .args(options)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("qemu-system-arm can be started");
-        let mut source = qemu.stdout.take().unwrap();
-        let (sender, output) = mpsc::channel();
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(len @ 1..) = source.read(&mut buffer) {
-                if sender.send(buffer[..len].to_vec()).is_err() {
-                    break;
-                }
-            }
-        });
-        let deadline = Instant::now() + TIMEOUT;
-        let monitor = loop {
-            match UnixStream::connect(&socket) {
-                Ok(monitor) => break monitor,
-                Err(error) => assert!(Instant::now() < deadline, "QEMU's monitor: {error}"),
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        };
-        monitor.set_read_timeout(Some(TIMEOUT)).unwrap();
-        let record_at = symbol("vmsplit_death_record");
-        let mut kernel = Self { qemu, monitor, output, folder, record_at };
-        kernel.wait_for_monitor();
-        kernel
-    }
-
-    /// What the console says up to `mark` and, after it, `end`.
-    fn text_until(&mut self, mark: &str, end: &str) -> String {
-        let deadline = Instant::now() + TIMEOUT;
-        let mut text = String::new();
-        loop {
-            let found = text.split_once(mark).map(|(_, rest)| rest.find(end));
-            if let Some(Some(at)) = found {
-                let len = text.len() - text.split_once(mark).unwrap().1.len() + at + end.len();
-                text.truncate(len);
-                return text;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(bytes) = self.output.recv_timeout(left) else {
-                panic!("no {mark:?} in:\n{text}");
-            };
-            text.push_str(&String::from_utf8_lossy(&bytes).replace('\r', ""));
-        }
-    }
-
-    fn record(&mut self) -> Record {
-        self.try_record().expect("the record's memory can be read")
-    }
-
-    /// Memory at the record's address, as the CPU sees it, if it is mapped.
-    fn try_record(&mut self) -> Option<Record> {
-        let file = self.folder.join("memory");
-        let _ = std::fs::remove_file(&file);
-        let command = format!("memsave {:#x} 384 \"{}\"\n", self.record_at, file.display());
-        self.monitor.write_all(command.as_bytes()).unwrap();
-        self.wait_for_monitor();
-        std::fs::read(&file).ok().filter(|bytes| bytes.len() == 384).map(Record)
-    }
-
-    /// Reads to the monitor's next prompt.
-    fn wait_for_monitor(&mut self) {
-        let mut said = Vec::new();
-        let mut byte = [0];
-        while !said.ends_with(b"(qemu) ") {
-            self.monitor.read_exact(&mut byte).expect("QEMU's monitor answers");
-            said.push(byte[0]);
-        }
-    }
-}
-
-impl Drop for Kernel {
-    fn drop(&mut self) {
-        let _ = self.qemu.kill();
-        let _ = self.qemu.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-/// The bytes of a record of death.
-struct Record(Vec<u8>);
-
-impl Record {
-    fn word(&self, at: usize) -> u32 {
-        u32::from_le_bytes(*self.0[at..].first_chunk().unwrap())
-    }
-
-    fn reason(&self) -> String {
-        let len = self.word(132) as usize;
-        String::from_utf8(self.0[136..136 + len].to_vec()).unwrap()
-    }
-}
-
-/// The address of a symbol of the default image.
-fn symbol(name: &str) -> u32 {
-    let (path, _) = images();
-    let bytes = std::fs::read(path).unwrap();
-    let elf = ElfBytes::<AnyEndian>::minimal_parse(&bytes).unwrap();
-    let (symbols, names) = elf.symbol_table().unwrap().unwrap();
-    let found =
-        symbols.iter().find(|symbol| names.get(symbol.st_name as usize).is_ok_and(|n| n == name));
-    u32::try_from(found.unwrap_or_else(|| panic!("no symbol {name}")).st_value).unwrap()
 }
 
 /// The boots of this file.

@@ -5,13 +5,12 @@
 //! with the test, whatever ends the test.
 
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::run::{finished, xtask};
+use crate::images::images;
 
 pub const PROMPT: &str = "vmsplit> ";
 
@@ -29,23 +28,24 @@ pub struct Serial {
     all: Vec<u8>,
 }
 
-/// The ELF of a plain build.
-fn image() -> PathBuf {
-    let built = xtask(&["build".to_string()]);
-    finished(&built).expect_status(0);
-    let text = String::from_utf8_lossy(&built.stdout).into_owned();
-    let elf = text.split_whitespace().find(|word| word.ends_with(".elf")).unwrap();
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(elf)
-}
-
 impl Serial {
     /// Boots a plain build on a machine with `options` besides the usual ones, up to the prompt.
     pub fn boot(options: &[&str]) -> Self {
+        let (elf, _) = images("3g");
+        let usual = ["-m", "1G", "-serial", "stdio", "-kernel", elf.to_str().unwrap()];
+        let mut serial = Self::start(&[&usual[..], options].concat());
+        serial.wait_for(PROMPT);
+        serial
+    }
+
+    /// Starts a machine with `options` besides the board and its processor. QEMU's own monitor is
+    /// where the options put it; what is typed all goes to the kernel (no multiplexer, for Ctrl-A).
+    pub fn start(options: &[&str]) -> Self {
+        let has_monitor = options.contains(&"-monitor");
         let mut qemu = Command::new("qemu-system-arm")
-            .args(["-M", "virt", "-cpu", "cortex-a15", "-m", "1G", "-nic", "none"])
-            // No multiplexer: Ctrl-A is for the kernel.
-            .args(["-display", "none", "-monitor", "none", "-serial", "stdio", "-kernel"])
-            .arg(image())
+            .args(["-M", "virt", "-cpu", "cortex-a15", "-nic", "none", "-display", "none"])
+            .args(if has_monitor { &[][..] } else { &["-monitor", "none"][..] })
+            .args(["-no-reboot"])
             .args(options)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -62,9 +62,7 @@ impl Serial {
                 }
             }
         });
-        let mut serial = Self { qemu, keyboard, output, pending: Vec::new(), all: Vec::new() };
-        serial.wait_for(PROMPT);
-        serial
+        Self { qemu, keyboard, output, pending: Vec::new(), all: Vec::new() }
     }
 
     /// Types `bytes`.
