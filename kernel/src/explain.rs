@@ -249,11 +249,12 @@ fn alloc(kernel: &mut Kernel, regions: usize) -> Option<(Pfn, Order)> {
     Some((pfn, order))
 }
 
-/// How many regions a trial may need: each bank and each `mem=` is one, and a range that must not be
-/// mapped takes up to two more.
+/// How many regions a trial may need: each bank, each `mem=` and each reservation is one, and what
+/// must not be mapped takes up to two more.
 fn regions_needed(kernel: &Kernel) -> usize {
+    const SPARE: usize = 16;
     let inventory = Holders { kernel };
-    let no_map = inventory.reservations().filter(|one| one.no_map).count();
+    let held = inventory.reservations().map(|one| if one.no_map { 3 } else { 1 });
     let typed = kernel.memory.command_line.matches("mem").count();
-    inventory.banks().count() + kernel.memory.memblock.memory().regions().len() + typed + 2 * no_map
+    inventory.banks().count() + held.sum::<usize>() + typed + SPARE
 }

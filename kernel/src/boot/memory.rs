@@ -276,19 +276,14 @@ impl Memory {
     }
 
     fn set_aside(&mut self, range: PhysRange, no_map: bool, name: &str) {
-        // What is not to be mapped is whole pages: a mapping can not stop inside one.
-        let range = if no_map { range.covering_pages() } else { range };
-        if no_map && !self.memblock.reserved().overlaps(range) {
-            if let Err(error) = self.memblock.mark_nomap(range) {
-                halt(format_args!("can not set aside {range} for {name}: {error}"));
+        match memory::set_aside(&mut self.memblock, range, no_map) {
+            Ok(not_mapped) if not_mapped == no_map => {}
+            Ok(_) => {
+                let range = range.covering_pages();
+                log::error!("OF: reserved mem: {name}: {range} is in use, so it stays mapped");
             }
-            return;
+            Err(error) => halt(format_args!("can not set aside {range} for {name}: {error}")),
         }
-        if no_map {
-            // Linux refuses likewise: what is in use is mapped already.
-            log::error!("OF: reserved mem: {name}: {range} is in use, so it stays mapped");
-        }
-        self.reserve(range, name);
     }
 
     /// Finds room for the children of `/reserved-memory` that only give a size.

@@ -69,6 +69,28 @@ pub fn describe<'a, I: Iterator<Item = PhysRange>>(
     if replaced { keep_image(memblock, banks(), given, warn) } else { Ok(()) }
 }
 
+/// Sets aside a range that the tree reserves. Is it not to be mapped from now on?
+///
+/// A no-map range is whole pages, since a mapping can not stop inside one. If any of it is taken
+/// already it is mapped already, and is reserved instead; Linux refuses likewise.
+///
+/// # Errors
+///
+/// Those of [`Memblock::mark_nomap`] and [`Memblock::reserve`].
+pub fn set_aside(
+    memblock: &mut Memblock<'_>,
+    range: PhysRange,
+    no_map: bool,
+) -> Result<bool, MemblockError> {
+    let range = if no_map { range.covering_pages() } else { range };
+    if no_map && !memblock.reserved().overlaps(range) {
+        memblock.mark_nomap(range)?;
+        return Ok(true);
+    }
+    memblock.reserve(range)?;
+    Ok(false)
+}
+
 fn mem_params<'a>(given: Given<'a>) -> impl Iterator<Item = Param<'a>> {
     params(given.command_line).filter(|param| param.is("mem"))
 }

@@ -23,7 +23,7 @@ pub(crate) mod tests;
 pub mod what_if;
 
 use super::layout::{Layout, Request, Settings};
-use super::memblock::{Flags, Memblock};
+use super::memblock::Memblock;
 use super::memory::Given;
 use super::relocate::Loaded;
 use crate::addr::PhysRange;
@@ -38,7 +38,9 @@ pub struct Reservation<'a> {
     pub owner: Owner,
     /// The name in the device tree, for what has one.
     pub name: Option<&'a str>,
-    /// It was asked for as memory that must not be mapped.
+    /// It was asked for as memory that must not be mapped; [`memory::set_aside`] may have refused.
+    ///
+    /// [`memory::set_aside`]: super::memory::set_aside
     pub no_map: bool,
 }
 
@@ -48,7 +50,8 @@ pub trait Inventory {
     /// The memory banks of the device tree, which do not overlap.
     fn banks(&self) -> impl Iterator<Item = PhysRange>;
 
-    /// Who holds what. Where several hold a byte, the first is named.
+    /// Who holds what, the tree's reservations in the order in which they were set aside. Where
+    /// several hold a byte, the first is named.
     fn reservations(&self) -> impl Iterator<Item = Reservation<'_>>;
 }
 
@@ -102,18 +105,5 @@ impl<I: Inventory> Situation<'_, '_, I> {
             phys_offset: self.layout.phys_offset,
             image: self.loaded.image,
         }
-    }
-
-    /// The memory that must not be mapped: memblock's word for what memblock knows, and what was
-    /// asked for elsewhere, unless it was reserved instead.
-    fn no_map(&self) -> impl Iterator<Item = PhysRange> {
-        let regions = self.memblock.memory().regions().iter();
-        let known = regions.filter(|region| region.flags.contains(Flags::NOMAP));
-        let asked = self.inventory.reservations().filter(|one| one.no_map);
-        let elsewhere = asked.map(|one| one.range.covering_pages()).filter(|range| {
-            let mapped = self.memblock.mapped_memory().any(|memory| memory.overlaps(range));
-            !mapped && !self.memblock.reserved().covers(*range)
-        });
-        known.map(|region| region.range).chain(elsewhere)
     }
 }

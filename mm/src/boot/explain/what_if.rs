@@ -12,7 +12,7 @@ use core::fmt;
 use super::{Inventory, Situation};
 use crate::addr::{MIB, PAGE_SIZE, PhysAddr, PhysRange};
 use crate::boot::layout::{Layout, Request};
-use crate::boot::memblock::{Memblock, MemblockError, Region};
+use crate::boot::memblock::{Flags, Memblock, MemblockError, Region};
 use crate::boot::memory::{self, Given, mem_ranges, phys_offset_of_bank};
 use crate::boot::relocate::IMAGE_OFFSET;
 use crate::boot::split::Split;
@@ -215,8 +215,9 @@ impl Trials<'_> {
 }
 
 impl<I: Inventory> Situation<'_, '_, I> {
-    /// Prepares trials of this machine. `scratch` is overwritten; it must hold as many regions as
-    /// memblock's memory list, and those that `mem=` or `nohighmem` keeps out of it.
+    /// Prepares trials of this machine. `scratch` is overwritten. It must hold a region for each
+    /// bank, each `mem=` and each reservation, two more for each that is not to be mapped, and a
+    /// few to spare.
     ///
     /// # Errors
     ///
@@ -277,11 +278,21 @@ impl<I: Inventory> Situation<'_, '_, I> {
         scratch: &'r mut [Region],
         given: Given<'_>,
     ) -> Result<Memblock<'r>, TrialError> {
-        let mut memblock = Memblock::new(scratch, &mut []);
+        let holders = self.inventory.reservations().count();
+        // One region for each, and room to cut another in two.
+        let most = scratch.len().saturating_sub(holders + 2);
+        let (memory, reserved) = scratch.split_at_mut(most);
+        let mut memblock = Memblock::new(memory, reserved);
         memory::describe(&mut memblock, || self.inventory.banks(), given, &mut |_| ())
             .map_err(TrialError::Memblock)?;
-        for range in self.no_map() {
-            memblock.mark_nomap(range).map_err(TrialError::Memblock)?;
+        for one in self.inventory.reservations() {
+            memory::set_aside(&mut memblock, one.range, one.no_map)
+                .map_err(TrialError::Memblock)?;
+        }
+        // What memblock knows and nobody is known to have asked for.
+        let known = self.memblock.memory().regions().iter();
+        for region in known.filter(|region| region.flags.contains(Flags::NOMAP)) {
+            memblock.mark_nomap(region.range).map_err(TrialError::Memblock)?;
         }
         Ok(memblock)
     }

@@ -187,7 +187,7 @@ fn places_follow_the_end_of_lowmem() {
 #[test]
 fn too_little_scratch_is_an_error() {
     let machine = Machine::new(&[(RAM, RAM + MIB * 64), (0x8000_0000, 0x9000_0000)], "");
-    let error = machine.boot(|booted, scratch| booted.trials(&mut scratch[..1]).err().unwrap());
+    let error = machine.boot(|booted, scratch| booted.trials(&mut scratch[..8]).err().unwrap());
     let full = MemblockError::Full { list: ListKind::Memory, capacity: 1 };
     assert_eq!(error, Some(TrialError::Memblock(full)));
 }

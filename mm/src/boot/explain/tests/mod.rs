@@ -106,17 +106,13 @@ impl Machine {
         let image = self.image();
         let given = Given { command_line: &self.command_line, phys_offset, image };
         memory::describe(&mut memblock, || self.banks.iter().copied(), given, &mut |_| ()).unwrap();
-        let mut known = Known { banks: self.banks.clone(), held: Vec::new() };
+        let mut known = Known { banks: self.banks.clone(), held: Vec::new(), honoured: Vec::new() };
         for one in &self.held {
-            let pages = one.range.covering_pages();
-            if one.no_map && !memblock.reserved().overlaps(pages) {
-                memblock.mark_nomap(pages).unwrap();
-                known.held.push(Reservation { range: pages, ..*one });
-            } else {
-                let range = if one.no_map { pages } else { one.range };
-                memblock.reserve(range).unwrap();
-                known.held.push(Reservation { range, ..*one });
+            if memory::set_aside(&mut memblock, one.range, one.no_map).unwrap() {
+                known.honoured.push(one.range.covering_pages());
             }
+            let range = if one.no_map { one.range.covering_pages() } else { one.range };
+            known.held.push(Reservation { range, ..*one });
         }
         let layout = Layout::decide(&memblock, self.settings(), &mut |_| ())?;
         let dropped = layout.lost(&memblock);
@@ -153,6 +149,8 @@ impl Machine {
 pub(crate) struct Known {
     banks: Vec<PhysRange>,
     pub held: Vec<Reservation<'static>>,
+    /// The no-map ranges that were not reserved instead.
+    pub honoured: Vec<PhysRange>,
 }
 
 impl Inventory for Known {

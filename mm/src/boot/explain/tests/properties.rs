@@ -257,7 +257,7 @@ fn check_outcome(outcome: &Outcome, machine: &Machine, no_map: &[PhysRange], com
 fn check_suggestions(machine: &Machine, booted: &Situation<'_, '_, Known>, scratch: &mut [Region]) {
     let tried = try_all(booted, scratch).unwrap();
     let line = &machine.command_line;
-    let no_map: Vec<PhysRange> = booted.no_map().collect();
+    let no_map = booted.inventory.honoured.clone();
     let with = |names: &[&str], with: &str| {
         let command_line = changed(line, names, with);
         let other = Other {
