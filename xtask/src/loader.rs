@@ -103,13 +103,15 @@ impl EntryArgs {
         let places = self.places(machine, length(&image.raw)?)?;
         let entry = places.image.start();
         let r2 = self.r2.or(places.tree.and_then(|tree| tree.start().as_u32()));
-        let mut name = format!("enter-{entry}");
+        let mut name = entry.to_string();
         if let Some(r2) = r2 {
             name += &format!("-{r2:#010x}");
         }
         // The name says all that is in it, so it is never somebody else's and never wrong, and it
         // is left lying for the next time, as the images are.
-        let hop_file = image.raw.with_file_name(name + ".uimg");
+        let folder = image.raw.with_file_name("enter");
+        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        let hop_file = folder.join(name + ".uimg");
         image::publish(&hop_file, &uimage(&hop(entry, r2)))?;
 
         let mut arguments = vec!["-kernel".into(), hop_file.into_os_string()];

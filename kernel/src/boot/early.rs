@@ -113,14 +113,20 @@ impl EarlyTables {
 
     /// Does the page at `page` keep what is written to it? Uses slot `slot` for a moment. Looks at
     /// the page's last word, where devices have their identity, which a write does not change, and
-    /// puts back what was there. The page is nobody's that runs now.
-    pub fn is_memory(&mut self, slot: Slot, page: PhysAddr) -> Result<bool, MapError> {
+    /// puts back what was there.
+    ///
+    /// # Safety
+    ///
+    /// 1. Nothing that this CPU runs, and no reference, lies in the page, and no other CPU or device
+    ///    uses it.
+    /// 2. No cache holds a changed line of the page, which could be written out in between.
+    pub unsafe fn is_memory(&mut self, slot: Slot, page: PhysAddr) -> Result<bool, MapError> {
         let last_word = u64::from(PAGE_SIZE - 4);
         // As a device, so that no cache answers in memory's stead.
         let virt = self.map_device(slot, page.saturating_add(last_word))?;
         let word = virt.as_u32() as *mut u32;
-        // SAFETY: an aligned word, mapped just now. Rust has nothing there, as the caller says; a
-        // device's last word is read-only or nobody's, and an abort is reported.
+        // SAFETY: an aligned word, mapped just now, that nothing else looks at (duty 1) and no
+        // cache interferes with (duty 2). An abort is reported.
         let keeps = unsafe {
             let before = ptr::read_volatile(word);
             ptr::write_volatile(word, !before);

@@ -66,7 +66,7 @@ pub fn ensure_in_place(
         "can not move the kernel",
     );
     if !plan.copies.is_empty() {
-        carry_out(&plan, registers, early);
+        carry_out(&plan, dtb, registers, early);
     }
 }
 
@@ -78,26 +78,30 @@ fn same_numbers(range: VirtRange) -> PhysRange {
     PhysRange::new(phys(range.start()), phys(range.end()))
 }
 
-/// Stops unless all of `range` is memory. A tree may say so of what is none, and once the move has
-/// begun nobody can tell any more.
-fn check_memory(range: PhysRange, registers: &BootRegisters, early: &mut EarlyTables) {
-    let image = image_now(registers);
+/// Stops unless all of `range` is memory, but for the pages that `in_use` shares: what has been run
+/// and read is. A tree may call memory what is none, and once the move has begun nobody can tell any
+/// more.
+fn check_memory(range: PhysRange, in_use: [PhysRange; 2], early: &mut EarlyTables) {
+    let page_bytes = u64::from(PAGE_SIZE);
     let Some(slot) = Slot::kmap_local(0, 1) else { return };
-    let mut page = range.start().align_down(u64::from(PAGE_SIZE));
-    while page < range.end() {
-        // What the kernel runs in is memory.
-        let is_memory =
-            image.contains(page) || stop_for(early.is_memory(slot, page), "can not look at memory");
-        if !is_memory {
-            halt(format_args!(
-                "can not move the kernel: no memory at {page}, whatever the tree says"
-            ));
+    let mut start = range.start().align_down(page_bytes);
+    while start < range.end() {
+        let page = PhysRange::new(start, start.saturating_add(page_bytes));
+        if !in_use.iter().any(|used| used.overlaps(&page)) {
+            // SAFETY: 1. what runs is the image, what is referred to lies in it and in the tree, and
+            // one CPU runs; 2. only those two have been written to since the caches were turned on.
+            let kept = unsafe { early.is_memory(slot, start) };
+            if !stop_for(kept, "can not look at memory") {
+                halt(format_args!(
+                    "can not move the kernel: no memory at {start}, whatever the tree says"
+                ));
+            }
         }
-        page = page.saturating_add(u64::from(PAGE_SIZE));
+        start = page.end();
     }
 }
 
-fn carry_out(plan: &Plan, registers: &BootRegisters, early: &mut EarlyTables) -> ! {
+fn carry_out(plan: &Plan, dtb: &Dtb, registers: &BootRegisters, early: &mut EarlyTables) -> ! {
     for step in &plan.copies {
         log::info!("moving {} to {}", step.from, step.to);
     }
@@ -107,7 +111,7 @@ fn carry_out(plan: &Plan, registers: &BootRegisters, early: &mut EarlyTables) ->
         .iter()
         .map(|step| PhysRange::new(step.to, step.to.saturating_add(step.from.len())));
     for range in targets.chain([stub]) {
-        check_memory(range, registers, early);
+        check_memory(range, [image_now(registers), dtb.range], early);
     }
     let was_moved = |range: &PhysRange| plan.copies.iter().any(|step| step.to == range.start());
     let job = (|| {

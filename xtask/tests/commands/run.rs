@@ -112,25 +112,25 @@ fn other_ways_in_are_loader_devices_and_a_hop() {
     for _ in 0..2 {
         assert_eq!(
             kernel_options(&host, "run --load 0x47003000 --append x --exec poweroff"),
-            format!("-kernel enter-0x47003000.uimg {image},addr=0x47003000,force-raw=on -append x")
+            format!("-kernel enter/0x47003000.uimg {image},addr=0x47003000,force-raw=on -append x")
         );
     }
     assert_eq!(
         kernel_options(&host, "run -m 64M --dtb-raw odd,name.dtb --exec poweroff"),
         format!(
-            "-kernel enter-0x40010000-0x42100000.uimg {image},addr=0x40010000,force-raw=on \
+            "-kernel enter/0x40010000-0x42100000.uimg {image},addr=0x40010000,force-raw=on \
              -device loader,file=odd,,name.dtb,addr=0x42100000,force-raw=on"
         )
     );
     assert_eq!(
         kernel_options(&host, "run --dtb-raw empty.dtb --dtb-at 0x50000001 --exec poweroff"),
-        format!("-kernel enter-0x40010000-0x50000001.uimg {image},addr=0x40010000,force-raw=on")
+        format!("-kernel enter/0x40010000-0x50000001.uimg {image},addr=0x40010000,force-raw=on")
     );
     assert_eq!(
         kernel_options(&host, "run --r2 0 --exec poweroff"),
-        format!("-kernel enter-0x40010000-0x00000000.uimg {image},addr=0x40010000,force-raw=on")
+        format!("-kernel enter/0x40010000-0x00000000.uimg {image},addr=0x40010000,force-raw=on")
     );
-    let hop = fs::read(host.path("target/images/enter-0x40010000-0x50000001.uimg")).unwrap();
+    let hop = fs::read(host.path("target/images/enter/0x40010000-0x50000001.uimg")).unwrap();
     assert_eq!(hop[64..], *b"\x00\x20\x9f\xe5\x00\xf0\x9f\xe5\x01\0\0\x50\0\0\x01\x40");
 }
 
