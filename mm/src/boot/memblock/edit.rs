@@ -1,4 +1,5 @@
-//! Edits: every change to a region list, written as one pass from the lowest region to the highest.
+//! Edits: every change to a region list, written as one pass from the lowest region to the highest
+//! of those that the change overlaps or touches.
 //!
 //! An edit takes the old regions one by one and pushes the new ones in ascending order. Pushing
 //! drops what is empty and joins what touches with equal flags, so the three invariants of a list

@@ -6,6 +6,8 @@
 //!
 //! There is no NUMA node in a region: 32-bit ARM has one node.
 
+use core::ops::Range;
+
 use super::edit::{Count, Edit, InPlace, Pass};
 use super::error::{ListKind, Violation};
 use crate::addr::{PhysAddr, PhysRange};
@@ -144,24 +146,52 @@ impl<'s> RegionList<'s> {
         covered >= range.end()
     }
 
+    /// The regions that hold a byte of `range`; if it is empty, the one around it. O(log n).
+    pub(super) fn within(&self, range: PhysRange) -> &[Region] {
+        let regions = self.ending_above(range.start());
+        &regions[..regions.partition_point(|region| region.range.start() < range.end())]
+    }
+
     /// The regions that end above `address`.
     fn ending_above(&self, address: PhysAddr) -> &[Region] {
         let regions = self.regions();
         &regions[regions.partition_point(|region| region.range.end() <= address)..]
     }
 
-    /// The slots that [`apply`](Self::apply) needs for `edit`.
-    pub(super) fn slots_for(&self, edit: Edit) -> usize {
-        let mut count = Count::new(self.regions());
-        edit.run(&mut count);
-        count.peak()
+    /// The regions that `edit` can change, as indices: those that its range overlaps or touches.
+    /// None of the others joins what the edit leaves of these. O(log n).
+    pub(super) fn window(&self, edit: Edit) -> Range<usize> {
+        let (regions, range) = (self.regions(), edit.range());
+        let start = regions.partition_point(|region| region.range.end() < range.start());
+        start..regions.partition_point(|region| region.range.start() <= range.end()).max(start)
     }
 
-    /// Makes a change. The array must have the [slots for it](Self::slots_for). O(n).
+    /// The slots that `edit` needs for `window` while it runs.
+    fn slots_for_window(&self, edit: Edit, window: Range<usize>) -> usize {
+        let len = window.len();
+        let mut count = Count::new(&self.regions()[window]);
+        edit.run(&mut count);
+        count.peak().max(len)
+    }
+
+    /// The slots that [`apply`](Self::apply) needs for `edit`. O(log n) and what the edit overlaps.
+    pub(super) fn slots_for(&self, edit: Edit) -> usize {
+        let window = self.window(edit);
+        self.len - window.len() + self.slots_for_window(edit, window)
+    }
+
+    /// Makes a change. The array must have the [slots for it](Self::slots_for). O(n): the regions
+    /// above those that change are moved up, or down, as a whole.
     pub(super) fn apply(&mut self, edit: Edit) {
-        let mut pass = InPlace::new(self.slots, self.len);
+        let window = self.window(edit);
+        let room = window.start..window.start + self.slots_for_window(edit, window.clone());
+        let above = self.len - window.end;
+        self.slots.copy_within(window.end..self.len, room.end);
+        let mut pass = InPlace::new(&mut self.slots[room.clone()], window.len());
         edit.run(&mut pass);
-        self.len = pass.written();
+        let end = window.start + pass.written();
+        self.slots.copy_within(room.end..room.end + above, end);
+        self.len = end + above;
     }
 
     /// Cuts every region to multiples of `align` (a power of two). O(n).

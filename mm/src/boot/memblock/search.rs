@@ -2,8 +2,8 @@
 //!
 //! Free is what the memory list holds and the reserved list does not, less the memory that is
 //! NOMAP or managed by a driver. A search goes from the top down, as Linux does on ARM, or from the
-//! bottom up; either way it is one pass over both lists. An allocation is a search and a
-//! reservation. It lies within one memory region, so its flags are uniform.
+//! bottom up; either way it is one pass over what both lists have between its bounds. An allocation
+//! is a search and a reservation. It lies within one memory region, so its flags are uniform.
 //!
 //! The first page of the physical address space is never chosen, though RAM may start there: Linux
 //! keeps it out of reach too, and whoever takes address 0 for a null pointer is not disappointed.
@@ -14,8 +14,8 @@
 
 use core::iter::Peekable;
 
-use super::Memblock;
 use super::error::MemblockError;
+use super::{Memblock, Region};
 use crate::addr::{PAGE_SIZE, PhysAddr, PhysRange, align_up};
 
 /// Where a search begins.
@@ -40,9 +40,13 @@ impl<'s> Memblock<'s> {
     /// The free ranges, ascending: what may be allocated, and what the page allocator gets in the
     /// end. Neighbouring memory regions give neighbouring ranges. O(n) for all of them.
     pub fn free_ranges(&self) -> impl Iterator<Item = PhysRange> {
-        let memory = self.memory.regions().iter().filter(|region| region.is_allocatable());
-        let reserved = self.reserved.regions().iter();
-        Subtract::new(memory.map(|region| region.range), reserved.map(|region| region.range))
+        free(self.memory.regions(), self.reserved.regions())
+    }
+
+    /// The free parts of `window`, ascending. O(log n) and what the window holds.
+    fn free_in(&self, window: PhysRange) -> impl Iterator<Item = PhysRange> {
+        free(self.memory.within(window), self.reserved.within(window))
+            .filter_map(move |free| free.intersection(&window))
     }
 
     /// Finds `size` free bytes at a multiple of `align` within `min..max`, and does not reserve
@@ -154,8 +158,7 @@ impl<'s> Memblock<'s> {
     ) -> Option<PhysRange> {
         let first_page_end = PhysAddr::new(PAGE_SIZE.into());
         let window = PhysRange::new(min.max(first_page_end), max);
-        let mut fits = Subtract::new(self.free_ranges(), avoid.iter().copied())
-            .filter_map(|free| free.intersection(&window))
+        let mut fits = Subtract::new(self.free_in(window), avoid.iter().copied())
             .filter_map(|free| fit(free, size, align, self.direction));
         match self.direction {
             Direction::BottomUp => fits.next(),
@@ -163,6 +166,12 @@ impl<'s> Memblock<'s> {
             Direction::TopDown => fits.last(),
         }
     }
+}
+
+/// What is allocatable of `memory` and not `reserved`.
+fn free<'a>(memory: &'a [Region], reserved: &'a [Region]) -> impl Iterator<Item = PhysRange> {
+    let memory = memory.iter().filter(|region| region.is_allocatable());
+    Subtract::new(memory.map(|region| region.range), reserved.iter().map(|region| region.range))
 }
 
 /// The place for `size` bytes at a multiple of `align` that lies furthest to one end of `free`.

@@ -81,6 +81,34 @@ fn an_edit_counts_the_slots_it_needs_on_the_way() {
     assert_eq!(memblock.validate(), Ok(()));
 }
 
+/// However many regions there are: a tree of a mebibyte may name tens of thousands, and each is an
+/// edit of its own.
+#[test]
+fn an_edit_and_a_search_look_at_what_they_touch() {
+    const MANY: u64 = 1000;
+    let regions: Vec<_> =
+        (0..MANY).map(|i| region(BASE + i * 0x2000, 0x1000, Flags::empty())).collect();
+    let mut list = RegionList::new(array(MANY as usize + 1));
+    list.plant(&regions);
+    // Below all, in a hole, at both ends of one, in one, over two, above all, and empty.
+    let at = BASE + 500 * 0x2000;
+    let end = BASE + MANY * 0x2000;
+    let cases = [
+        (range(0, 0x1000), 0..0, 0..0),
+        (range(at + 0x1800, 0x100), 501..501, 501..501),
+        (range(at + 0x1000, 0x1000), 500..502, 501..501),
+        (range(at + 0x100, 0x100), 500..501, 500..501),
+        (range(at + 0xfff, 0x1002), 500..502, 500..502),
+        (range(end, 0x1000), 1000..1000, 1000..1000),
+        (range(at + 0x100, 0), 500..501, 500..501),
+        (range(0, u64::MAX), 0..1000, 0..1000),
+    ];
+    for (range, window, within) in cases {
+        assert_eq!(list.window(Edit::Remove(range)), window, "{range}");
+        assert_eq!(list.within(range), &regions[within], "{range}");
+    }
+}
+
 #[test]
 fn errors_name_the_value() {
     let (list, range) = (ListKind::Reserved, range(BASE, 0x1000));
