@@ -159,6 +159,22 @@ mod tests {
         assert!(exercise(script.as_bytes()) >= 6);
     }
 
+    /// Whatever the fuzzer found worth keeping, once more.
+    #[test]
+    fn every_session_of_the_corpus_is_sound() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/monitor_line");
+        let (mut sessions, mut runs) = (0, 0);
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            // Printed only if what follows fails.
+            println!("{}", path.display());
+            runs += exercise(&std::fs::read(path).unwrap());
+            sessions += 1;
+        }
+        println!("{sessions} sessions, {runs} commands");
+        assert!(sessions >= 20 && runs >= sessions / 2, "{runs} commands of {sessions} sessions");
+    }
+
     /// Bytes that are often part of something meaningful.
     fn keyboards() -> impl Strategy<Value = Vec<u8>> {
         let snippets = prop::sample::select(vec![
