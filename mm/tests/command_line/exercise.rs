@@ -9,6 +9,7 @@ use mm::{
         vmalloc_size,
     },
     param::{Size, params, read_size},
+    report::layout::{Observed, write_json},
 };
 
 use super::check::check_layout;
@@ -31,6 +32,10 @@ const MACHINES: [Machine; 5] = [
     // From the first byte to the last.
     (&[(0, u64::MAX)], &[]),
 ];
+
+/// The bank of the first, whose layouts are written as JSON too: warnings hold what was typed.
+const QEMU: PhysRange =
+    PhysRange::new(PhysAddr::new(0x4000_0000), PhysAddr::new(0x4000_0000 + GIB));
 
 /// Regions that a line may type beside those of the machine; more are refused, which is no fault.
 const TYPED: usize = 32;
@@ -89,6 +94,12 @@ fn has_layout(question: &Question<'_, '_>) -> bool {
     match outcome {
         Ok(layout) => {
             check_layout(&layout, &memblock);
+            if question.banks == [QEMU] {
+                let mut json = String::new();
+                write_json(&mut json, &Observed::predicted(&layout), warnings.iter()).unwrap();
+                let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+                assert_eq!(json["warnings"].as_array().map(Vec::len), Some(warnings.len()));
+            }
             true
         }
         Err(PredictError::Memblock(_) | PredictError::NoLowmem) => false,
