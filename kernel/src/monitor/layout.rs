@@ -1,5 +1,6 @@
 //! What the kernel is and how it was laid out.
 
+use arrayvec::ArrayString;
 use mm::addr::{PhysAddr, VirtAddr};
 use mm::param::read_size;
 use mm::report::layout;
@@ -48,15 +49,16 @@ pub fn edges(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
 }
 
 pub fn explain(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
-    let address = match args.text("ADDR") {
-        Ok(word) => {
-            let size = read_size(word);
-            if !size.is_number || !size.rest.is_empty() {
-                return Err(Failure::NotAnAddress);
-            }
-            Some(size.bytes)
-        }
-        Err(_) => None,
+    let word = args.text("ADDR").ok();
+    let no_address = || {
+        // A line is shorter than what fits.
+        let word = ArrayString::from(word.unwrap_or_default()).unwrap_or_default();
+        Failure::NotAnAddress { word }
+    };
+    let address = match word.map(read_size) {
+        Some(size) if size.is_number && size.rest.is_empty() => Some(size.bytes),
+        Some(_) => return Err(no_address()),
+        None => None,
     };
     let subject = match (args.has("--json"), args.has("--virt"), address) {
         (true, ..) => Subject::Json,
@@ -64,7 +66,7 @@ pub fn explain(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
         (_, false, Some(phys)) => Subject::Address(PhysAddr::new(phys)),
         (_, true, address) => {
             let virt = address.and_then(|value| u32::try_from(value).ok());
-            Subject::Virtual(VirtAddr::new(virt.ok_or(Failure::NotAnAddress)?))
+            Subject::Virtual(VirtAddr::new(virt.ok_or_else(no_address)?))
         }
     };
     let _ = explain::write(kernel, subject, &mut Out);

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use arch_arm::probe::Fault;
+use arrayvec::ArrayString;
 use mm::addr::{Order, VirtAddr};
 use mm::frame::FreeError;
 use mm::zone::OutOfPages;
@@ -259,7 +260,10 @@ pub enum Failure {
         wrong: u32,
     },
     /// Not an address.
-    NotAnAddress,
+    NotAnAddress {
+        /// What was typed.
+        word: ArrayString<256>,
+    },
     /// Page tables and MMU say different things of an address.
     Disagree {
         /// The address.
@@ -288,8 +292,9 @@ impl fmt::Display for Failure {
             Self::Edges { wrong } => {
                 write!(f, "{wrong} pages do not answer as the layout predicts")
             }
-            Self::NotAnAddress => {
-                f.write_str("ADDR is a number, decimal or 0x hexadecimal; --virt needs one")
+            Self::NotAnAddress { word } if word.is_empty() => f.write_str("ADDR is missing"),
+            Self::NotAnAddress { word } => {
+                write!(f, "{word} is no ADDR: a number was expected, decimal or 0x hexadecimal")
             }
             Self::TooWide { value, unit } => {
                 write!(f, "{value:#x} has more than {} bits", 8 * unit.bytes())
