@@ -54,7 +54,15 @@ __mover_start:
     movne   r7, #1                  @ else by bytes: unaligned words fault without an MMU
     cmp     r4, r5
     blo     4f
-2:  cmp     r6, #0                  @ downwards: first byte first
+    cmp     r7, #4                  @ downwards: first byte first
+    bne     2f
+3:  subs    r6, r6, #16             @ four words at a time, as long as there are four
+    ldmiahs r4!, {{r7, r8, r9, lr}}
+    stmiahs r5!, {{r7, r8, r9, lr}}
+    bhs     3b
+    add     r6, r6, #16
+    mov     r7, #4
+2:  cmp     r6, #0
     beq     1b
     cmp     r7, #4
     ldreq   r8, [r4], #4
@@ -65,6 +73,14 @@ __mover_start:
     b       2b
 4:  add     r4, r4, r6              @ upwards: last byte first
     add     r5, r5, r6
+    cmp     r7, #4
+    bne     5f
+6:  subs    r6, r6, #16
+    ldmdbhs r4!, {{r7, r8, r9, lr}}
+    stmdbhs r5!, {{r7, r8, r9, lr}}
+    bhs     6b
+    add     r6, r6, #16
+    mov     r7, #4
 5:  cmp     r6, #0
     beq     1b
     cmp     r7, #4

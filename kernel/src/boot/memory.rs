@@ -181,6 +181,11 @@ impl RegionStorage<'static> for LinearStorage {
     }
 }
 
+/// Linux's line for an initial RAM disk that can not be kept.
+fn disable_initrd(range: PhysRange, why: &str) {
+    log::error!("INITRD: {}+{:#010x} {why} - disabling initrd", range.start(), range.len());
+}
+
 /// Prints warnings as they come and keeps them.
 trait Note {
     fn note(&mut self, warning: Warning<'static>);
@@ -226,6 +231,7 @@ impl Memory {
         if let Some(lost) = layout.lost(&self.memblock) {
             stop_for(self.memblock.remove(lost), "can not drop HighMem");
             self.dropped = Some(lost);
+            self.drop_lost_initrd();
         }
         let debug =
             |param: &mm::param::Param<'_>| param.is("memblock") && param.value == Some("debug");
@@ -252,17 +258,23 @@ impl Memory {
     /// Keeps the initial RAM disk, unless it lies outside memory or in someone's way.
     fn reserve_initrd(&mut self) {
         let Some(range) = self.loaded.initrd.filter(|range| !range.is_empty()) else { return };
-        let (start, len) = (range.start(), range.len());
         if !self.memblock.memory().covers(range) {
-            log::error!("INITRD: {start}+{len:#010x} is not a memory region - disabling initrd");
+            disable_initrd(range, "is not a memory region");
         } else if self.memblock.reserved().overlaps(range) {
-            log::error!(
-                "INITRD: {start}+{len:#010x} overlaps in-use memory region - disabling initrd"
-            );
+            disable_initrd(range, "overlaps in-use memory region");
         } else {
             self.reserve(range, "the initrd");
             self.initrd = Some(range);
         }
+    }
+
+    /// Gives up an initial RAM disk that lies in memory which has been dropped since.
+    fn drop_lost_initrd(&mut self) {
+        let is_lost = |range: &PhysRange| !self.memblock.memory().covers(*range);
+        let Some(range) = self.initrd.filter(is_lost) else { return };
+        disable_initrd(range, "is not a memory region");
+        stop_for(self.memblock.free(range), "can not drop the initrd");
+        self.initrd = None;
     }
 
     /// Honours the children of `/reserved-memory` that have a fixed place.

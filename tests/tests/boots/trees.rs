@@ -94,6 +94,15 @@ pub fn initrd() {
     );
     lost.expect_status(0);
     lost.expect(&["INITRD: 0x", "is not a memory region - disabling initrd"]);
+    // Memory that is dropped later, for want of HighMem.
+    let append = "vmalloc=960M nohighmem";
+    let dropped = run(
+        &["--initrd", file.to_str().unwrap(), "--image", "raw", "--append", append],
+        "memblock",
+    );
+    dropped.expect_status(0);
+    dropped.expect(&["INITRD: 0x", "is not a memory region - disabling initrd"]);
+    assert!(!dropped.output_of("memblock").contains("0x000493e0 bytes"), "{}", dropped.text);
 }
 
 pub fn initrd_in_the_way() {
