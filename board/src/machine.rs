@@ -12,6 +12,7 @@ use crate::dt::{self, Chosen, Console, Cpu, Error, Gic, Psci, ReservedRegion, Ti
 #[derive(Clone, Copy, Debug)]
 pub struct Machine<'t> {
     tree: Tree<'t>,
+    banks: Banks,
     /// The board's name, for the log.
     pub model: Option<&'t str>,
     /// Command line, console path and initrd.
@@ -24,6 +25,31 @@ pub struct Machine<'t> {
     pub timer: Option<Timer>,
     /// The firmware's power interface.
     pub psci: Option<Psci>,
+}
+
+/// The banks, where they are few, as they are on most machines. Boot asks for them a dozen times,
+/// and each walk over the tree costs it a hundred thousand instructions.
+#[derive(Clone, Copy, Debug)]
+enum Banks {
+    /// So many of these.
+    Few([PhysRange; Banks::FEW], usize),
+    /// More than that: only the tree has room for them.
+    Many,
+}
+
+impl Banks {
+    const FEW: usize = 8;
+
+    fn of(tree: &Tree<'_>) -> Self {
+        let mut few = [PhysRange::default(); Self::FEW];
+        let mut count = 0;
+        for bank in dt::banks(tree) {
+            let Some(place) = few.get_mut(count) else { return Self::Many };
+            *place = bank;
+            count += 1;
+        }
+        Self::Few(few, count)
+    }
 }
 
 impl<'t> Machine<'t> {
@@ -41,6 +67,7 @@ impl<'t> Machine<'t> {
         let chosen = dt::chosen(&tree)?;
         let gic = dt::gic(&tree)?;
         Ok(Self {
+            banks: Banks::of(&tree),
             model: tree.model()?,
             chosen,
             console: dt::console(&tree, &chosen, gic.as_ref())?,
@@ -60,7 +87,11 @@ impl<'t> Machine<'t> {
     /// The memory banks, in the order of the tree: at least one, none empty, no two overlapping.
     /// Neither page-aligned nor below 4 GiB of necessity.
     pub fn banks(&self) -> impl Iterator<Item = PhysRange> + use<'_, 't> {
-        dt::banks(&self.tree)
+        let (few, walk) = match self.banks {
+            Banks::Few(banks, count) => (Some(banks.into_iter().take(count)), None),
+            Banks::Many => (None, Some(dt::banks(&self.tree))),
+        };
+        few.into_iter().flatten().chain(walk.into_iter().flatten())
     }
 
     /// The memory reservation block, `/memreserve/` in source form. The entries may overlap each
@@ -103,6 +134,23 @@ mod tests {
         assert_eq!(machine.banks().count(), 1);
         assert!(machine.console.is_none() && machine.gic.is_none() && machine.psci.is_none());
         assert_eq!((machine.model, machine.cpus().count()), (None, 0));
+    }
+
+    #[test]
+    fn few_banks_and_many_are_told_alike() {
+        for count in [1, 7, 8, 9, 30] {
+            let mut blob = root();
+            (1..count).for_each(|i| {
+                let name = format!("memory@{:x}", i << 16);
+                blob.begin(&name).cells("reg", &[i << 16, 0x1000]).end();
+            });
+            let mut bytes = close(blob);
+            let machine = Machine::from_tree(Tree::parse(&mut bytes).unwrap()).unwrap();
+            let starts: Vec<_> = machine.banks().map(|bank| bank.start().as_u64() >> 16).collect();
+            let mut expected: Vec<_> = (1..u64::from(count)).collect();
+            expected.push(0);
+            assert_eq!(starts, expected);
+        }
     }
 
     #[test]
