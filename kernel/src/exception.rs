@@ -7,6 +7,7 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use arch_arm::interrupt;
 use arch_arm::probe;
 use arch_arm::trap::{Cause, ExceptionKind, Handler, TrapFrame};
 use arch_arm::user;
@@ -44,7 +45,18 @@ fn fixed_up(frame: &mut TrapFrame, cause: &Cause) -> bool {
     let fixed_up = probe::fix_up(frame, cause);
     // A report makes probes of its own.
     if fixed_up && REPORT.swap(false, Ordering::Relaxed) {
+        // A report takes a slow line a good part of a second, which is no time to lose ticks in.
+        let had_interrupts = !faulted.psr.is_irq_masked();
+        if had_interrupts {
+            // SAFETY: 1. the vectors are in use, or no exception had come here; 2. the interrupted
+            // code held no guard, for interrupts were let in, and this handler holds none.
+            unsafe { interrupt::allow() };
+        }
         report::exception(cause, &faulted, Ending::Recovered);
+        if had_interrupts {
+            // Until the stub lets them in again.
+            core::mem::forget(interrupt::mask());
+        }
     }
     fixed_up
 }

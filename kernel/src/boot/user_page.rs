@@ -109,32 +109,26 @@ pub fn with<R>(
     kernel: &mut Kernel,
     body: impl FnOnce(&mut Kernel, &UserPages) -> R,
 ) -> Result<R, UserPagesError> {
+    // The pages have a table of their own, so that one entry takes all of it back.
+    let entry = kernel.tables.root.entry(CODE);
+    if kernel.tables.linear.read(entry) != 0 {
+        return Err(UserPagesError::Map(MapError::AlreadyMapped { virt: CODE }));
+    }
     let mut frames = ArrayVec::<Pfn, 3>::new();
-    let mapped = map(kernel, &mut frames);
-    let outcome = mapped.map(|(entry, pages)| {
-        let result = body(kernel, &pages);
-        write(kernel.tables.linear, entry, 0);
-        tlb::flush_kernel_range(PAGES);
-        result
-    });
+    let outcome = map(kernel, &mut frames).map(|pages| body(kernel, &pages));
+    // Also where only a part could be mapped: no entry leads to a frame that is free.
+    write(kernel.tables.linear, entry, 0);
+    tlb::flush_kernel_range(PAGES);
     for frame in frames {
         kernel.pages.lock().free(frame, Order::ZERO).map_err(UserPagesError::Free)?;
     }
     outcome
 }
 
-/// Takes frames, leaving them in `frames` whatever happens, and maps them. Returns the address of
-/// the first-level entry, and the pages.
-fn map(
-    kernel: &mut Kernel,
-    frames: &mut ArrayVec<Pfn, 3>,
-) -> Result<(PhysAddr, UserPages), UserPagesError> {
+/// Takes frames, leaving them in `frames` whatever happens, and maps them.
+fn map(kernel: &mut Kernel, frames: &mut ArrayVec<Pfn, 3>) -> Result<UserPages, UserPagesError> {
     let linear = kernel.tables.linear;
     let root = kernel.tables.root;
-    // Its own table, so that one entry takes all of it back.
-    if linear.read(root.entry(CODE)) != 0 {
-        return Err(UserPagesError::Map(MapError::AlreadyMapped { virt: CODE }));
-    }
     let mut zeroed = || {
         let frame = kernel.pages.lock().alloc(ZoneKind::Normal, Order::ZERO);
         let frame = frame.map_err(UserPagesError::OutOfPages)?;
@@ -155,7 +149,7 @@ fn map(
     }
     barrier::dsb_ishst();
     barrier::isb();
-    Ok((root.entry(CODE), UserPages { code: code_at }))
+    Ok(UserPages { code: code_at })
 }
 
 /// The live tables, and one second-level table to add to them.
