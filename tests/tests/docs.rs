@@ -137,6 +137,7 @@ fn masked(text: &str) -> String {
         "usable, zone ",
         "in use since boot",
         "  kernel ",
+        "may be loaded at ",
         "safe for ",
         "any split: ",
         "  zone ",

@@ -49,26 +49,34 @@ pub fn edges(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
 }
 
 pub fn explain(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
-    let word = args.text("ADDR").ok();
-    let no_address = || {
-        // A line is shorter than what fits.
-        let word = ArrayString::from(word.unwrap_or_default()).unwrap_or_default();
-        Failure::NotAnAddress { word }
-    };
-    let address = match word.map(read_size) {
-        Some(size) if size.is_number && size.rest.is_empty() => Some(size.bytes),
-        Some(_) => return Err(no_address()),
-        None => None,
-    };
-    let subject = match (args.has("--json"), args.has("--virt"), address) {
-        (true, ..) => Subject::Json,
-        (_, false, None) => Subject::All,
-        (_, false, Some(phys)) => Subject::Address(PhysAddr::new(phys)),
-        (_, true, address) => {
-            let virt = address.and_then(|value| u32::try_from(value).ok());
-            Subject::Virtual(VirtAddr::new(virt.ok_or_else(no_address)?))
-        }
-    };
+    let subject = subject(args.text("ADDR").ok(), args.has("--json"), args.has("--virt"))?;
     let _ = explain::write(kernel, subject, &mut Out);
     Ok(())
+}
+
+/// What is asked for by the address that was typed, if any, and the flags.
+fn subject(word: Option<&str>, json: bool, virt: bool) -> Result<Subject, Failure> {
+    // A line is shorter than what fits.
+    let typed = |word| ArrayString::from(word).unwrap_or_default();
+    if json {
+        return match word.or(virt.then_some("--virt")) {
+            None => Ok(Subject::Json),
+            Some(word) => Err(Failure::TooMuch { word: typed(word) }),
+        };
+    }
+    // What does not fit 64 bits is read as the greatest number that does.
+    let limit = if virt { 1 << 32 } else { u64::MAX };
+    let no_address = || Failure::NotAnAddress { word: typed(word.unwrap_or_default()), limit };
+    let Some(word) = word else {
+        return if virt { Err(no_address()) } else { Ok(Subject::All) };
+    };
+    let size = read_size(word);
+    if !size.is_number || !size.rest.is_empty() || size.bytes >= limit {
+        return Err(no_address());
+    }
+    if !virt {
+        return Ok(Subject::Address(PhysAddr::new(size.bytes)));
+    }
+    let virt = u32::try_from(size.bytes).map_err(|_| no_address())?;
+    Ok(Subject::Virtual(VirtAddr::new(virt)))
 }

@@ -263,6 +263,13 @@ pub enum Failure {
     NotAnAddress {
         /// What was typed.
         word: ArrayString<256>,
+        /// Addresses are below this.
+        limit: u64,
+    },
+    /// A word that `--json` has no use for.
+    TooMuch {
+        /// The word.
+        word: ArrayString<256>,
     },
     /// Page tables and MMU say different things of an address.
     Disagree {
@@ -292,9 +299,16 @@ impl fmt::Display for Failure {
             Self::Edges { wrong } => {
                 write!(f, "{wrong} pages do not answer as the layout predicts")
             }
-            Self::NotAnAddress { word } if word.is_empty() => f.write_str("ADDR is missing"),
-            Self::NotAnAddress { word } => {
-                write!(f, "{word} is no ADDR: a number was expected, decimal or 0x hexadecimal")
+            Self::NotAnAddress { word, .. } if word.is_empty() => f.write_str("ADDR is missing"),
+            Self::NotAnAddress { word, limit } => {
+                write!(
+                    f,
+                    "{word} is no ADDR: a number below {limit:#x} was expected, decimal or 0x \
+                     hexadecimal"
+                )
+            }
+            Self::TooMuch { word } => {
+                write!(f, "{word} is too much: --json is about all of RAM")
             }
             Self::TooWide { value, unit } => {
                 write!(f, "{value:#x} has more than {} bits", 8 * unit.bytes())

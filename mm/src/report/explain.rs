@@ -84,7 +84,7 @@ fn write_sums<I: Inventory>(
     write_arithmetic(out, situation, &arithmetic)?;
     write_reserved(out, situation, &tree)?;
     write_lost(out, situation, &tree)?;
-    Ok(Unused::of(&tree, beyond))
+    Ok(Unused::of(&tree, beyond, situation.mem_given()))
 }
 
 /// The last row of the first table. Returns its bytes.

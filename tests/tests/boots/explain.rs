@@ -274,7 +274,8 @@ pub fn addresses() {
     let run = run(
         &["-m", "2G"],
         "explain 0x40200000; explain 3G-1; explain 0xbfffffff; explain 0x100000000; \
-         explain --virt 0xc0200000; explain --virt 0",
+         explain --virt 0xc0200000; explain --virt 0; explain --json 0x40200000; \
+         explain 18446744073709551615G; explain --virt 4G",
     );
     run.expect_status(1);
     let says = |command: &str, what: &str| {
@@ -288,6 +289,9 @@ pub fn addresses() {
     says("explain 0x100000000", "0x100000000: no RAM");
     says("explain --virt 0xc0200000", "0xc0200000 is mapped to 0x40200000");
     says("explain --virt 0", "0x00000000 is not mapped");
+    says("explain --json 0x40200000", "error: 0x40200000 is too much");
+    says("explain 18446744073709551615G", "error: 18446744073709551615G is no ADDR");
+    says("explain --virt 4G", "error: 4G is no ADDR: a number below 0x100000000 was expected");
 }
 
 /// The boots of this file that are not just another size.

@@ -24,7 +24,7 @@ pub mod what_if;
 
 use super::layout::{Layout, Request, Settings};
 use super::memblock::Memblock;
-use super::memory::Given;
+use super::memory::{Given, mem_ranges};
 use super::relocate::Loaded;
 use crate::addr::PhysRange;
 use class::Owner;
@@ -97,6 +97,12 @@ impl<I: Inventory> Situation<'_, '_, I> {
     #[must_use]
     pub fn bank_count(&self) -> u32 {
         u32::try_from(self.inventory.banks().count()).unwrap_or(u32::MAX)
+    }
+
+    /// Is there a `mem=` that counts? Then what it names is the RAM, and not what the tree has.
+    #[must_use]
+    pub fn mem_given(&self) -> bool {
+        mem_ranges(self.given()).next().is_some()
     }
 
     fn given(&self) -> Given<'_> {

@@ -4,7 +4,7 @@
 //! lowmem shrinks, and what was loaded there is suddenly HighMem, or in RAM that is not used.
 
 use super::{Inventory, Situation};
-use crate::addr::{MIB, PhysAddr, PhysRange};
+use crate::addr::{MIB, PAGE_SIZE, PHYS_LIMIT_32, PhysAddr, PhysRange};
 use crate::boot::relocate::IMAGE_OFFSET;
 
 /// Lowmem under every split and whatever `vmalloc=` says, in bytes from `PHYS_OFFSET`.
@@ -108,5 +108,16 @@ impl<I: Inventory> Situation<'_, '_, I> {
     #[must_use]
     pub fn kernel_bank(&self) -> Option<PhysRange> {
         self.inventory.banks().find(|bank| bank.contains_range(&self.loaded.image))
+    }
+
+    /// The first and the last page, by their addresses, at which all of the image lies in the
+    /// [kernel's bank](Self::kernel_bank) and below 4 GiB; `None` when there is none.
+    #[must_use]
+    pub fn image_starts(&self) -> Option<(PhysAddr, PhysAddr)> {
+        let (bank, page) = (self.kernel_bank()?, u64::from(PAGE_SIZE));
+        let first = PhysAddr::new(bank.start().as_u64().checked_next_multiple_of(page)?);
+        let end = bank.end().min(PHYS_LIMIT_32).as_u64();
+        let last = PhysAddr::new(end.checked_sub(self.loaded.image.len())?).align_down(page);
+        (first <= last).then_some((first, last))
     }
 }

@@ -13,7 +13,7 @@ use super::{Inventory, Situation};
 use crate::addr::{MIB, PAGE_SIZE, PhysAddr, PhysRange};
 use crate::boot::layout::{Layout, Request};
 use crate::boot::memblock::{Flags, Memblock, MemblockError, Region};
-use crate::boot::memory::{self, Given, mem_ranges, phys_offset_of_bank};
+use crate::boot::memory::{self, Given, phys_offset_of_bank};
 use crate::boot::relocate::IMAGE_OFFSET;
 use crate::boot::split::Split;
 use crate::boot::vmalloc_size::{self, MIN_BYTES, max_bytes};
@@ -32,32 +32,45 @@ pub struct Outcome {
     pub highmem: u64,
     /// Bytes of RAM above lowmem that are not used, for want of HighMem.
     pub lost: u64,
+    /// Bytes of RAM below the end of lowmem in the page that it ends in, if it ends inside one. They
+    /// are in the linear map; the page is HighMem's, or lost.
+    pub limit_page: u64,
 }
 
 impl Outcome {
     fn of(memblock: &Memblock<'_>, request: Request) -> Option<Self> {
         let layout = Layout::of(memblock, &request)?;
         let above = PhysRange::new(layout.lowmem_end, PhysAddr::new(u64::MAX));
+        let end = layout.lowmem_end;
+        let limit_page = PhysRange::new(end.align_down(u64::from(PAGE_SIZE)), end);
+        let bytes_in = |range: &PhysRange| -> u64 {
+            let parts = memblock.mapped_memory().filter_map(|block| block.intersection(range));
+            parts.map(|part| part.len()).sum()
+        };
+        let (above, limit_page) = (bytes_in(&above), bytes_in(&limit_page));
         let mapped: u64 = memblock.mapped_memory().map(|block| block.len()).sum();
-        let above: u64 = memblock
-            .mapped_memory()
-            .filter_map(|block| block.intersection(&above))
-            .map(|part| part.len())
-            .sum();
         let (highmem, lost) = if layout.highmem { (above, 0) } else { (0, above) };
-        Some(Self { request, layout, lowmem: mapped - above, highmem, lost })
+        Some(Self { request, layout, lowmem: mapped - above, highmem, lost, limit_page })
     }
 
     /// Bytes of RAM that are used.
     #[must_use]
     pub const fn used(&self) -> u64 {
-        self.lowmem + self.highmem
+        let lost_page = if self.layout.highmem { 0 } else { self.limit_page };
+        self.lowmem + self.highmem - lost_page
     }
 
     /// Bytes of RAM above lowmem, used or not.
     #[must_use]
     pub const fn above_lowmem(&self) -> u64 {
         self.highmem + self.lost
+    }
+
+    /// Bytes of RAM in pages that are HighMem, or would be if there were any: what `nohighmem`
+    /// loses.
+    #[must_use]
+    pub const fn highmem_pages(&self) -> u64 {
+        self.above_lowmem() + self.limit_page
     }
 
     /// Frames that are present in a zone, as bytes.
@@ -134,6 +147,13 @@ impl Trials<'_> {
 
     fn of(&self, request: Request) -> Option<Outcome> {
         Outcome::of(&self.memblock, request)
+    }
+
+    /// May all of `range` be mapped, as lowmem or as HighMem?
+    #[must_use]
+    pub fn maps(&self, range: PhysRange) -> bool {
+        let parts = self.memblock.mapped_memory().filter_map(|block| block.intersection(&range));
+        parts.map(|part| part.len()).sum::<u64>() == range.len()
     }
 
     /// How large `vmalloc=` may be for all RAM to be lowmem.
@@ -235,7 +255,7 @@ impl<I: Inventory> Situation<'_, '_, I> {
     ///
     /// See [`TrialError`].
     pub fn without_mem(&self, scratch: &mut [Region]) -> Result<Option<Outcome>, TrialError> {
-        if mem_ranges(self.given()).next().is_none() {
+        if !self.mem_given() {
             return Ok(None);
         }
         let memblock = self.described(scratch, Given { command_line: "", ..self.given() })?;

@@ -26,7 +26,7 @@ pub(super) fn write<I: Inventory>(
     let now = match situation.trials(scratch) {
         Ok(trials) => {
             writeln!(out, "\nWhat would change it, by this kernel's own rules:")?;
-            write_vmalloc(out, &trials)?;
+            write_vmalloc(out, &trials, unused)?;
             write_highmem(out, trials.now())?;
             write_zone(out, &trials)?;
             trials.now().clone()
@@ -55,6 +55,8 @@ pub(super) fn untried(out: &mut dyn Write, error: TrialError) -> Result {
 
 /// What is needed of an account here.
 pub(super) struct Unused {
+    /// What the RAM that may become lowmem is called.
+    ram: &'static str,
     /// RAM that only `mem=` names, in bytes.
     invented: u64,
     /// Lost bytes, in the order of [`Lost::ALL`].
@@ -62,8 +64,15 @@ pub(super) struct Unused {
 }
 
 impl Unused {
-    pub fn of(tree: &Totals, invented: u64) -> Self {
-        Self { invented, lost: tree.lost.each_ref().map(|sum| sum.bytes) }
+    pub fn of(tree: &Totals, invented: u64, mem_given: bool) -> Self {
+        let lost = tree.lost.each_ref().map(|sum| sum.bytes);
+        let out_of_reach = [Lost::BelowPhysOffset, Lost::Above4G].map(|why| tree.lost(why).bytes);
+        let ram = match (mem_given, out_of_reach) {
+            (true, _) => "all RAM that mem= names",
+            (false, [0, 0]) => "all RAM",
+            (false, _) => "all RAM to map",
+        };
+        Self { ram, invented, lost }
     }
 
     fn lost(&self, reason: Lost) -> u64 {
@@ -71,28 +80,28 @@ impl Unused {
     }
 }
 
-fn write_vmalloc(out: &mut dyn Write, trials: &Trials<'_>) -> Result {
-    let now = trials.now();
+fn write_vmalloc(out: &mut dyn Write, trials: &Trials<'_>, unused: &Unused) -> Result {
+    let (now, ram) = (trials.now(), unused.ram);
     match trials.all_lowmem() {
         LargestVmalloc::Never => {
             let left = Size(trials.above_at_least());
             writeln!(
                 out,
-                "  no vmalloc= makes all RAM lowmem: the least, 16M, leaves {left} above it"
+                "  no vmalloc= makes {ram} lowmem: the least, 16M, leaves {left} above it"
             )?;
         }
         LargestVmalloc::Bytes(bytes) if now.above_lowmem() > 0 => {
             let mib = bytes >> 20;
             writeln!(
                 out,
-                "  vmalloc={mib}M, or less, makes all RAM lowmem (to the byte: vmalloc={bytes})"
+                "  vmalloc={mib}M, or less, makes {ram} lowmem (to the byte: vmalloc={bytes})"
             )?;
         }
         LargestVmalloc::Bytes(bytes) if bytes < max_bytes(now.request.split) => {
-            writeln!(out, "  up to vmalloc={}M all RAM stays lowmem", bytes >> 20)?;
+            writeln!(out, "  up to vmalloc={}M {ram} stays lowmem", bytes >> 20)?;
         }
         LargestVmalloc::Bytes(_) => {
-            writeln!(out, "  all RAM stays lowmem whatever vmalloc= says")?;
+            writeln!(out, "  {ram} stays lowmem whatever vmalloc= says")?;
         }
     }
     if let Some((bytes, _)) = trials.whole_page() {
@@ -102,9 +111,10 @@ fn write_vmalloc(out: &mut dyn Write, trials: &Trials<'_>) -> Result {
 }
 
 fn write_highmem(out: &mut dyn Write, now: &Outcome) -> Result {
-    let above = Size(now.above_lowmem());
+    let bytes = now.highmem_pages();
+    let above = Size(bytes);
     let pkmap = Size(u64::from(PKMAP_SIZE));
-    match (now.layout.highmem, now.above_lowmem()) {
+    match (now.layout.highmem, bytes) {
         (true, 0) => writeln!(out, "  nohighmem loses nothing, and gives modules {pkmap}"),
         (true, _) => writeln!(out, "  nohighmem loses {above}, and gives modules {pkmap}"),
         (false, 0) => writeln!(out, "  without nohighmem nothing is gained: there is no more RAM"),
@@ -232,16 +242,22 @@ pub(super) fn write_places<I: Inventory>(
             write_place(out, situation, range, scratch)?;
         }
     }
-    if let Some(bank) = situation.kernel_bank() {
+    if let Some((first, last)) = situation.image_starts() {
         let place = situation.image_place().start();
-        writeln!(out, "  the kernel may be loaded at any page of {bank}, and moves to {place}")?;
+        writeln!(
+            out,
+            "  the kernel may be loaded at any page from {first} to {last} where its memory is free,"
+        )?;
+        writeln!(out, "    and moves to {place}")?;
     }
     match situation.safe_range(situation.lowmem()) {
-        Some(safe) => writeln!(out, "  safe for device tree and initrd: {safe}")?,
+        Some(safe) => writeln!(out, "  the largest range safe for device tree and initrd: {safe}")?,
         None => writeln!(out, "  nothing of lowmem is left for a device tree or an initrd")?,
     }
     match situation.safe_range(situation.always_lowmem()) {
-        Some(always) => writeln!(out, "  and with any vmalloc=, any split: {always}"),
+        Some(always) => {
+            writeln!(out, "  the largest that is so with any vmalloc= and any split: {always}")
+        }
         None => Ok(()),
     }
 }
@@ -252,21 +268,28 @@ fn write_place<I: Inventory>(
     range: PhysRange,
     scratch: &mut [Region],
 ) -> Result {
-    match situation.place_of(range) {
+    out.write_str(match situation.place_of(range) {
         Place::OutsideRam => return writeln!(out, "not RAM of the tree"),
-        Place::Unused => return writeln!(out, "RAM that is not used"),
-        Place::Lowmem => {}
-        Place::HighMem => write!(out, "HighMem, out of the linear map; ")?,
-        Place::Across => write!(out, "across the end of lowmem; ")?,
+        Place::Unused => "RAM that is not used",
+        Place::Lowmem => "",
+        Place::HighMem => "HighMem, out of the linear map",
+        Place::Across => "across the end of lowmem",
+    })?;
+    let Ok(trials) = situation.trials(scratch) else { return writeln!(out) };
+    if !trials.maps(range) {
+        // It is not for want of HighMem that it is not used.
+        return writeln!(out);
+    }
+    if situation.place_of(range) != Place::Lowmem {
+        out.write_str("; ")?;
     }
     let most = max_bytes(situation.layout.split);
-    match situation.trials(scratch).map(|trials| trials.largest_vmalloc_for(range)) {
-        Ok(LargestVmalloc::Bytes(bytes)) if bytes == most => {
+    match trials.largest_vmalloc_for(range) {
+        LargestVmalloc::Bytes(bytes) if bytes == most => {
             writeln!(out, "lowmem whatever vmalloc= says")
         }
-        Ok(LargestVmalloc::Bytes(bytes)) => writeln!(out, "lowmem up to vmalloc={}M", bytes >> 20),
-        Ok(LargestVmalloc::Never) => writeln!(out, "lowmem with no vmalloc="),
-        Err(_) => writeln!(out),
+        LargestVmalloc::Bytes(bytes) => writeln!(out, "lowmem up to vmalloc={}M", bytes >> 20),
+        LargestVmalloc::Never => writeln!(out, "lowmem with no vmalloc="),
     }
 }
 
@@ -298,7 +321,11 @@ pub(super) fn write_place_of<I: Inventory>(
     };
     let splits = || Split::ALL.into_iter().filter(is_lowmem);
     let count = u32::try_from(splits().count()).unwrap_or(u32::MAX);
-    write!(out, "  with this command line it is lowmem under {}", Count(count, "split"))?;
+    out.write_str("  with this command line it is lowmem under ")?;
+    if count == 0 {
+        return writeln!(out, "no split of this kernel");
+    }
+    write!(out, "{}", Count(count, "split"))?;
     for (index, split) in splits().enumerate() {
         write!(out, "{}{}", if index == 0 { ": " } else { ", " }, split.name())?;
     }

@@ -136,7 +136,7 @@ fn write_trials(out: &mut dyn Write, trials: &Trials<'_>, command_line: &str) ->
 
 fn write_outcome(out: &mut dyn Write, key: &str, outcome: Option<&Outcome>) -> fmt::Result {
     out.write_str(key)?;
-    let Some(Outcome { request, layout, lowmem, highmem, lost }) = outcome else {
+    let Some(Outcome { request, layout, lowmem, highmem, lost, limit_page }) = outcome else {
         return out.write_str("null");
     };
     write!(out, "{{\"split\":\"{}\"", request.split.name())?;
@@ -148,6 +148,7 @@ fn write_outcome(out: &mut dyn Write, key: &str, outcome: Option<&Outcome>) -> f
     }
     write!(out, ",\"highmem_used\":{}", request.highmem)?;
     write!(out, ",\"lowmem\":{lowmem},\"highmem\":{highmem},\"lost\":{lost}")?;
+    write!(out, ",\"limit_page\":{limit_page}")?;
     let (vmalloc, user) = (layout.vmalloc().len(), layout.user().len());
     write!(out, ",\"vmalloc\":{vmalloc},\"user\":{user}}}")
 }

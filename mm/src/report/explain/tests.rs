@@ -38,7 +38,18 @@ fn machines() -> Vec<(&'static str, Machine)> {
     odd.allocated.extend([(0x20_0000, Some(Owner::PageArray)), (0x5000, None)]);
     let mut moved = Machine::new(&[(RAM, RAM + 2 * GIB)], "vmalloc=960M");
     moved.held[2].range = range(0x4800_0000, 0x4810_0000);
+    let mut out_of_lowmem = gigabytes(1, "nohighmem mem=960M mem=16M@0x7e000000");
+    for (at, start, owner) in [(2, 0x7b00_0000, Owner::DeviceTree), (3, 0x7c00_0000, Owner::Initrd)]
+    {
+        let range = range(start, start + MIB);
+        out_of_lowmem.held.truncate(at);
+        out_of_lowmem.hold(range, owner);
+    }
+    out_of_lowmem.initrd = Some(range(0x7c00_0000, 0x7c10_0000));
     vec![
+        ("lost-device-tree", out_of_lowmem),
+        ("odd-vmalloc", gigabytes(1, "vmalloc=300000001")),
+        ("odd-vmalloc-nohighmem", gigabytes(1, "nohighmem vmalloc=300000001")),
         ("1g", gigabytes(1, "")),
         ("2g", gigabytes(2, "")),
         ("3g", gigabytes(3, "")),
@@ -108,6 +119,7 @@ fn single_addresses() {
             "kernel-in-upper-bank" => &[RAM + 5],
             "misaligned" => &[RAM, 0x4400_0000, 0x4600_0100, 0x5000_0000, 0x6000_0000],
             "mem-typo" => &[0x5800_0000, 0x7000_0000],
+            "3g" => &[0xffff_f000],
             "limit-in-page" => &[0x6eff_ffff, 0x6eff_fffe],
             _ => continue,
         };

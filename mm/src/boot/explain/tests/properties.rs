@@ -187,12 +187,13 @@ fn check_sums(booted: &Situation<'_, '_, Known>) {
     assert_eq!(used(&tree) + used(&beyond) + limit_page, known - listed_yet);
 }
 
-/// What `predict` says of the machine with other settings: the layout, and bytes of mapped RAM
-/// below and above the end of lowmem.
+/// What `predict` says of the machine with other settings: the layout, bytes of mapped RAM below
+/// and above the end of lowmem, and bytes of it in the pages of a zone.
 struct Prediction {
     layout: Layout,
     lowmem: u64,
     above: u64,
+    in_zones: u64,
 }
 
 struct Other<'c> {
@@ -213,14 +214,17 @@ fn prediction(machine: &Machine, no_map: &[PhysRange], other: &Other<'_>) -> Opt
         command_line: other.command_line,
     };
     let layout = predict(&mut memblock, &question, &mut |_| ()).ok()?;
-    let (mut lowmem, mut above) = (0, 0);
+    let (mut lowmem, mut above, mut in_zones) = (0, 0, 0);
     for block in memblock.mapped_memory() {
         let below = block.intersection(&range(0, layout.lowmem_end.as_u64()));
         let below = below.map_or(0, |part| part.len());
         lowmem += below;
         above += block.len() - below;
+        let zones = layout.zones.iter().map(|zone| zone.range.as_phys());
+        let parts = zones.filter_map(|zone| block.intersection(&zone));
+        in_zones += parts.map(|part| part.len()).sum::<u64>();
     }
-    Some(Prediction { layout, lowmem, above })
+    Some(Prediction { layout, lowmem, above, in_zones })
 }
 
 /// The command line without the parameters `names`, with `with` before the rest.
@@ -301,6 +305,10 @@ fn check_suggestions(machine: &Machine, booted: &Situation<'_, '_, Known>, scrat
     let word = if booted.layout.highmem { "nohighmem" } else { "" };
     check_outcome(other_highmem, machine, &no_map, &changed(line, &["nohighmem"], word));
     assert_eq!(other_highmem.lost, if booted.layout.highmem { tried.now.highmem } else { 0 });
+    let pages = |word| with(&["nohighmem"], word).unwrap().in_zones;
+    let (most, least) = (pages(""), pages("nohighmem"));
+    assert_eq!(tried.now.highmem_pages(), most - least, "nohighmem loses");
+    assert_eq!(tried.now.used(), if booted.layout.highmem { most } else { least });
 
     if let Some((bytes, outcome)) = &tried.all_dma {
         let text = format!("dma_zone={}M", bytes / MIB);
@@ -354,6 +362,23 @@ fn check_safe_range(booted: &Situation<'_, '_, Known>) {
     assert!(always.is_none_or(|always| always.len() <= safe.len()));
 }
 
+/// At the first and the last start all of the image is in its bank, and at no page beside them.
+fn check_image_starts(booted: &Situation<'_, '_, Known>) {
+    let (bank, page) = (booted.kernel_bank(), u64::from(PAGE_SIZE));
+    let fits = |start: u64| {
+        let image = range(start, start + booted.loaded.image.len());
+        image.end().as_u64() <= 1 << 32 && bank.is_some_and(|bank| bank.contains_range(&image))
+    };
+    let Some((first, last)) = booted.image_starts() else {
+        assert!(bank.is_none());
+        return;
+    };
+    let (first, last) = (first.as_u64(), last.as_u64());
+    assert!(first % page == 0 && last % page == 0);
+    assert!(fits(first) && fits(last) && !fits(last + page));
+    assert!(first < page || !fits(first - page));
+}
+
 proptest! {
     // A machine takes less than a tenth of a millisecond, and corners are many.
     #![proptest_config(ProptestConfig::with_cases(4096))]
@@ -364,6 +389,7 @@ proptest! {
             check_ranges(&machine, booted);
             check_sums(booted);
             check_safe_range(booted);
+            check_image_starts(booted);
         });
     }
 
