@@ -21,6 +21,10 @@ pub const MIN_RUST: (u32, u32) = (1, 95);
 /// The environment variable that overrides the choice.
 pub const OVERRIDE: &str = "VMSPLIT_TOOLCHAIN";
 
+/// What the kernel's back-traces need of the compiler. `.cargo/config.toml` says it too, for whoever
+/// calls cargo without us; but flags in the environment take the place of those.
+const UNWIND_TABLES: &str = "-Cforce-unwind-tables=yes";
+
 /// Debian's own tools lie here; a rustup proxy of the same name may stand before them in `PATH`.
 const DEBIAN_BIN: &str = "/usr/bin";
 
@@ -190,6 +194,11 @@ impl Toolchain {
             let triple = self.target.triple().to_uppercase().replace('-', "_");
             cargo.env(format!("CARGO_TARGET_{triple}_LINKER"), linker);
         }
+        if self.target == Target::Kernel
+            && let Some((name, flags)) = with_unwind_tables(|name| env::var_os(name))
+        {
+            cargo.env(name, flags);
+        }
         cargo
     }
 
@@ -227,6 +236,21 @@ impl Toolchain {
         // Joining fails only on a folder with the separator in its name, and these were split.
         env::join_paths(folders).unwrap_or_else(|_| list.to_owned())
     }
+}
+
+/// The variable of the environment by which cargo takes compiler flags, if one is set, and its value
+/// with [`UNWIND_TABLES`] behind. The encoded one goes first, and an empty one is set as well.
+fn with_unwind_tables(
+    get: impl Fn(&'static str) -> Option<OsString>,
+) -> Option<(&'static str, OsString)> {
+    let (name, separator, mut flags) = [("CARGO_ENCODED_RUSTFLAGS", "\x1f"), ("RUSTFLAGS", " ")]
+        .into_iter()
+        .find_map(|(name, separator)| Some((name, separator, get(name)?)))?;
+    if !flags.is_empty() {
+        flags.push(separator);
+    }
+    flags.push(UNWIND_TABLES);
+    Some((name, flags))
 }
 
 #[cfg(test)]
@@ -305,6 +329,34 @@ mod tests {
             );
             assert!(cargo.get_envs().all(|(name, _)| name != "RUSTC_BOOTSTRAP"));
         }
+    }
+
+    #[test]
+    fn flags_of_the_environment_do_not_cost_the_unwind_tables() {
+        let with = |encoded: Option<&str>, plain: Option<&str>| {
+            let get = |name| match name {
+                "CARGO_ENCODED_RUSTFLAGS" => encoded.map(OsString::from),
+                "RUSTFLAGS" => plain.map(OsString::from),
+                _ => None,
+            };
+            with_unwind_tables(get).map(|(name, value)| (name, value.into_string().unwrap()))
+        };
+        let (encoded, plain) = ("CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS");
+        let flag = "-Cforce-unwind-tables=yes";
+        for (given, expected) in [
+            ((None, None), None),
+            ((None, Some("")), Some((plain, flag.to_owned()))),
+            ((None, Some("-Dwarnings -g")), Some((plain, format!("-Dwarnings -g {flag}")))),
+            ((Some(""), Some("-g")), Some((encoded, flag.to_owned()))),
+            (
+                (Some("--cfg\x1fa b"), Some("-g")),
+                Some((encoded, format!("--cfg\x1fa b\x1f{flag}"))),
+            ),
+        ] {
+            assert_eq!(with(given.0, given.1), expected, "{given:?}");
+        }
+        let config = include_str!("../../.cargo/config.toml");
+        assert!(config.contains(&format!("rustflags = [\"{flag}\"]")), "the same without us");
     }
 
     #[test]

@@ -15,8 +15,9 @@
 //! instruction at `1` faults, the handler sets r0 to 1, r1 to the fault status register, r2 to the
 //! fault address, and pc to `2`. So the assembly clears r0 before, and gives up r0, r1 and r2.
 //!
-//! A `blx` may stand in the table too: it does not fault itself, but a prefetch abort whose lr says
-//! that it was called from there is its own.
+//! A `blx r3` may stand in the table too: it does not fault itself, but a prefetch abort is its own
+//! when lr says that it was called from there, and r3 that this is the address it called. What
+//! stands behind it clears lr: a later jump astray must not find the call's return address there.
 //!
 //! Invariant: only faults of the kernel's own instructions are taken, and never an asynchronous
 //! abort, which may have come from anywhere.
@@ -40,7 +41,7 @@ pub fn fix_up(table: &[Entry], frame: &mut TrapFrame, cause: &Cause) -> bool {
     }
     let (at, status, address) = match *cause {
         Cause::DataAbort { fault, address: Some(address) } => (frame.pc, fault.dfsr(), address),
-        Cause::PrefetchAbort { fault, address } => {
+        Cause::PrefetchAbort { fault, address } if frame.pc == frame.r[3] => {
             (frame.lr.wrapping_sub(4), fault.ifsr(), address)
         }
         _ => return false,
@@ -104,15 +105,26 @@ mod tests {
     fn a_prefetch_abort_belongs_to_the_listed_call() {
         let fault = InstructionFault::from_ifsr(0xf);
         let cause = Cause::PrefetchAbort { fault, address: ADDRESS };
-        let mut after = frame(0xdead_beec, 0x1d3);
+        let calling = |pc, r3| {
+            let mut frame = frame(pc, 0x1d3);
+            frame.r[3] = r3;
+            frame
+        };
+        let mut after = calling(0xdead_beec, 0xdead_beec);
         assert!(fix_up(&TABLE, &mut after, &cause));
-        let mut expected = frame(0xc020_0300, 0x1d3);
+        let mut expected = calling(0xc020_0300, 0xdead_beec);
         expected.r[..3].copy_from_slice(&[1, 0xf, 0xdead_beec]);
         assert_eq!(after, expected);
         // Called from elsewhere, though pc is in the table.
-        let mut other = frame(0xc020_0100, 0x1d3);
+        let mut other = calling(0xc020_0100, 0xc020_0100);
         other.lr = 0xc020_0100;
-        assert!(!fix_up(&TABLE, &mut other, &cause));
+        // The call came back and left its lr, and a jump went astray since.
+        let astray = [calling(0xdead_beec, 0xc020_0400), frame(0xdead_beec, 0x1d3)];
+        for before in [other].into_iter().chain(astray) {
+            let mut after = before;
+            assert!(!fix_up(&TABLE, &mut after, &cause), "{before}");
+            assert_eq!(after, before);
+        }
     }
 
     #[test]

@@ -213,10 +213,12 @@ pub unsafe fn fetch(address: VirtAddr) -> Result<(), FetchError> {
     let (faulted, ifsr, ifar): (u32, u32, u32);
     // SAFETY: what is called returns at once and changes nothing (2), or the fetch faults, and
     // execution goes on behind the call with three registers changed, which are outputs, as lr is.
+    // The table asks for r3, and for lr to be cleared.
     unsafe {
         may_fault!(
-            "blx {address}",
-            address = in(reg) address.as_u32(),
+            "blx r3",
+            "mov lr, #0",
+            in("r3") address.as_u32(),
             inout("r0") 0_u32 => faulted,
             out("r1") ifsr,
             out("r2") ifar,

@@ -2,7 +2,7 @@
 //!
 //! The report has the form of a Linux oops, which whoever debugs ARM can read at sight.
 //!
-//! Invariant: the layout is what `vectors.rs` stores; its assembly takes every offset from here.
+//! Invariant: the layout is what `stubs.rs` stores; its assembly takes every offset from here.
 
 use core::fmt;
 
@@ -48,18 +48,19 @@ impl TrapFrame {
     pub fn here() -> Self {
         let mut frame = Self::ZERO;
         // SAFETY: the stores stay in the frame: 13 words, then sp, lr, pc and psr, at the offsets that
-        // are asserted above. `lr` may be used for the temporary no less than any other.
+        // are asserted above. The operands have registers of their own, which the compiler may not
+        // choose: it might take lr, and then the frame's lr would be the frame's address.
         unsafe {
             core::arch::asm!(
-                "stmia  {frame}, {{r0-r12}}",
-                "str    sp, [{frame}, #52]",
-                "str    lr, [{frame}, #56]",
-                "mov    {scratch}, pc",
-                "str    {scratch}, [{frame}, #60]",
-                "mrs    {scratch}, cpsr",
-                "str    {scratch}, [{frame}, #64]",
-                frame = in(reg) &raw mut frame,
-                scratch = out(reg) _,
+                "stmia  r0, {{r0-r12}}",
+                "str    sp, [r0, #52]",
+                "str    lr, [r0, #56]",
+                "mov    r1, pc",
+                "str    r1, [r0, #60]",
+                "mrs    r1, cpsr",
+                "str    r1, [r0, #64]",
+                in("r0") &raw mut frame,
+                out("r1") _,
                 options(nostack, preserves_flags),
             );
         }

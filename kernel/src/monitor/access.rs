@@ -48,8 +48,9 @@ pub fn poke(_: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
     if value > unit.max() {
         return Err(Failure::TooWide { value, unit });
     }
-    // SAFETY: 1. not kept, and it can not be: the command is there to write whatever somebody wants
-    // written, the kernel's own data included. Nobody types it who does not mean it.
+    // SAFETY: 1. is waived, on purpose: this is the one write that nobody can vouch for. It may break
+    // any invariant of the kernel, the compiler's assumptions included, and then anything may follow;
+    // docs/decisions/0008-exceptions.md says why the monitor may.
     let write = || unsafe {
         match unit {
             Unit::Byte => probe::write_u8(address, value as u8),

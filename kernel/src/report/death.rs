@@ -18,10 +18,11 @@
 //! ```
 //!
 //! Every number is a little-endian word. Kinds: 1 a stop, 2 a panic, 16 + n an exception through vector
-//! n. Flags: bit 0, the fault address is known; bit 1, the report itself faulted, and words 28 to 36 say
-//! how.
+//! n. Flags: bit 0, the fault address is known; bit 1, the report itself faulted or panicked, and words
+//! 28 to 36 say how and where (of a panic, only where).
 //!
-//! Invariant: the first death counts. What goes wrong after it only adds the second fault.
+//! Invariant: the first death counts. What goes wrong after it only adds the second fault. A report
+//! that recovers is no death; what goes wrong in it is the first death and the second fault at once.
 
 use core::cell::UnsafeCell;
 use core::fmt::{self, Write};
@@ -90,8 +91,9 @@ const _: () = {
 #[repr(transparent)]
 struct Place(UnsafeCell<Record>);
 
-// SAFETY: only the one caller that `begin` lets through writes it, and the report of its own fault;
-// nobody reads it.
+// SAFETY: `BEGUN` lets one caller of `record` through, ever, and only it writes. `second_fault` reads
+// and writes after it: what it interrupts is that caller or the caller's report, and does not go on.
+// There is one CPU; debuggers and later kernels read memory, not this.
 unsafe impl Sync for Place {}
 
 #[unsafe(no_mangle)]
@@ -170,11 +172,11 @@ pub fn record(kind: &Kind<'_>, frame: &TrapFrame, reason: fmt::Arguments<'_>) {
     finish();
 }
 
-/// Adds a fault that the report made itself.
-pub fn second_fault(cause: &Cause, frame: &TrapFrame) {
-    let (fsr, far) = fault(cause).unwrap_or_default();
+/// Adds a fault that the report made itself, or a panic, which has no cause. A record has begun.
+pub fn second_fault(cause: Option<&Cause>, frame: &TrapFrame) {
+    let (fsr, far) = cause.and_then(fault).unwrap_or_default();
     let record = vmsplit_death_record.0.get();
-    // SAFETY: the report that wrote the record was interrupted by this and does not go on.
+    // SAFETY: whoever began the record is this caller, or was interrupted by it and does not go on.
     let flags = unsafe { (&raw const (*record).flags).read_volatile() };
     store! {
         second_fsr = fsr;

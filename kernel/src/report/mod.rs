@@ -13,8 +13,8 @@
 //! A report may begin anywhere: with the console's or the page allocator's lock held, on a stack that
 //! has just overflowed, before there is a console. It waits for no lock.
 //!
-//! Invariants: no report within a report. A fault of the report itself prints one line and stops, and
-//! a fault of that line stops in silence. Nothing is printed before the record of death is in memory.
+//! Invariants: no report within a report. A fault or a panic of the report itself prints one line and
+//! stops, and a fault of that line stops in silence. Nothing is printed before the record of death is in memory.
 
 pub mod death;
 mod machine;
@@ -75,8 +75,10 @@ pub fn exception(cause: &Cause, frame: &TrapFrame, ending: Ending) {
     match DEPTH.fetch_add(1, Ordering::Relaxed) {
         0 => {}
         1 => {
-            death::second_fault(cause, frame);
-            last_line(format_args!("{reason}, at {:#010x} in a report", frame.pc));
+            // A report that would have recovered has left no record.
+            death::record(&Kind::Exception(cause), frame, format_args!("{reason}"));
+            death::second_fault(Some(cause), frame);
+            cut_short(format_args!("{reason}, at {:#010x} in a report", frame.pc));
         }
         _ => interrupt::halt(),
     }
@@ -120,7 +122,11 @@ pub fn panic(info: &PanicInfo<'_>) -> ! {
     let reason = format_args!("panic{}: {message}", At(info));
     match DEPTH.fetch_add(1, Ordering::Relaxed) {
         0 => {}
-        1 => last_line(format_args!("{reason}, in a report")),
+        1 => {
+            death::record(&Kind::Panic, &frame, reason);
+            death::second_fault(None, &frame);
+            cut_short(format_args!("{reason}, in a report"));
+        }
         _ => interrupt::halt(),
     }
     death::record(&Kind::Panic, &frame, reason);
@@ -144,6 +150,12 @@ impl fmt::Display for At<'_> {
     }
 }
 
+/// Ends a report that went wrong itself, perhaps in the middle of a line: the last line begins one.
+fn cut_short(reason: fmt::Arguments<'_>) -> ! {
+    println!();
+    last_line(reason)
+}
+
 /// Prints the line that scripts look for, and stops this CPU for good.
 pub fn last_line(reason: fmt::Arguments<'_>) -> ! {
     let _ = write!(OneLine(&mut Out), "vmsplit: halted: {reason}");
@@ -162,7 +174,7 @@ fn write_machine() {
         image::SPLIT.name(),
     );
     if let Some(model) = HARDWARE.get() {
-        println!("Hardware name: {model}");
+        println!("Hardware name: {}{model}", provoke::InReport);
     }
 }
 

@@ -7,12 +7,14 @@
 use core::arch::asm;
 use core::fmt;
 use core::hint::black_box;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
+use arch_arm::probe;
 use arch_arm::trap::Cause;
 use mm::addr::VirtAddr;
 use mm::boot::split::MODULES_SIZE;
 
+use crate::exception::reporting;
 use crate::image;
 
 /// A way to crash.
@@ -26,7 +28,7 @@ pub struct Crash {
 }
 
 /// Every way but a plain panic.
-pub const CRASHES: [Crash; 13] = [
+pub const CRASHES: [Crash; 16] = [
     Crash { name: "read", what: "read through a null pointer", run: null_read },
     Crash { name: "write", what: "write through a null pointer", run: null_write },
     Crash { name: "text", what: "write to the kernel's code", run: text_write },
@@ -43,7 +45,18 @@ pub const CRASHES: [Crash; 13] = [
     Crash { name: "ldrd", what: "load two words from an odd address", run: unaligned_ldrd },
     Crash { name: "stack", what: "recurse without end", run: stack_overflow },
     Crash { name: "nested", what: "panic while an exception is handled", run: panic_in_handler },
-    Crash { name: "double", what: "fault while a panic is reported", run: fault_in_report },
+    Crash { name: "double", what: "fault while a panic is reported", run: fault_in_panic },
+    Crash { name: "report", what: "fault while a fault is reported", run: fault_in_report },
+    Crash {
+        name: "probe",
+        what: "fault while the fault of a probe is reported",
+        run: fault_in_probes_report,
+    },
+    Crash {
+        name: "recover",
+        what: "panic while the fault of a probe is reported",
+        run: panic_in_probes_report,
+    },
 ];
 
 /// The names of the ways to crash, in the order of [`CRASHES`].
@@ -196,8 +209,51 @@ impl fmt::Display for Faulty {
 }
 
 #[inline(never)]
-fn fault_in_report() {
+fn fault_in_panic() {
     panic(Faulty)
+}
+
+/// What goes wrong in the next report: [`FAULT`], [`PANIC`], or nothing.
+static IN_REPORT: AtomicU8 = AtomicU8::new(0);
+const FAULT: u8 = 1;
+const PANIC: u8 = 2;
+
+#[inline(never)]
+fn fault_in_report() {
+    IN_REPORT.store(FAULT, Ordering::Relaxed);
+    null_read();
+}
+
+#[inline(never)]
+fn fault_in_probes_report() {
+    IN_REPORT.store(FAULT, Ordering::Relaxed);
+    null_probe();
+}
+
+#[inline(never)]
+fn panic_in_probes_report() {
+    IN_REPORT.store(PANIC, Ordering::Relaxed);
+    null_probe();
+}
+
+/// Reads through a null pointer, as somebody who typed the address.
+fn null_probe() {
+    // SAFETY: 1. nothing is mapped at 0.
+    let _ = reporting(|| unsafe { probe::read_u32(VirtAddr::new(0)) });
+}
+
+/// For a report, in the middle of a line: prints nothing, and goes wrong if somebody asked for it.
+pub struct InReport;
+
+impl fmt::Display for InReport {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match IN_REPORT.load(Ordering::Relaxed) {
+            FAULT => null_write(),
+            PANIC => panic("asked to panic in a report"),
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 static PANIC_AT_SUPERVISOR_CALL: AtomicBool = AtomicBool::new(false);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::dead_kernel::{DeadKernel, TIMEOUT};
+use crate::dead_kernel::{DeadKernel, Record, TIMEOUT};
 use crate::images::images;
 use crate::run::{Run, run};
 
@@ -204,6 +204,58 @@ pub fn fault_in_the_report() {
     assert!(report.contains(&format!("at {:#010x} in a report", record.word(36))));
 }
 
+/// What cuts a report short stands on a line of its own, or xtask would wait for it in vain.
+pub fn fault_in_a_line() {
+    let run = run::<&str>(&[], "crash report");
+    run.expect_status(1);
+    run.expect(&["Internal error: Oops: 5 [#1] ARM\n", CUT, " in a report\n"]);
+    last_line_is_last(&run);
+
+    let record = cut_short("crash report");
+    assert_eq!(record.word(12), 16 + 4, "a data abort");
+    assert_eq!([record.word(16), record.word(24)], [0x005, 3], "the first fault, and a second");
+    assert_eq!([record.word(28), record.word(32)], [0x805, 0]);
+    assert_ne!(record.word(36), record.word(64 + 4 * 15), "two places");
+    assert!(record.reason().contains(" on read "), "{}", record.reason());
+}
+
+/// The report itself would have recovered, so that its fault is what the kernel dies of.
+pub fn fault_in_a_probes_report() {
+    let record = cut_short("crash probe");
+    assert_eq!(record.word(12), 16 + 4, "a data abort");
+    assert_eq!([record.word(16), record.word(20), record.word(24)], [0x805, 0, 3]);
+    assert_eq!([record.word(28), record.word(32)], [0x805, 0]);
+    assert_eq!(record.word(36), record.word(64 + 4 * 15), "one place");
+    assert!(record.reason().contains(" on write "), "{}", record.reason());
+}
+
+pub fn panic_in_a_probes_report() {
+    let record = cut_short("crash recover");
+    assert_eq!(record.word(12), 2, "a panic");
+    assert_eq!([record.word(16), record.word(20), record.word(24)], [0, 0, 2]);
+    assert_eq!([record.word(28), record.word(32)], [0, 0]);
+    assert_eq!(record.word(36), record.word(64 + 4 * 15), "one place");
+    assert!(record.reason().ends_with(": asked to panic in a report"), "{}", record.reason());
+}
+
+/// Where `crash report` and its like cut the report's line.
+const CUT: &str = "\nHardware name: \nvmsplit: halted: ";
+
+/// The record of a kernel whose report was cut short, as far as all of them agree.
+fn cut_short(command: &str) -> Record {
+    let mut kernel = DeadKernel::boot(command);
+    let text = kernel.report();
+    let report = text.replace('\r', "");
+    assert!(report.contains(CUT) && report.ends_with(" in a report\n"), "{report}");
+    let record = kernel.record();
+    assert_eq!(record.word(0), u32::from_le_bytes(*b"DIED"));
+    assert_eq!([record.word(4), record.word(8)], [1, 384]);
+    assert!(record.word(52) > 2, "frames");
+    assert_eq!(record.word(320), record.word(64 + 4 * 15), "the first frame is pc");
+    assert!(report.contains(&record.reason()), "{report}");
+    record
+}
+
 pub fn record_of_death() {
     let mut kernel = DeadKernel::boot("crash text");
     let text = kernel.report();
@@ -272,13 +324,16 @@ pub fn record_without_a_console() {
 }
 
 /// The boots of this file.
-pub const BOOTS: [(&str, fn()); 8] = [
+pub const BOOTS: [(&str, fn()); 11] = [
     ("report: every kind of exception", every_kind),
     ("report: in a release build", release_build),
     ("report: a stack overflow", stack_overflow),
     ("report: a panic keeps to one line", panics),
     ("report: a back-trace across an exception", across_an_exception),
     ("report: a fault of the report itself", fault_in_the_report),
+    ("report: a fault in the middle of its line", fault_in_a_line),
+    ("report: a fault in the report of a probe", fault_in_a_probes_report),
+    ("report: a panic in the report of a probe", panic_in_a_probes_report),
     ("report: the record of death says what the console says", record_of_death),
     ("report: a record of death without a console", record_without_a_console),
 ];
