@@ -156,6 +156,18 @@ mod registers {
             }
             isb();
         }
+
+        /// Compares no more: the line is down when this returns.
+        pub fn stop(self) {
+            // SAFETY: as in `set_deadline`.
+            unsafe {
+                match self.view {
+                    View::Virtual => CNTV_CTL.writer().write(Virtual::ENABLE::CLEAR),
+                    View::Physical => CNTP_CTL.writer().write(Physical::ENABLE::CLEAR),
+                }
+            }
+            isb();
+        }
     }
 }
 

@@ -13,7 +13,9 @@
 //! for; that is counted.
 //!
 //! Without an interrupt (before there is an interrupt controller, or on a machine without one) the
-//! reader carries the bytes over itself, the same way.
+//! reader carries the bytes over itself, the same way. It also does when it finds the ring empty: a
+//! tree may name an interrupt that the UART does not have, and the console would be deaf. The tick
+//! wakes the reader often enough for a typist; without a tick it does not sleep at all.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -23,6 +25,7 @@ use arch_arm::sync::IrqLock;
 use board::serial::pl011::Receiver;
 use heapless::spsc::{Consumer, Producer, Queue};
 
+use crate::interrupts::tick;
 use crate::take_cell::TakeCell;
 
 /// Bytes of the ring, one of which stays empty: as much as a Linux terminal buffers.
@@ -108,7 +111,7 @@ pub fn on_interrupt() {
 
 /// The next byte that was typed, if there is one.
 fn read_byte() -> Option<u8> {
-    if !BY_INTERRUPT.load(Ordering::Relaxed) {
+    if !BY_INTERRUPT.load(Ordering::Relaxed) || waiting_bytes() == 0 {
         LINE.lock().carry(BYTES_AT_ONCE);
     }
     let (byte, left) = {
@@ -125,14 +128,15 @@ fn read_byte() -> Option<u8> {
     byte
 }
 
-/// Waits for a byte. The CPU sleeps, if an interrupt will wake it.
+/// Waits for a byte. The CPU sleeps, if the tick will wake it: the UART's interrupt alone may never
+/// come.
 pub fn wait_for_byte() -> u8 {
     loop {
         let masked = interrupt::mask();
         if let Some(byte) = read_byte() {
             return byte;
         }
-        if BY_INTERRUPT.load(Ordering::Relaxed) {
+        if BY_INTERRUPT.load(Ordering::Relaxed) && tick::wakes() {
             interrupt::wait(&masked);
         }
         drop(masked);

@@ -11,7 +11,8 @@
 //! without masking: what it shares lies in an `IrqLock` or in atomics. A handler is named once, for
 //! ever, before its interrupt is enabled; the table needs no lock.
 //!
-//! An interrupt without a handler is disabled when it comes, and named once.
+//! An interrupt without a handler is disabled when it comes, and named once. So is one whose handler
+//! does not lower its line, so that it comes for ever: the tree may name the wrong interrupt.
 //!
 //! A machine without a controller, without a timer, or whose console has no interrupt, does without:
 //! the console is then polled, and the log says what is missing.
@@ -199,13 +200,48 @@ fn start_console(machine: &Machine<'_>) -> Result<&'static str, RequestError> {
     Ok("console by interrupt")
 }
 
+/// How often an interrupt may come without a pause before nobody is thought to care. It is more than
+/// the console's ring has bytes: a device that is served byte by byte comes less often.
+const STORM: u32 = 10_000;
+
+/// Finds the interrupt that comes again and again while the CPU gets to nothing else, though others
+/// may come in between. Each vote for the candidate counts one up, each for another one down (Boyer
+/// and Moore's majority vote), so no count for each interrupt is needed.
+struct Storm {
+    candidate: IntId,
+    votes: u32,
+}
+
+impl Storm {
+    /// Counts `id`, which came. Says whether it came too often.
+    fn is_one(&mut self, id: IntId) -> bool {
+        if self.votes == 0 {
+            self.candidate = id;
+        }
+        if self.candidate != id {
+            self.votes -= 1;
+            return false;
+        }
+        self.votes += 1;
+        self.votes > STORM
+    }
+}
+
 /// An IRQ: has every pending interrupt handled.
 pub fn handle_irq() {
     let Some(cpu_interface) = CPU_INTERFACE.get() else { return };
     let mut found = false;
+    let mut storm: Option<Storm> = None;
     while let Some(interrupt) = cpu_interface.acknowledge() {
         found = true;
-        dispatch(interrupt.id());
+        let id = interrupt.id();
+        dispatch(id);
+        let storm = storm.get_or_insert(Storm { candidate: id, votes: 0 });
+        if storm.is_one(id) {
+            disable(id);
+            storm.votes = 0;
+            log::warn!("interrupt {id}: nobody cared, {}", state(id));
+        }
         // What the handler wrote has reached the device, and the line is down, before the end.
         barrier::dsb_sy();
         cpu_interface.end(interrupt);
@@ -222,12 +258,22 @@ fn dispatch(id: IntId) {
         return (action.handler)();
     }
     UNHANDLED.fetch_add(1, Ordering::Relaxed);
+    disable(id);
+    if before == 0 {
+        log::warn!("interrupt {id}: nobody handles it, {}", state(id));
+    }
+}
+
+/// What became of an interrupt that was to be disabled. Those by software can not be in every
+/// controller, and come again.
+fn state(id: IntId) -> &'static str {
+    if is_enabled(id) { "and it can not be disabled" } else { "disabled" }
+}
+
+/// Keeps an interrupt out. Its handler, if it has one, stays named.
+pub fn disable(id: IntId) {
     if let Some(distributor) = DISTRIBUTOR.lock().as_mut() {
         distributor.disable(id);
-    }
-    // Some interrupts by software can not be disabled, and come again.
-    if before == 0 {
-        log::warn!("interrupt {id}: nobody handles it, disabled");
     }
 }
 
@@ -239,6 +285,11 @@ pub fn provoke(id: IntId) -> Result<(), RequestError> {
     enabled.map_err(RequestError::Enable)?;
     distributor.raise(id);
     Ok(())
+}
+
+/// Has interrupt `id` no handler?
+pub fn is_free(id: IntId) -> bool {
+    LINES.get(id.index()).is_some_and(|line| !line.action.is_completed())
 }
 
 /// Is interrupt `id` let in?

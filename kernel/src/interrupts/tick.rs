@@ -91,25 +91,41 @@ impl fmt::Display for NoTick {
     }
 }
 
-/// Starts ticking.
+/// Starts ticking, with the first of the timer's views whose interrupt can be had.
 pub(super) fn start(timer: Option<&dt::Timer>) -> Result<Clock, NoTick> {
     let tree = timer.ok_or(NoTick::NoTimer)?;
     // `arch_arm::timer` says why in this order.
     let choices = [(View::Virtual, tree.virt), (View::Physical, tree.phys)];
-    let found = choices.into_iter().find_map(|(view, source)| Some((view, source?)));
-    let (view, source) = found.ok_or(NoTick::NoInterrupt)?;
-    let interrupt = IntId::of(&source).ok_or(NoTick::NoInterrupt)?;
+    let mut why_not = None;
+    for (view, source) in choices {
+        let Some(source) = source else { continue };
+        match start_view(tree, view, &source) {
+            Ok(clock) => return Ok(clock),
+            // What keeps the preferred one from ticking is what should be mended.
+            Err(error) => why_not = why_not.or(Some(error)),
+        }
+    }
+    Err(why_not.unwrap_or(NoTick::NoInterrupt))
+}
+
+/// Starts ticking with one view of the timer. On an error that view is stopped: a line that nobody
+/// lowers would stay up.
+fn start_view(tree: &dt::Timer, view: View, source: &dt::Interrupt) -> Result<Clock, NoTick> {
+    let interrupt = IntId::of(source).ok_or(NoTick::NoInterrupt)?;
     let timer = Timer::find(view).ok_or(NoTick::NoTimer)?;
     let hz = tree.clock_frequency.unwrap_or_else(|| timer.frequency());
     let frequency = NonZeroU32::new(hz).ok_or(NoTick::Frequency(hz))?;
     let schedule = Schedule::new(timer.count(), frequency, HZ).ok_or(NoTick::Frequency(hz))?;
-    let clock = *CLOCK.call_once(|| Clock { timer, frequency, interrupt, view });
+    let action = Action { name: "arch_timer", handler: on_interrupt };
+    if let Err(error) = super::request(source, Priority::High, action) {
+        timer.stop();
+        return Err(NoTick::Request(error));
+    }
     *SCHEDULE.lock() = Some(schedule);
     timer.set_deadline(schedule.deadline());
     timer.start();
-    let action = Action { name: "arch_timer", handler: on_interrupt };
-    super::request(&source, Priority::High, action).map_err(NoTick::Request)?;
-    Ok(clock)
+    // Boot lets interrupts in later, so the handler finds it.
+    Ok(*CLOCK.call_once(|| Clock { timer, frequency, interrupt, view }))
 }
 
 fn on_interrupt() {
@@ -124,9 +140,16 @@ fn on_interrupt() {
     }
 }
 
-/// The clock, if it ticks.
+/// The clock that ticks, if one was started.
 pub fn clock() -> Option<Clock> {
     CLOCK.get().copied()
+}
+
+/// Will a tick end a sleep? Only one that has come before is counted on: a tree may name an interrupt
+/// that the timer does not have.
+pub fn wakes() -> bool {
+    let lets_in = |clock: &Clock| super::is_enabled(clock.interrupt);
+    TICKS.load(Ordering::Relaxed) > 0 && CLOCK.get().is_some_and(lets_in)
 }
 
 /// What was counted up to one moment.

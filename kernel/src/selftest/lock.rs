@@ -44,8 +44,7 @@ fn on_tick() {
 /// The suite.
 pub fn run(_: &mut Kernel, checks: &mut Checks) {
     let Some(clock) = tick::clock() else {
-        // Nothing to share with: what is left is the lock itself.
-        return checks.that(PAIR.try_lock().is_some(), format_args!("a free lock was taken"));
+        return checks.skip("no tick");
     };
     let period = u64::from(clock.frequency.get() / tick::HZ.get());
     let wait_for_tick = |since: u64| {

@@ -1,11 +1,11 @@
 //! The count of executed instructions is exact: one more instruction, one more.
 //!
-//! Where nobody counts (QEMU without `--icount`), there is nothing to be had.
+//! Where nobody counts (QEMU without `--icount`), the suite is skipped.
 
 use core::arch::asm;
 
 use arch_arm::interrupt;
-use arch_arm::pmu::{self, InstructionCounter};
+use arch_arm::pmu::InstructionCounter;
 
 use super::Checks;
 use crate::monitor::Kernel;
@@ -13,7 +13,7 @@ use crate::monitor::Kernel;
 /// The suite.
 pub fn run(_: &mut Kernel, checks: &mut Checks) {
     let Some(counter) = InstructionCounter::find() else {
-        return checks.equal(pmu::instructions(), None, format_args!("instructions nobody counts"));
+        return checks.skip("no instruction counter");
     };
     let early = counter.since_entry();
     let around = measure(counter, 1);

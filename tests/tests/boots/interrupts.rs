@@ -106,15 +106,77 @@ pub fn missing_devices() {
             "<0x01 0x0d 0x104 0x01 0x0e 0x104>",
             "250 Hz tick, phys timer at 62.50MHz; console by interrupt",
         ),
+        // The virtual timer's interrupt can not be had, the physical one's can.
+        (
+            "wrong-virtual-timer",
+            "0x01 0x0b 0x104 0x01 0x0a 0x104>",
+            "0x00 0x384 0x04 0x01 0x0a 0x104>",
+            "250 Hz tick, phys timer at 62.50MHz; console by interrupt",
+        ),
+        (
+            "wrong-timers",
+            "0x01 0x0e 0x104 0x01 0x0b 0x104 0x01 0x0a 0x104>",
+            "0x00 0x385 0x04 0x00 0x384 0x04 0x01 0x0a 0x104>",
+            "no tick: the interrupt controller has 288 lines, and no line 932; console by",
+        ),
     ] {
         let dtb = Source::virt().replace(node, other).compile(name);
         let run = run(&["--dtb", dtb.to_str().unwrap(), "--icount"], "selftest; irqs; version");
         run.expect_status(0);
-        run.expect(&[log, "vmsplit> selftest\n", "suites passed\n", "vmsplit> version\n"]);
+        run.expect(&[log, "vmsplit> selftest\n", "suites passed", "vmsplit> version\n"]);
         let ticks = if log.contains("no tick") || log.contains("none,") { 0 } else { 250 };
         assert!(row(&run, "Tck") >= ticks, "{name}:\n{}", run.text);
         assert!(ticks > 0 || row(&run, "Tck") == 0, "{name}:\n{}", run.text);
+        for suite in ["lock", "ticks"] {
+            let skipped = run.text.contains(&format!("selftest: {suite}: skipped: no tick\n"));
+            assert_eq!(skipped, ticks == 0, "{name}:\n{}", run.text);
+        }
     }
+}
+
+const UART: &str = "interrupts = <0x00 0x01 0x04>;";
+
+/// The UART's interrupt in the tree is not the one that it has. The console hears all the same.
+pub fn wrong_uart_interrupts() {
+    let wrong = |interrupt: &str| Source::virt().replace(UART, interrupt);
+    let no_timer = |tree: Source| tree.replace("arm,armv7-timer", "acme,timer");
+    let unconnected = "interrupts = <0x00 0x05 0x04>;";
+    // The line that the self-test would take on another machine.
+    let last_but_one = "interrupts = <0x00 0xfe 0x04>;";
+    for (name, tree, log) in [
+        ("unconnected-uart", wrong(unconnected), "virt timer at 62.50MHz; console by interrupt"),
+        ("last-but-one-uart", wrong(last_but_one), "virt timer at 62.50MHz; console by interrupt"),
+        (
+            "unconnected-uart-no-timer",
+            no_timer(wrong(unconnected)),
+            "no tick: no generic timer; console by interrupt",
+        ),
+        // The virtual timer's, which then can not tick.
+        (
+            "uart-at-the-timer",
+            wrong("interrupts = <0x01 0x0b 0x104>;"),
+            "phys timer at 62.50MHz; console by interrupt",
+        ),
+    ] {
+        let dtb = tree.compile(name);
+        let options = ["--dtb", dtb.to_str().unwrap(), "--icount"];
+        let run = run(&options, "selftest; selftest irqs; irqs; version");
+        run.expect_status(0);
+        run.expect(&[log, "selftest: irqs: ok, ", "suites passed", "vmsplit> selftest irqs\n"]);
+        run.expect(&["vmsplit> version\nvmsplit 0."]);
+    }
+}
+
+/// The virtual timer ticks on the line that the tree says is the UART's, and nobody lowers it.
+pub fn nobody_cared() {
+    let tree = Source::virt().replace("0x01 0x0b 0x104 0x01 0x0a 0x104>", "0x01 0x0e 0x104>");
+    let dtb = tree.replace(UART, "interrupts = <0x01 0x0b 0x104>;").compile("storm");
+    let options = ["--dtb", dtb.to_str().unwrap(), "--icount"];
+    let run = run(&options, "irqs; version");
+    run.expect_status(0);
+    run.expect(&["interrupt 27: nobody cared, disabled\n", "vmsplit> irqs\n"]);
+    run.expect(&["vmsplit> version\nvmsplit 0."]);
+    assert_eq!((row(&run, "27"), row(&run, "Tck")), (10_001, 0), "{}", run.text);
 }
 
 /// Three times what the ring holds arrives while the kernel is busy. What the ring has no room for
@@ -157,11 +219,13 @@ pub fn typed_early() {
 }
 
 /// The boots of this file.
-pub const BOOTS: [(&str, fn()); 6] = [
+pub const BOOTS: [(&str, fn()); 8] = [
     ("ten seconds of ticks under load, none lost", ten_seconds_of_ticks),
     ("ticks, lock and instruction count everywhere", everywhere),
     ("a build whose lock does not mask is caught", unmasked_lock),
     ("machines without GIC, timer or UART interrupt", missing_devices),
+    ("trees with a wrong UART interrupt", wrong_uart_interrupts),
+    ("an interrupt that nobody lowers is disabled", nobody_cared),
     ("a long paste while the kernel is busy", long_paste),
     ("what is typed before the UART is set up", typed_early),
 ];
