@@ -195,7 +195,7 @@ impl Toolchain {
             cargo.env(format!("CARGO_TARGET_{triple}_LINKER"), linker);
         }
         if self.target == Target::Kernel
-            && let Some((name, flags)) = with_unwind_tables(|name| env::var_os(name))
+            && let Some((name, flags)) = with_unwind_tables(env::var_os)
         {
             cargo.env(name, flags);
         }
