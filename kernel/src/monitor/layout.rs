@@ -57,7 +57,6 @@ pub fn explain(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
 /// What is asked for by the address that was typed, if any, and the flags.
 fn subject(word: Option<&str>, json: bool, virt: bool) -> Result<Subject, Failure> {
     // A line is shorter than what fits.
-    let typed = |word| ArrayString::from(word).unwrap_or_default();
     if json {
         return match word.or(virt.then_some("--virt")) {
             None => Ok(Subject::Json),
@@ -79,4 +78,14 @@ fn subject(word: Option<&str>, json: bool, virt: bool) -> Result<Subject, Failur
     }
     let virt = u32::try_from(size.bytes).map_err(|_| no_address())?;
     Ok(Subject::Virtual(VirtAddr::new(virt)))
+}
+
+/// A word of the command line for an error, as much of it as fits.
+pub type TypedWord = ArrayString<48>;
+
+fn typed(word: &str) -> TypedWord {
+    let mut typed = TypedWord::new();
+    // The first character that finds no room ends it.
+    let _ = word.chars().try_for_each(|c| typed.try_push(c));
+    typed
 }

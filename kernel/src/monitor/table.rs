@@ -3,7 +3,6 @@
 use core::fmt;
 
 use arch_arm::probe::Fault;
-use arrayvec::ArrayString;
 use mm::addr::{Order, VirtAddr};
 use mm::frame::FreeError;
 use mm::zone::OutOfPages;
@@ -11,6 +10,7 @@ use monitor::argument::{Arg, Args, NotGiven};
 use monitor::command::{Command, Table};
 use monitor::dump::Unit;
 
+use super::layout::TypedWord;
 use super::{Kernel, access, layout, machine, memory, power, registers, tables};
 use crate::console::Out;
 use crate::report::provoke;
@@ -262,14 +262,14 @@ pub enum Failure {
     /// Not an address.
     NotAnAddress {
         /// What was typed.
-        word: ArrayString<256>,
+        word: TypedWord,
         /// Addresses are below this.
         limit: u64,
     },
     /// A word that `--json` has no use for.
     TooMuch {
         /// The word.
-        word: ArrayString<256>,
+        word: TypedWord,
     },
     /// Page tables and MMU say different things of an address.
     Disagree {
