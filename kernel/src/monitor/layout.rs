@@ -7,7 +7,7 @@ use mm::report::layout;
 use monitor::argument::Args;
 
 use super::Kernel;
-use super::table::Failure;
+use super::table::{Failure, address_limit};
 use crate::console::{Out, print, println};
 use crate::edges::{self, Touched};
 use crate::explain::{self, Subject};
@@ -64,14 +64,12 @@ fn subject(word: Option<&str>, json: bool, virt: bool) -> Result<Subject, Failur
             Some(word) => Err(Failure::TooMuch { word: typed(word) }),
         };
     }
-    // What does not fit 64 bits is read as the greatest number that does.
-    let limit = if virt { 1 << 32 } else { u64::MAX };
-    let no_address = || Failure::NotAnAddress { word: typed(word.unwrap_or_default()), limit };
+    let no_address = || Failure::NotAnAddress { word: typed(word.unwrap_or_default()), virt };
     let Some(word) = word else {
         return if virt { Err(no_address()) } else { Ok(Subject::All) };
     };
     let size = read_size(word);
-    if !size.is_number || !size.rest.is_empty() || size.bytes >= limit {
+    if !size.is_number || !size.rest.is_empty() || size.bytes >= address_limit(virt) {
         return Err(no_address());
     }
     if !virt {

@@ -263,8 +263,8 @@ pub enum Failure {
     NotAnAddress {
         /// What was typed.
         word: ArrayString<256>,
-        /// Addresses are below this.
-        limit: u64,
+        /// Was a virtual one expected?
+        virt: bool,
     },
     /// A word that `--json` has no use for.
     TooMuch {
@@ -284,6 +284,12 @@ impl From<NotGiven> for Failure {
     }
 }
 
+/// What an address that is typed must be below. A physical one that does not fit 64 bits is read as
+/// the greatest number that does.
+pub const fn address_limit(virt: bool) -> u64 {
+    if virt { 1 << 32 } else { u64::MAX }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -300,7 +306,8 @@ impl fmt::Display for Failure {
                 write!(f, "{wrong} pages do not answer as the layout predicts")
             }
             Self::NotAnAddress { word, .. } if word.is_empty() => f.write_str("ADDR is missing"),
-            Self::NotAnAddress { word, limit } => {
+            Self::NotAnAddress { word, virt } => {
+                let limit = address_limit(*virt);
                 write!(
                     f,
                     "{word} is no ADDR: a number below {limit:#x} was expected, decimal or 0x \
