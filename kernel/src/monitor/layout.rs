@@ -56,8 +56,12 @@ pub fn explain(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
 
 /// What is asked for by the address that was typed, if any, and the flags.
 fn subject(word: Option<&str>, json: bool, virt: bool) -> Result<Subject, Failure> {
-    // A line is shorter than what fits.
-    let typed = |word| ArrayString::from(word).unwrap_or_default();
+    let typed = |word: &str| {
+        let mut start = ArrayString::new();
+        // Enough to know the word by; an error is returned by value.
+        let _ = word.chars().try_for_each(|c| start.try_push(c));
+        start
+    };
     if json {
         return match word.or(virt.then_some("--virt")) {
             None => Ok(Subject::Json),

@@ -261,15 +261,15 @@ pub enum Failure {
     },
     /// Not an address.
     NotAnAddress {
-        /// What was typed.
-        word: ArrayString<256>,
+        /// What was typed, or the start of it.
+        word: ArrayString<64>,
         /// Was a virtual one expected?
         virt: bool,
     },
     /// A word that `--json` has no use for.
     TooMuch {
-        /// The word.
-        word: ArrayString<256>,
+        /// The word, or the start of it.
+        word: ArrayString<64>,
     },
     /// Page tables and MMU say different things of an address.
     Disagree {
