@@ -7,7 +7,7 @@ use mm::report::layout;
 use monitor::argument::Args;
 
 use super::Kernel;
-use super::table::Failure;
+use super::table::{Failure, address_limit};
 use crate::console::{Out, print, println};
 use crate::edges::{self, Touched};
 use crate::explain::{self, Subject};
@@ -56,21 +56,24 @@ pub fn explain(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
 
 /// What is asked for by the address that was typed, if any, and the flags.
 fn subject(word: Option<&str>, json: bool, virt: bool) -> Result<Subject, Failure> {
-    // A line is shorter than what fits.
+    let typed = |word: &str| {
+        let mut start = ArrayString::new();
+        // Enough to know the word by; an error is returned by value.
+        let _ = word.chars().try_for_each(|c| start.try_push(c));
+        start
+    };
     if json {
         return match word.or(virt.then_some("--virt")) {
             None => Ok(Subject::Json),
             Some(word) => Err(Failure::TooMuch { word: typed(word) }),
         };
     }
-    // What does not fit 64 bits is read as the greatest number that does.
-    let limit = if virt { 1 << 32 } else { u64::MAX };
-    let no_address = || Failure::NotAnAddress { word: typed(word.unwrap_or_default()), limit };
+    let no_address = || Failure::NotAnAddress { word: typed(word.unwrap_or_default()), virt };
     let Some(word) = word else {
         return if virt { Err(no_address()) } else { Ok(Subject::All) };
     };
     let size = read_size(word);
-    if !size.is_number || !size.rest.is_empty() || size.bytes >= limit {
+    if !size.is_number || !size.rest.is_empty() || size.bytes >= address_limit(virt) {
         return Err(no_address());
     }
     if !virt {
@@ -78,14 +81,4 @@ fn subject(word: Option<&str>, json: bool, virt: bool) -> Result<Subject, Failur
     }
     let virt = u32::try_from(size.bytes).map_err(|_| no_address())?;
     Ok(Subject::Virtual(VirtAddr::new(virt)))
-}
-
-/// A word of the command line for an error, as much of it as fits.
-pub type TypedWord = ArrayString<48>;
-
-fn typed(word: &str) -> TypedWord {
-    let mut typed = TypedWord::new();
-    // The first character that finds no room ends it.
-    let _ = word.chars().try_for_each(|c| typed.try_push(c));
-    typed
 }

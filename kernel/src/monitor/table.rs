@@ -3,6 +3,7 @@
 use core::fmt;
 
 use arch_arm::probe::Fault;
+use arrayvec::ArrayString;
 use mm::addr::{Order, VirtAddr};
 use mm::frame::FreeError;
 use mm::zone::OutOfPages;
@@ -10,7 +11,6 @@ use monitor::argument::{Arg, Args, NotGiven};
 use monitor::command::{Command, Table};
 use monitor::dump::Unit;
 
-use super::layout::TypedWord;
 use super::{Kernel, access, layout, machine, memory, power, registers, tables};
 use crate::console::Out;
 use crate::report::provoke;
@@ -261,15 +261,15 @@ pub enum Failure {
     },
     /// Not an address.
     NotAnAddress {
-        /// What was typed.
-        word: TypedWord,
-        /// Addresses are below this.
-        limit: u64,
+        /// What was typed, or the start of it.
+        word: ArrayString<64>,
+        /// Was a virtual one expected?
+        virt: bool,
     },
     /// A word that `--json` has no use for.
     TooMuch {
-        /// The word.
-        word: TypedWord,
+        /// The word, or the start of it.
+        word: ArrayString<64>,
     },
     /// Page tables and MMU say different things of an address.
     Disagree {
@@ -282,6 +282,12 @@ impl From<NotGiven> for Failure {
     fn from(error: NotGiven) -> Self {
         Self::Arguments(error)
     }
+}
+
+/// What an address that is typed must be below. A physical one that does not fit 64 bits is read as
+/// the greatest number that does.
+pub const fn address_limit(virt: bool) -> u64 {
+    if virt { 1 << 32 } else { u64::MAX }
 }
 
 impl fmt::Display for Failure {
@@ -300,7 +306,8 @@ impl fmt::Display for Failure {
                 write!(f, "{wrong} pages do not answer as the layout predicts")
             }
             Self::NotAnAddress { word, .. } if word.is_empty() => f.write_str("ADDR is missing"),
-            Self::NotAnAddress { word, limit } => {
+            Self::NotAnAddress { word, virt } => {
+                let limit = address_limit(*virt);
                 write!(
                     f,
                     "{word} is no ADDR: a number below {limit:#x} was expected, decimal or 0x \
