@@ -172,8 +172,10 @@ pub fn nobody_cared() {
     let tree = Source::virt().replace("0x01 0x0b 0x104 0x01 0x0a 0x104>", "0x01 0x0e 0x104>");
     let dtb = tree.replace(UART, "interrupts = <0x01 0x0b 0x104>;").compile("storm");
     let options = ["--dtb", dtb.to_str().unwrap(), "--icount"];
-    let run = run(&options, "irqs; version");
-    run.expect_status(0);
+    // The guest's time follows the instructions: a second of load reaches the timer's deadline. The
+    // tick that was announced does not come, which the suite says.
+    let run = run(&options, "selftest ticks; irqs; version");
+    run.expect_status(1);
     run.expect(&["interrupt 27: nobody cared, disabled\n", "vmsplit> irqs\n"]);
     run.expect(&["vmsplit> version\nvmsplit 0."]);
     assert_eq!((row(&run, "27"), row(&run, "Tck")), (10_001, 0), "{}", run.text);
