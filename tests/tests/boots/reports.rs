@@ -46,7 +46,7 @@ const KINDS: [(&str, &str, &[&str]); 10] = [
         "xn",
         "execute_data",
         &[
-            "Unable to handle kernel execution of memory at virtual address c02",
+            "Unable to handle kernel execution of memory at virtual address c0",
             "Internal error: Oops: 8000000f [#1] ARM\n",
             // The word at pc can be read, it can not be executed.
             "(e12fff1e)\n",
@@ -141,7 +141,7 @@ pub fn stack_overflow() {
         let run = run(options, "crash stack");
         run.expect_status(1);
         run.expect(&[
-            "Unable to handle kernel paging request at virtual address c02",
+            "Unable to handle kernel paging request at virtual address c0",
             ", *pte=00000000\n",
             "PC is at vmsplit::report::provoke::recurse+0x",
             "Backtrace:\n",
