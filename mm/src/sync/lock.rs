@@ -1,14 +1,4 @@
-//! The atomics and the lock of this crate, so that `loom` can run its code as well.
-//!
-//! An ordinary build takes the atomics from `core` and [`Lock`] is `spin`'s ticket lock. Under
-//! `--cfg loom` both come from `loom`, which runs a test once for every order in which its threads
-//! can interleave, and lets a relaxed load find old values. Nothing else in this crate may name
-//! `core::sync::atomic` or `spin`: what passes them by, `loom` does not see. It runs the code *above*
-//! the lock; of the ticket lock itself, `mm/tests/stress.rs` is the test.
-//!
-//! `loom`'s atomics are larger, can not be made in a `const`, exist only inside a model and have no
-//! `get_mut`. So a claim about sizes is made for other builds (`#[cfg(not(loom))]`), a table of them
-//! is filled by a function, and a model has a machine of a few frames.
+//! The lock.
 //!
 //! Protocol: nobody waits for a [`Lock`] with interrupts on that a handler may also want. Masking is
 //! the caller's affair, this module knows no CPU; what it offers is the *contended* hook of
@@ -18,21 +8,10 @@
 
 use core::fmt;
 use core::ops::{Deref, DerefMut};
-
-#[cfg(not(loom))]
-pub use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 #[cfg(loom)]
-pub use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
-
-#[cfg(loom)]
-use loom::sync::{Mutex, MutexGuard};
+use loom::sync::{Mutex, MutexGuard, atomic::AtomicBool, atomic::Ordering};
 #[cfg(not(loom))]
 use spin::mutex::{TicketMutex as Mutex, TicketMutexGuard as MutexGuard};
-
-#[cfg(all(test, loom))]
-mod loom_tests;
-#[cfg(all(test, not(loom)))]
-mod tests;
 
 /// A value that one CPU at a time reaches.
 pub struct Lock<T> {
@@ -159,5 +138,70 @@ impl<T> DerefMut for LockGuard<'_, T> {
 impl<T: fmt::Debug> fmt::Debug for LockGuard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&**self, f)
+    }
+}
+
+/// What it promises to one thread. For several see `loom_tests` and `mm/tests/stress.rs`.
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[test]
+    fn a_free_lock_is_taken_without_the_hook() {
+        static LOCK: Lock<u32> = Lock::new(1);
+        *LOCK.lock(|| panic!("contended")) += 1;
+        *LOCK.try_lock().unwrap() += 1;
+        assert_eq!(*LOCK.lock(|| panic!("contended")), 3);
+    }
+
+    #[test]
+    fn a_held_lock_calls_the_hook_once_and_before_it_waits() {
+        let lock = Lock::new(1);
+        let held = Cell::new(Some(lock.lock(|| panic!("contended"))));
+        assert!(lock.try_lock().is_none());
+        let turns = Cell::new(0);
+        // The hook lets go of the lock: were it not called before the wait, this would stand still.
+        let guard = lock.lock(|| {
+            turns.set(turns.get() + 1);
+            drop(held.take());
+        });
+        assert_eq!((*guard, turns.get()), (1, 1));
+    }
+
+    #[test]
+    #[should_panic(expected = "a handler wants this lock")]
+    fn a_hook_that_panics_ends_the_wait() {
+        let lock = Lock::new(());
+        let _held = lock.lock(|| ());
+        let _never = lock.lock(|| panic!("a handler wants this lock"));
+    }
+
+    #[test]
+    fn a_hook_that_panicked_has_drawn_no_ticket() {
+        let lock = Lock::new(());
+        let held = lock.lock(|| ());
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(lock.lock(|| panic!()))))
+            .unwrap_err();
+        drop(held);
+        assert!(lock.try_lock().is_some(), "a ticket that nobody gives back locks for ever");
+    }
+
+    #[test]
+    fn the_value_is_where_the_pointer_says() {
+        let mut lock = Lock::new(7);
+        *lock.get_mut() += 1;
+        let address = lock.as_ptr();
+        let guard = lock.lock(|| ());
+        assert_eq!(address, &raw const *guard);
+        assert_eq!(lock.as_ptr(), address, "also while it is held");
+    }
+
+    #[test]
+    fn debug_output_never_waits() {
+        let lock = Lock::new(7);
+        assert_eq!(format!("{lock:?}"), "Lock(7)");
+        let guard = lock.lock(|| ());
+        assert_eq!(format!("{lock:?} {guard:?}"), "Lock(<locked>) 7");
     }
 }
