@@ -23,6 +23,8 @@ mod interrupts;
 #[cfg(target_os = "none")]
 mod monitor;
 #[cfg(target_os = "none")]
+mod page_memory;
+#[cfg(target_os = "none")]
 mod pages;
 #[cfg(target_os = "none")]
 mod readback;
@@ -34,6 +36,8 @@ mod selftest;
 mod stop;
 #[cfg(target_os = "none")]
 mod take_cell;
+#[cfg(target_os = "none")]
+mod window;
 
 #[cfg(not(target_os = "none"))]
 fn main() -> std::process::ExitCode {

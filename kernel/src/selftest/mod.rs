@@ -25,6 +25,7 @@ mod tables;
 mod ticks;
 mod user_faults;
 mod user_mode;
+mod window;
 
 use core::fmt;
 
@@ -49,6 +50,7 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "edges", what: "each region ends where it should", run: edges::run },
     Suite { name: "tables", what: "the MMU translates as the tables say", run: tables::run },
     Suite { name: "buddy", what: "no page has two owners, and all come back", run: buddy::run },
+    Suite { name: "window", what: "every frame can be looked at, lowmem or not", run: window::run },
     Suite {
         name: "exceptions",
         what: "every register comes back, from any stack and nested",
@@ -168,6 +170,12 @@ pub fn run_ticks(kernel: &mut Kernel, seconds: u32) -> Result<(), Failed> {
         Outcome::Passed | Outcome::Skipped => Ok(()),
         Outcome::Failed => Err(Failed { failed: 1, ran: 1 }),
     }
+}
+
+/// The watcher of the tick, of which there is one, for the suites that want to be interrupted.
+fn on_tick() {
+    lock::on_tick();
+    window::on_tick();
 }
 
 /// How a suite went.
