@@ -8,6 +8,7 @@
 //!
 //! - `machine` reads memory, page tables and symbols in ways that can not fault;
 //! - [`death`] is the record;
+//! - [`call_site`] finds out who asked for memory, with the same tools;
 //! - [`provoke`] has something to report.
 //!
 //! A report may begin anywhere: with the console's or the page allocator's lock held, on a stack that
@@ -16,6 +17,7 @@
 //! Invariants: no report within a report. A fault or a panic of the report itself prints one line and
 //! stops, and a fault of that line stops in silence. Nothing is printed before the record of death is in memory.
 
+mod call_site;
 pub mod death;
 mod machine;
 pub mod provoke;
@@ -32,6 +34,7 @@ use arch_arm::trap::{Cause, TrapFrame};
 use mm::addr::{VirtAddr, VirtRange};
 use mm::report::show_mem;
 use spin::Once;
+use symbols::Name;
 use tock_registers::interfaces::Readable;
 
 use crate::console::{Out, println};
@@ -39,6 +42,15 @@ use crate::pages::{self, Figures};
 use crate::{image, interrupts};
 use death::Kind;
 use machine::{Memory, Symbols};
+
+pub use call_site::call_site;
+
+/// The function that calls what returns to `site`; `None` if it is none of the image's, or the image has
+/// no symbol table.
+pub fn function_at(site: VirtAddr) -> Option<Name<'static>> {
+    let (name, ..) = Symbols::of_image().find(site.checked_sub(1)?)?;
+    Some(name)
+}
 
 /// How a report ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -13,6 +13,7 @@
 //! A suite whose subject this machine does not have says so, and is skipped: no check is made up.
 
 mod buddy;
+mod call_site;
 mod edges;
 mod exceptions;
 mod irqs;
@@ -56,6 +57,11 @@ pub const SUITES: &[Suite] = &[
         what: "every register comes back, from any stack and nested",
         run: exceptions::run,
     },
+    Suite {
+        name: "call-site",
+        what: "who asked for memory is found on the stack",
+        run: call_site::run,
+    },
     Suite { name: "probe", what: "accesses that may fault, and translations", run: probe::run },
     Suite { name: "kuser", what: "the helpers that user mode calls", run: kuser::run },
     Suite { name: "user-faults", what: "what user mode may not do", run: user_faults::run },
@@ -66,6 +72,9 @@ pub const SUITES: &[Suite] = &[
 ];
 
 const TICKS: Suite = Suite { name: "ticks", what: "no tick is lost under load", run: ticks::run };
+
+/// What the functions of all suites have in front of their names.
+const MODULE: &str = module_path!();
 
 /// Failed checks that a suite prints; the rest is counted.
 const SHOWN: u32 = 16;
@@ -174,6 +183,7 @@ pub fn run_ticks(kernel: &mut Kernel, seconds: u32) -> Result<(), Failed> {
 
 /// The watcher of the tick, of which there is one, for the suites that want to be interrupted.
 fn on_tick() {
+    call_site::on_tick();
     lock::on_tick();
     window::on_tick();
 }
