@@ -6,6 +6,7 @@
 //!
 //! Without HighMem only lowmem's blocks are checked; without a tick nobody interrupts.
 
+use core::iter;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use arch_arm::interrupt;
@@ -47,11 +48,8 @@ pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
             }
         }
     }
-    let mut frames = ArrayVec::<Pfn, FRAMES>::new();
-    while let (false, Some(pfn)) = (frames.is_full(), take(kernel, ZoneKind::HighMem, Order::ZERO))
-    {
-        frames.push(pfn);
-    }
+    let highmem = || take(kernel, ZoneKind::HighMem, Order::ZERO);
+    let frames: ArrayVec<Pfn, FRAMES> = iter::from_fn(highmem).take(FRAMES).collect();
     if let [first, others @ ..] = &*frames {
         mapping(kernel, checks, *first);
         stamps(checks, &frames);
