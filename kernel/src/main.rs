@@ -27,6 +27,8 @@ mod page_memory;
 #[cfg(target_os = "none")]
 mod pages;
 #[cfg(target_os = "none")]
+mod platform;
+#[cfg(target_os = "none")]
 mod readback;
 #[cfg(target_os = "none")]
 mod report;

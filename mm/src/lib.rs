@@ -14,7 +14,7 @@
 //!                frame::page ─▶ zone ─▶ frame::buddy ─▶ report
 //! ```
 
-#![cfg_attr(not(test), no_std)]
+#![cfg_attr(not(any(test, loom)), no_std)]
 #![deny(unsafe_code)]
 
 pub mod addr;
@@ -22,5 +22,7 @@ pub mod boot;
 pub mod frame;
 pub mod map;
 pub mod param;
+pub mod platform;
 pub mod report;
+pub mod sync;
 pub mod zone;

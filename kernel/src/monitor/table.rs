@@ -6,7 +6,7 @@ use arch_arm::probe::Fault;
 use arrayvec::ArrayString;
 use mm::addr::{Order, VirtAddr};
 use mm::frame::FreeError;
-use mm::zone::OutOfPages;
+use mm::zone::AllocError;
 use monitor::argument::{Arg, Args, NotGiven};
 use monitor::command::{Command, Table};
 use monitor::dump::Unit;
@@ -228,7 +228,7 @@ pub enum Failure {
     /// A row does not declare what its function asks for.
     Arguments(NotGiven),
     /// No pages.
-    OutOfPages(OutOfPages),
+    NoPages(AllocError),
     /// Not a block that can be freed.
     Free(FreeError),
     /// Memory could not be read or written.
@@ -294,7 +294,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Arguments(error) => error.fmt(f),
-            Self::OutOfPages(error) => error.fmt(f),
+            Self::NoPages(error) => error.fmt(f),
             Self::Free(error) => error.fmt(f),
             Self::Access(fault) => fault.fmt(f),
             Self::PastTheEnd { start, bytes } => {

@@ -38,7 +38,7 @@ use symbols::Name;
 use tock_registers::interfaces::Readable;
 
 use crate::console::{Out, println};
-use crate::pages::{self, Figures};
+use crate::pages;
 use crate::{image, interrupts};
 use death::Kind;
 use machine::{Memory, Symbols};
@@ -115,7 +115,7 @@ pub fn exception(cause: &Cause, frame: &TrapFrame, ending: Ending) {
     write_registers(frame);
     write_stack(&memory, &symbols, frame);
     let _ = dump::write_code(&mut Out, &memory, frame);
-    write_memory_state(ending);
+    write_memory_state();
     println!("---[ end trace 0000000000000000 ]---");
     if ending == Ending::Recovered {
         DEPTH.store(0, Ordering::Relaxed);
@@ -148,7 +148,7 @@ pub fn panic(info: &PanicInfo<'_>) -> ! {
     write_machine();
     write_registers(&frame);
     write_stack(&Memory::now(), &Symbols::of_image(), &frame);
-    write_memory_state(Ending::Fatal);
+    write_memory_state();
     println!("---[ end Kernel panic - not syncing: {message} ]---");
     last_line(reason)
 }
@@ -211,18 +211,12 @@ fn write_stack(memory: &Memory, symbols: &impl Names, frame: &TrapFrame) {
     let _ = backtrace::write(&mut Out, memory, symbols, machine::code(), frame);
 }
 
-fn write_memory_state(ending: Ending) {
-    // SAFETY: a fatal report never returns, and on the one CPU that runs nobody else does.
-    let state = match unsafe { pages::figures(ending == Ending::Fatal) } {
-        Figures::Whole(state) => state,
-        Figures::Interrupted(state) => {
-            println!("The page allocator was interrupted: its figures may not fit each other.");
-            state
-        }
-        Figures::NoneYet => return println!("Mem-Info: there is no page allocator yet"),
-        Figures::Busy => return println!("Mem-Info: the page allocator is in use"),
+/// The figures are counters that are read without a lock, whatever the allocator was interrupted at.
+fn write_memory_state() {
+    let Some(figures) = pages::figures() else {
+        return println!("Mem-Info: there is no page allocator yet");
     };
-    let _ = show_mem::write(&mut Out, &state);
+    let _ = show_mem::write(&mut Out, &figures, 0);
 }
 
 /// Keeps what it is given to one line: text of a panic may hold anything.

@@ -15,12 +15,12 @@ use arch_arm::translate::{Privilege, Purpose, translate_at};
 use arch_arm::trap::{FaultStatus, Level};
 use arrayvec::ArrayVec;
 use mm::addr::{Order, PAGE_SIZE, Pfn, VirtAddr};
-use mm::zone::ZoneKind;
+use mm::zone::{Gfp, ZoneKind};
 
 use super::Checks;
 use crate::interrupts::tick;
 use crate::monitor::Kernel;
-use crate::{page_memory, window};
+use crate::{page_memory, pages, window};
 
 /// Frames of HighMem that are held at once.
 const FRAMES: usize = 64;
@@ -64,11 +64,12 @@ pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
 }
 
 fn take(kernel: &Kernel, zone: ZoneKind, order: Order) -> Option<Pfn> {
-    kernel.pages.lock().alloc_in(zone, order).ok()
+    kernel.pages.alloc_raw_in(zone, Gfp::GFP_KERNEL, order).ok()
 }
 
 fn give(kernel: &Kernel, checks: &mut Checks, pfn: Pfn, order: Order) {
-    let freed = kernel.pages.lock().free(pfn, order);
+    // SAFETY: 1. `take` took it; 2. no page is looked at any more.
+    let freed = unsafe { pages::free(kernel.pages, pfn, order) };
     checks.that(freed.is_ok(), format_args!("free of pfn {pfn}, order {order}: {freed:?}"));
 }
 

@@ -14,6 +14,9 @@ impl Order {
     pub const ZERO: Self = Self(0);
     /// The largest block: 1024 pages, 4 MiB.
     pub const MAX: Self = Self(10);
+    /// The largest order that is no trouble to find, by Linux's word. Above it a request gives up early,
+    /// and blocks go past the per-CPU stacks.
+    pub const COSTLY: Self = Self(3);
     /// How many orders there are.
     pub const COUNT: usize = Self::MAX.0 as usize + 1;
 
@@ -53,6 +56,35 @@ impl Order {
         Self::new(self.0 + 1)
     }
 
+    /// The order below; `None` at the smallest.
+    #[must_use]
+    pub const fn down(self) -> Option<Self> {
+        match self.0.checked_sub(1) {
+            Some(value) => Some(Self(value)),
+            None => None,
+        }
+    }
+
+    /// The smallest order whose blocks have at least so many pages; `None` above the largest, and for
+    /// no page at all.
+    #[must_use]
+    pub const fn for_pages(pages: u32) -> Option<Self> {
+        if pages == 0 || pages > Self::MAX.pages() {
+            return None;
+        }
+        Some(Self(pages.next_power_of_two().trailing_zeros() as u8))
+    }
+
+    /// The largest order whose blocks have at most so many pages; the smallest for no page.
+    #[must_use]
+    pub const fn within_pages(pages: u32) -> Self {
+        match pages.checked_ilog2() {
+            Some(log) if log < Self::MAX.0 as u32 => Self(log as u8),
+            Some(_) => Self::MAX,
+            None => Self::ZERO,
+        }
+    }
+
     /// All orders, smallest first.
     pub fn all() -> impl DoubleEndedIterator<Item = Self> {
         (0..=Self::MAX.0).map(Self)
@@ -72,3 +104,25 @@ impl fmt::Debug for Order {
 }
 
 const _: () = assert!(Order::MAX.bytes() as u64 == 4 * MIB);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_for_and_within_so_many_pages() {
+        for (pages, at_least, at_most) in [
+            (0, None, 0),
+            (1, Some(0), 0),
+            (2, Some(1), 1),
+            (3, Some(2), 1),
+            (1023, Some(10), 9),
+            (1024, Some(10), 10),
+            (1025, None, 10),
+            (u32::MAX, None, 10),
+        ] {
+            assert_eq!(Order::for_pages(pages).map(Order::as_u8), at_least, "{pages}");
+            assert_eq!(Order::within_pages(pages).as_u8(), at_most, "{pages}");
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::gfp::GfpError;
 use super::span::ZoneKind;
 use crate::addr::{Order, Pfn};
 use crate::frame;
@@ -60,22 +61,58 @@ impl fmt::Display for SpanError {
 
 impl core::error::Error for SpanError {}
 
-/// No zone that the request may use has a block large enough.
+/// Why there is no block. Nothing has changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct OutOfPages {
-    /// The highest zone that the request could use.
-    pub highest: ZoneKind,
-    /// The block's order.
-    pub order: Order,
+pub enum AllocError {
+    /// The flags contradict each other.
+    Flags(GfpError),
+    /// No zone that the request may use has a block large enough that the request may have, and nobody
+    /// could help.
+    NoMemory {
+        /// The block's order.
+        order: Order,
+        /// The highest zone that the request could use.
+        highest: ZoneKind,
+    },
+    /// More pages than any block has, or than could ever lie side by side.
+    TooLarge {
+        /// How many pages were asked for; 0 is too few for a block.
+        pages: u32,
+    },
 }
 
-impl fmt::Display for OutOfPages {
+// Two registers hold the result of a request.
+const _: () = assert!(size_of::<Result<Pfn, AllocError>>() <= 8);
+
+impl fmt::Display for AllocError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no free block of order {} for zone {}", self.order, self.highest)
+        match self {
+            Self::Flags(error) => error.fmt(f),
+            Self::NoMemory { order, highest } => {
+                write!(f, "no free block of order {order} for zone {highest}")
+            }
+            Self::TooLarge { pages: 0 } => f.write_str("a request for no page"),
+            Self::TooLarge { pages } => write!(f, "{pages} pages are more than can be had at once"),
+        }
     }
 }
 
-impl core::error::Error for OutOfPages {}
+impl core::error::Error for AllocError {}
+
+/// There are as many references to the block as can be counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TooManyReferences {
+    /// The block's first frame.
+    pub pfn: Pfn,
+}
+
+impl fmt::Display for TooManyReferences {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "there are 65536 references to the block at pfn {} already", self.pfn)
+    }
+}
+
+impl core::error::Error for TooManyReferences {}
 
 /// Frames that cannot be handed over. Nothing has changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,0 +1,207 @@
+//! The lock.
+//!
+//! Protocol: nobody waits for a [`Lock`] with interrupts on that a handler may also want. Masking is
+//! the caller's affair, this module knows no CPU; what it offers is the *contended* hook of
+//! [`Lock::lock`]. A machine with one CPU can never meet a lock that is held, unless an interrupt
+//! handler wants what the code holds that it interrupted. There the hook panics and says so, where
+//! otherwise the machine would stand still without a word.
+
+use core::fmt;
+use core::ops::{Deref, DerefMut};
+#[cfg(loom)]
+use loom::sync::{Mutex, MutexGuard, atomic::AtomicBool, atomic::Ordering};
+#[cfg(not(loom))]
+use spin::mutex::{TicketMutex as Mutex, TicketMutexGuard as MutexGuard};
+
+/// A value that one CPU at a time reaches.
+pub struct Lock<T> {
+    mutex: Mutex<T>,
+    /// Touched before a try and again while the lock is held. `loom` takes a mutex in one step and
+    /// lets it go in none, so that without these two a holder would always be gone before another
+    /// could find it there.
+    #[cfg(loom)]
+    step: AtomicBool,
+}
+
+impl<T> Lock<T> {
+    /// A free lock around `value`.
+    #[cfg(not(loom))]
+    #[must_use]
+    pub const fn new(value: T) -> Self {
+        Self { mutex: Mutex::new(value) }
+    }
+
+    /// A free lock around `value`.
+    #[cfg(loom)]
+    #[must_use]
+    pub fn new(value: T) -> Self {
+        Self { mutex: Mutex::new(value), step: AtomicBool::new(false) }
+    }
+
+    /// Takes the lock. If another holds it, calls `contended` once and then waits for its turn.
+    ///
+    /// Those who wait are served in the order of their coming: each draws a ticket after its
+    /// `contended` returns. The first try draws one only if the lock is free, and a lock that others
+    /// wait for is never free, so it overtakes nobody.
+    #[inline]
+    pub fn lock(&self, contended: impl FnOnce()) -> LockGuard<'_, T> {
+        match self.try_lock() {
+            Some(guard) => guard,
+            None => self.wait(contended),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wait(&self, contended: impl FnOnce()) -> LockGuard<'_, T> {
+        contended();
+        let guard = self.mutex.lock();
+        // `loom` has the signature of `std`; it never poisons.
+        #[cfg(loom)]
+        let guard = guard.unwrap_or_else(std::sync::PoisonError::into_inner);
+        #[cfg(loom)]
+        self.step.swap(true, Ordering::Relaxed);
+        LockGuard { guard }
+    }
+
+    /// Takes the lock if it is free.
+    #[inline]
+    pub fn try_lock(&self) -> Option<LockGuard<'_, T>> {
+        #[cfg(loom)]
+        self.step.swap(true, Ordering::Relaxed);
+        let guard = self.mutex.try_lock();
+        #[cfg(loom)]
+        let guard = guard.ok();
+        let guard = guard?;
+        #[cfg(loom)]
+        self.step.swap(true, Ordering::Relaxed);
+        Some(LockGuard { guard })
+    }
+
+    /// The value, without taking the lock: nobody else can reach it.
+    #[inline]
+    pub fn get_mut(&mut self) -> &mut T {
+        let value = self.mutex.get_mut();
+        #[cfg(loom)]
+        let value = value.unwrap_or_else(std::sync::PoisonError::into_inner);
+        value
+    }
+
+    /// Where the value is, for one who reads it without the lock: the report of a crash whose holder
+    /// was interrupted for good.
+    #[cfg(not(loom))]
+    #[must_use]
+    pub fn as_ptr(&self) -> *const T {
+        self.mutex.as_mut_ptr()
+    }
+
+    /// Where the value is; null while the lock is held. `loom` can not see who reads it there, so a
+    /// model must not.
+    #[cfg(loom)]
+    #[must_use]
+    pub fn as_ptr(&self) -> *const T {
+        self.try_lock().map_or(std::ptr::null(), |guard| &raw const *guard)
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Lock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.try_lock() {
+            Some(value) => f.debug_tuple("Lock").field(&&*value).finish(),
+            None => f.write_str("Lock(<locked>)"),
+        }
+    }
+}
+
+/// The way to the value of a lock that is held. Dropping it releases the lock.
+#[must_use = "the lock is released when the guard is dropped"]
+pub struct LockGuard<'a, T> {
+    guard: MutexGuard<'a, T>,
+}
+
+impl<T> Deref for LockGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.guard
+    }
+}
+
+impl<T> DerefMut for LockGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.guard
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for LockGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+/// What it promises to one thread. For several see `loom_tests` and `mm/tests/stress.rs`.
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[test]
+    fn a_free_lock_is_taken_without_the_hook() {
+        static LOCK: Lock<u32> = Lock::new(1);
+        *LOCK.lock(|| panic!("contended")) += 1;
+        *LOCK.try_lock().unwrap() += 1;
+        assert_eq!(*LOCK.lock(|| panic!("contended")), 3);
+    }
+
+    #[test]
+    fn a_held_lock_calls_the_hook_once_and_before_it_waits() {
+        let lock = Lock::new(1);
+        let held = Cell::new(Some(lock.lock(|| panic!("contended"))));
+        assert!(lock.try_lock().is_none());
+        let turns = Cell::new(0);
+        // The hook lets go of the lock: were it not called before the wait, this would stand still.
+        let guard = lock.lock(|| {
+            turns.set(turns.get() + 1);
+            drop(held.take());
+        });
+        assert_eq!((*guard, turns.get()), (1, 1));
+    }
+
+    #[test]
+    #[should_panic(expected = "a handler wants this lock")]
+    fn a_hook_that_panics_ends_the_wait() {
+        let lock = Lock::new(());
+        let _held = lock.lock(|| ());
+        let _never = lock.lock(|| panic!("a handler wants this lock"));
+    }
+
+    #[test]
+    fn a_hook_that_panicked_has_drawn_no_ticket() {
+        let lock = Lock::new(());
+        let held = lock.lock(|| ());
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(lock.lock(|| panic!()))))
+            .unwrap_err();
+        drop(held);
+        assert!(lock.try_lock().is_some(), "a ticket that nobody gives back locks for ever");
+    }
+
+    #[test]
+    fn the_value_is_where_the_pointer_says() {
+        let mut lock = Lock::new(7);
+        *lock.get_mut() += 1;
+        let address = lock.as_ptr();
+        let guard = lock.lock(|| ());
+        assert_eq!(address, &raw const *guard);
+        assert_eq!(lock.as_ptr(), address, "also while it is held");
+    }
+
+    #[test]
+    fn debug_output_never_waits() {
+        let lock = Lock::new(7);
+        assert_eq!(format!("{lock:?}"), "Lock(7)");
+        let guard = lock.lock(|| ());
+        assert_eq!(format!("{lock:?} {guard:?}"), "Lock(<locked>) 7");
+    }
+}
