@@ -8,7 +8,7 @@
 //!
 //! - `machine` reads memory, page tables and symbols in ways that can not fault;
 //! - [`death`] is the record;
-//! - [`call_site`] finds out who asked for memory, with the same tools;
+//! - [`call_site()`] finds out who asked for memory, with the same tools;
 //! - [`provoke`] has something to report.
 //!
 //! A report may begin anywhere: with the console's or the page allocator's lock held, on a stack that
