@@ -1,0 +1,1 @@
+//! A long life of random sizes, and what large blocks are left after it.
