@@ -13,7 +13,6 @@
 
 #![no_std]
 
-pub mod churn;
 mod operations;
 mod random;
 mod shape;
