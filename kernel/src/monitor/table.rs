@@ -167,6 +167,14 @@ happened, and what the layout predicts where that is something else.",
         details: "PFN and ORDER as alloc had them. A block that is not allocated is refused.",
         run: memory::free,
     },
+    #[cfg(feature = "bench")]
+    Command {
+        name: "bench",
+        args: &[Arg::one_of("NAME", &crate::bench::NAMES).optional()],
+        help: "count instructions for each operation",
+        details: "Measures the operation NAME, or all. Wants QEMU's -icount.",
+        run: machine::bench,
+    },
     Command {
         name: "ticks",
         args: &[Arg::number("SECONDS", 1, 3600)],
@@ -249,6 +257,9 @@ pub enum Failure {
     },
     /// Self-tests failed.
     SelfTest(selftest::Failed),
+    /// Nothing could be measured.
+    #[cfg(feature = "bench")]
+    Unmeasured(crate::bench::Unmeasured),
     /// The processor did not mind a crash.
     NotCrashed {
         /// Which.
@@ -301,6 +312,8 @@ impl fmt::Display for Failure {
                 write!(f, "{bytes} bytes from {start} run past the end of the address space")
             }
             Self::SelfTest(failed) => failed.fmt(f),
+            #[cfg(feature = "bench")]
+            Self::Unmeasured(error) => error.fmt(f),
             Self::NotCrashed { name } => write!(f, "the processor has no objection to {name}"),
             Self::Edges { wrong } => {
                 write!(f, "{wrong} pages do not answer as the layout predicts")
