@@ -73,7 +73,6 @@ pub fn run(kernel: &Kernel, chosen: Option<usize>) -> Result<(), Unmeasured> {
             report(operation, Some(peer), figures);
         });
     }
-    peers.give_back(kernel);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use mm::addr::{Order, Pfn};
 use workload::{Flags, Operation, Subject, What};
 
 use super::meter::{Brackets, Figures};
-use super::subject::{Addresses, Blocks, Bulk, Request};
+use super::subject::{Addresses, Blocks, Bulk, gfp};
 use crate::monitor::Kernel;
 
 /// Pairs before the measured ones, so that what is filled on demand has been filled.
@@ -28,19 +28,19 @@ pub fn measure(
     let pages = black_box(kernel.pages);
     match operation.what {
         What::Pages { flags, order } => {
-            let request = black_box(Request::new(flags));
+            let gfp = black_box(gfp(flags));
             let order = black_box(Order::new(order)?);
-            measure_subject(Blocks { pages, linear, request, order }, counter, operation, held)
+            measure_subject(Blocks { pages, gfp, order }, counter, operation, held)
         }
         What::Address => {
-            let request = black_box(Request::new(Flags::Kernel));
-            measure_subject(Addresses { pages, linear, request }, counter, operation, held)
+            let gfp = black_box(gfp(Flags::Kernel));
+            measure_subject(Addresses { pages, linear, gfp }, counter, operation, held)
         }
         What::Bulk { pages: count } => {
-            let request = black_box(Request::new(Flags::Kernel));
+            let gfp = black_box(gfp(Flags::Kernel));
             let mut pfns = [Pfn::default(); MAX_BULK];
             let pfns = black_box(pfns.get_mut(..count)?);
-            measure_subject(Bulk { pages, request, pfns }, counter, operation, held)
+            measure_subject(Bulk { pages, gfp, pfns }, counter, operation, held)
         }
     }
 }

@@ -1,32 +1,26 @@
 //! Our page allocator as subjects of the workload: the one file that knows its interface.
 //!
-//! The functions that are measured are called here and nowhere else in the benchmark. What stands
-//! between the two readings of the meter is what a caller of the allocator would have there.
+//! The functions that are measured are called here and nowhere else in the benchmark. They are those
+//! that the kernel itself calls, out of line, so both images have the same code for them.
 
-use arch_arm::clear::clear;
-use mm::addr::{Order, PAGE_SIZE, Pfn, PhysRange};
-use mm::zone::ZoneKind;
+use mm::addr::{Order, PAGE_SIZE, Pfn, VirtAddr, VirtRange};
+use mm::zone::{Gfp, PageRun};
 use workload::{Flags, Subject};
 
 use crate::boot::LinearMap;
-use crate::pages::Pages;
+use crate::pages::{self, Pages};
+use crate::platform::Hardware;
 
-/// What of a request the allocator looks at.
-#[derive(Clone, Copy)]
-pub struct Request {
-    zone: ZoneKind,
-    zero: bool,
-}
-
-impl Request {
-    /// The request with these flags.
-    pub const fn new(flags: Flags) -> Self {
-        let zone = match flags {
-            Flags::Kernel | Flags::Atomic | Flags::Nowait | Flags::Zero => ZoneKind::Normal,
-            Flags::Dma => ZoneKind::Dma,
-            Flags::Highmem | Flags::HighuserMovable => ZoneKind::HighMem,
-        };
-        Self { zone, zero: matches!(flags, Flags::Zero) }
+/// The request with these flags.
+pub const fn gfp(flags: Flags) -> Gfp {
+    match flags {
+        Flags::Kernel => Gfp::GFP_KERNEL,
+        Flags::Atomic => Gfp::GFP_ATOMIC,
+        Flags::Nowait => Gfp::GFP_NOWAIT,
+        Flags::Dma => Gfp::GFP_KERNEL.union(Gfp::__GFP_DMA),
+        Flags::Highmem => Gfp::GFP_KERNEL.union(Gfp::__GFP_HIGHMEM),
+        Flags::HighuserMovable => Gfp::GFP_HIGHUSER_MOVABLE,
+        Flags::Zero => Gfp::GFP_KERNEL.union(Gfp::__GFP_ZERO),
     }
 }
 
@@ -34,10 +28,8 @@ impl Request {
 pub struct Blocks {
     /// The allocator.
     pub pages: &'static Pages,
-    /// Where its pages are mapped.
-    pub linear: LinearMap,
     /// What is asked for.
-    pub request: Request,
+    pub gfp: Gfp,
     /// How large.
     pub order: Order,
 }
@@ -47,12 +39,13 @@ impl Subject for Blocks {
 
     #[inline(always)]
     fn get(&mut self) -> Option<u32> {
-        alloc(self.pages, self.linear, self.request, self.order).map(Pfn::as_u32)
+        pages::alloc(self.pages, self.gfp, self.order).ok().map(Pfn::as_u32)
     }
 
     #[inline(always)]
     fn put(&mut self, block: u32) {
-        free(self.pages, Pfn::new(block), self.order);
+        // SAFETY: 1. `get` took it; 2. nobody looks at its pages.
+        let _ = unsafe { pages::free(self.pages, Pfn::new(block), self.order) };
     }
 }
 
@@ -63,7 +56,7 @@ pub struct Addresses {
     /// Where its pages are mapped.
     pub linear: LinearMap,
     /// What is asked for.
-    pub request: Request,
+    pub gfp: Gfp,
 }
 
 impl Subject for Addresses {
@@ -71,7 +64,7 @@ impl Subject for Addresses {
 
     #[inline(always)]
     fn get(&mut self) -> Option<u32> {
-        get_free_page(self.pages, self.linear, self.request)
+        get_free_page(self.pages, self.linear, self.gfp)
     }
 
     #[inline(always)]
@@ -85,7 +78,7 @@ pub struct Bulk<'a> {
     /// The allocator.
     pub pages: &'static Pages,
     /// What is asked for.
-    pub request: Request,
+    pub gfp: Gfp,
     /// Where the pages are noted.
     pub pfns: &'a mut [Pfn],
 }
@@ -95,74 +88,34 @@ impl Subject for Bulk<'_> {
 
     #[inline(always)]
     fn get(&mut self) -> Option<u32> {
-        let count = alloc_bulk(self.pages, self.request, self.pfns);
+        let count = pages::alloc_bulk(self.pages, self.gfp, self.pfns);
         (count == self.pfns.len()).then_some(0)
     }
 
     #[inline(always)]
     fn put(&mut self, _: u32) {
-        free_bulk(self.pages, self.pfns);
+        // SAFETY: 1. `get` took them; 2. nobody looks at them.
+        let _ = unsafe { pages::free_bulk(self.pages, self.pfns) };
     }
 }
 
-/// A block that is not part of a measurement: memory for the peers.
-pub fn take(pages: &Pages, order: Order) -> Option<Pfn> {
-    pages.lock().alloc(ZoneKind::Normal, order).ok()
-}
-
-/// Gives back what [`take`] took.
-pub fn give(pages: &Pages, pfn: Pfn, order: Order) {
-    free(pages, pfn, order);
+/// Pages in a row that are not part of a measurement: memory for the peers.
+pub fn take(pages: &'static Pages, count: u32) -> Option<PageRun<'static, 'static, Hardware>> {
+    pages.alloc_contig(Gfp::GFP_KERNEL | Gfp::__GFP_NOWARN, count).ok()
 }
 
 #[inline(never)]
-fn alloc(pages: &Pages, linear: LinearMap, request: Request, order: Order) -> Option<Pfn> {
-    let pfn = pages.lock().alloc(request.zone, order).ok()?;
-    if request.zero {
-        let range = PhysRange::from_len(pfn.start(), u64::from(order.bytes()))?;
-        let at = linear.pointer(range)?;
-        // SAFETY: 1. the block was allocated just now, and lies in the linear map; 2. whole pages.
-        unsafe { clear(at, order.bytes() as usize) };
-    }
-    Some(pfn)
-}
-
-#[inline(never)]
-fn free(pages: &Pages, pfn: Pfn, order: Order) {
-    if let Err(error) = pages.lock().free(pfn, order) {
-        log::error!("bench: {error}");
-    }
-}
-
-#[inline(never)]
-fn get_free_page(pages: &Pages, linear: LinearMap, request: Request) -> Option<u32> {
-    let pfn = pages.lock().alloc(request.zone, Order::ZERO).ok()?;
-    linear.virt(pfn.start()).map(mm::addr::VirtAddr::as_u32)
+fn get_free_page(pages: &Pages, linear: LinearMap, gfp: Gfp) -> Option<u32> {
+    let pfn = pages.get_free_pages(gfp, Order::ZERO).ok()?.into_raw();
+    linear.virt(pfn.start()).map(VirtAddr::as_u32)
 }
 
 #[inline(never)]
 fn free_page(pages: &Pages, linear: LinearMap, address: u32) {
-    let start = mm::addr::VirtAddr::new(address);
-    let range = mm::addr::VirtRange::new(start, mm::addr::VirtAddr::new(address + PAGE_SIZE));
+    let start = VirtAddr::new(address);
+    let range = VirtRange::new(start, VirtAddr::new(address + PAGE_SIZE));
     if let Some(phys) = linear.phys(range) {
-        free(pages, phys.start().pfn_down(), Order::ZERO);
-    }
-}
-
-#[inline(never)]
-fn alloc_bulk(pages: &Pages, request: Request, pfns: &mut [Pfn]) -> usize {
-    let mut count = 0;
-    for place in &mut *pfns {
-        let Ok(pfn) = pages.lock().alloc(request.zone, Order::ZERO) else { break };
-        *place = pfn;
-        count += 1;
-    }
-    count
-}
-
-#[inline(never)]
-fn free_bulk(pages: &Pages, pfns: &[Pfn]) {
-    for &pfn in pfns {
-        free(pages, pfn, Order::ZERO);
+        // SAFETY: 1. `get_free_page` took it; 2. nobody looks at it.
+        let _ = unsafe { pages::free(pages, phys.start().pfn_down(), Order::ZERO) };
     }
 }

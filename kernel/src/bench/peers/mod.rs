@@ -13,18 +13,17 @@ mod bitmap;
 mod buddy_system;
 
 use arch_arm::pmu::InstructionCounter;
-use arrayvec::ArrayVec;
-use mm::addr::{Order, Pfn, PhysRange};
+use mm::addr::{MIB, Order, PAGE_SIZE};
+use mm::zone::PageRun;
 use workload::{Flags, Operation, What};
 
 use super::meter::Figures;
 use super::subject;
 use crate::monitor::Kernel;
+use crate::platform::Hardware;
 
-/// Blocks of the largest order that the peers get: 64 MiB.
-const BLOCKS: usize = 16;
-/// Blocks that are looked at for as many in a row.
-const SEARCHED: usize = 64;
+/// Bytes that the peers get, on a machine that has twice as much free.
+const BYTES: u64 = 64 * MIB;
 
 /// What a peer is given to do.
 struct Task<'a> {
@@ -38,43 +37,21 @@ struct Task<'a> {
     see: &'a mut dyn FnMut(&'static str, Option<Figures>),
 }
 
-/// The memory that the peers work on, taken from our allocator until it is given back.
+/// The memory that the peers work on, taken from our allocator for as long as this lives.
 pub struct Peers {
-    blocks: ArrayVec<Pfn, BLOCKS>,
-    /// The blocks' address in the linear map, in which they lie in a row; 0 when there are none.
+    run: Option<PageRun<'static, 'static, Hardware>>,
+    /// Its address in the linear map; 0 when there is none.
     start: usize,
 }
 
 impl Peers {
-    /// Takes a row of blocks, but leaves half of all memory to ours, which is measured beside.
+    /// Takes pages in a row, but leaves half of all memory to ours, which is measured beside.
     pub fn new(kernel: &Kernel) -> Self {
-        let limit = kernel.pages.lock().free_pages() / (2 * Order::MAX.pages());
-        let mut found = ArrayVec::<Pfn, SEARCHED>::new();
-        while found.len() < SEARCHED.min(limit as usize) && longest_row(&mut found).len() < BLOCKS {
-            let Some(pfn) = subject::take(kernel.pages, Order::MAX) else { break };
-            found.push(pfn);
-        }
-        let row = longest_row(&mut found);
-        let first = row.first().copied();
-        let last = row.iter().take(BLOCKS).last().copied();
-        let mut blocks = ArrayVec::new();
-        for pfn in found {
-            if Some(pfn) >= first && Some(pfn) <= last {
-                blocks.push(pfn);
-            } else {
-                subject::give(kernel.pages, pfn, Order::MAX);
-            }
-        }
-        let page = first.and_then(|pfn| PhysRange::from_len(pfn.start(), 1));
-        let start = page.and_then(|page| kernel.tables.linear().pointer(page));
-        Self { blocks, start: start.map_or(0, |at| at as usize) }
-    }
-
-    /// Gives the memory back.
-    pub fn give_back(self, kernel: &Kernel) {
-        for pfn in self.blocks {
-            subject::give(kernel.pages, pfn, Order::MAX);
-        }
+        let free = kernel.pages.figures().free() / 2 * u64::from(PAGE_SIZE);
+        let run = subject::take(kernel.pages, (BYTES.min(free) / u64::from(PAGE_SIZE)) as u32);
+        let linear = kernel.tables.linear();
+        let start = run.as_ref().and_then(|run| linear.pointer(run.phys()));
+        Self { run, start: start.map_or(0, |at| at as usize) }
     }
 
     /// Measures `operation` on every peer that can do it.
@@ -90,7 +67,7 @@ impl Peers {
         if self.start == 0 {
             return;
         }
-        let bytes = self.blocks.len() * Order::MAX.bytes() as usize;
+        let bytes = self.run.as_ref().map_or(0, |run| run.phys().len()) as usize;
         let start = self.start;
         let mut task = Task { counter, operation, order, start, bytes, held, see };
         // SAFETY: `new` took these blocks of lowmem from our allocator, which gives them to nobody
@@ -98,12 +75,4 @@ impl Peers {
         unsafe { buddy_system::measure(&mut task) };
         bitmap::measure(&mut task);
     }
-}
-
-/// The longest run of blocks, each behind the one before it. Sorts them.
-fn longest_row(blocks: &mut [Pfn]) -> &[Pfn] {
-    blocks.sort_unstable();
-    let step = Order::MAX.pages();
-    let rows = blocks.chunk_by(|one, next| one.as_u32() + step == next.as_u32());
-    rows.max_by_key(|row| row.len()).unwrap_or_default()
 }
