@@ -34,7 +34,7 @@ pub use buddy::Buddy;
 pub use counts::Counts;
 pub use error::{FreeError, ReleaseError};
 pub use mobility::Mobility;
-pub use page::{Kin, Page, PageState, ZoneId};
+pub use page::{Class, Page, PageState, ZoneId};
 pub use page_block::PageBlocks;
 pub use stack::CpuStacks;
 pub use table::{Block, FrameTable, FrameTableError};

@@ -5,32 +5,33 @@
 //! pop a load and a store, and the count comes along:
 //!
 //! ```text
-//! word   31 ──── 24 │ 23 ──────────── 0
-//!        255 − room │ top block's pfn        empty: pfn 0xffffff, which no table has
+//! word   31 │ 30 ──── 24 │ 23 ──────────── 0
+//!         0 │ 127 − room │ top block's pfn        empty: pfn 0xffffff, which no table has
 //!
 //!   current[n] ──▶ 0x40010 ──▶ 0x40011 ──▶ 0x40012 ──▶ (empty)
 //!                  (each link is `below` in the descriptor)
 //! ```
 //!
-//! A push into a full stack carries out of the word; a pop from an empty one finds a frame that has no
+//! A push into a full stack carries into bit 31; a pop from an empty one finds a frame that has no
 //! descriptor. Neither needs a look at anything else. A stack with no room and no block is the state of
-//! all those that must not be used: orders above 3, zones that do not exist, and all of them while the
-//! machine debugs or a zone is short. So the quick paths need no test for those either.
+//! all those that must not be used: orders above 3, flags that contradict each other, and all of them
+//! while the machine debugs or a zone is short. So the quick paths need no test for those either.
 //!
-//! The number of a stack is bits 4 to 12 of its blocks' heads (order, zone, mobility). Behind each stack
+//! The number of a stack is the low nine bits of its blocks' heads: what they were asked for, and their
+//! order. So what was asked for as one thing is handed out again as the same thing. Behind each stack
 //! lies a spare one, which is either empty or was full: when the current one overflows it becomes the
 //! spare, and what the spare held goes back to the buddy; when it runs dry, the spare takes its place.
 //!
 //! Protocol: a CPU's stacks are touched by that CPU alone, with its interrupts masked. Others ask it to
-//! empty them ([`CpuStacks::ask_to_drain`]). Stacked blocks are no longer the buddy's: nobody writes
+//! empty them, or to look at their room again ([`CpuStacks::ask`]). Stacked blocks are no longer the buddy's: nobody writes
 //! their heads but the owner of the stack.
 
 use core::ops::Range;
 
-use super::page::{Head, Page, STACK_BITS};
+use super::page::{Class, Head, Page, STACK_BITS};
 use super::table::{FrameTable, LIMIT};
 use crate::addr::{Order, Pfn};
-use crate::sync::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use crate::sync::{AtomicU8, AtomicU32, Ordering};
 
 use Ordering::Relaxed;
 
@@ -41,9 +42,12 @@ const PFN_BITS: u32 = 24;
 const PFN_MASK: u32 = (1 << PFN_BITS) - 1;
 const ONE_BLOCK: u32 = 1 << PFN_BITS;
 
+/// The most blocks that a stack can have room for.
+pub(crate) const MAX_ROOM: u8 = 127;
+
 const _: () = assert!(LIMIT.as_u32() == PFN_MASK);
 
-/// Which stack: order, zone and mobility, as a head has them. Below [`STACKS`].
+/// Which stack: class and order, as a head has them. Below [`STACKS`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct StackId(u32);
 
@@ -54,11 +58,10 @@ impl StackId {
         Self(head.stack())
     }
 
-    /// The stack for blocks of `order` whose zone and mobility `class` has, as bits 8 to 12 of a head
-    /// have them.
+    /// The stack for blocks of `order` that were asked for as `class`.
     #[inline(always)]
-    pub(crate) const fn of_class(class: u8, order: Order) -> Self {
-        Self((class as u32) << 4 | order.as_u8() as u32)
+    pub(crate) const fn new(class: Class, order: Order) -> Self {
+        Self(Head::allocated(order, class).stack())
     }
 
     #[inline(always)]
@@ -75,7 +78,8 @@ pub(crate) struct Stack(u32);
 impl Stack {
     /// Empty, with room for so many blocks.
     pub(crate) const fn empty(room: u8) -> Self {
-        Self(((u8::MAX - room) as u32) << PFN_BITS | PFN_MASK)
+        let room = if room < MAX_ROOM { room } else { MAX_ROOM };
+        Self(((MAX_ROOM - room) as u32) << PFN_BITS | PFN_MASK)
     }
 
     /// The top block; the frame that no table has, if there is none.
@@ -92,25 +96,29 @@ impl Stack {
     /// With one block more, on top; `None` when there is no room.
     #[inline(always)]
     const fn with(self, pfn: Pfn) -> Option<Self> {
-        match self.0.checked_add(ONE_BLOCK) {
-            Some(word) => Some(Self(word & !PFN_MASK | (pfn.as_u32() & PFN_MASK))),
-            None => None,
+        let word = self.0.wrapping_add(ONE_BLOCK);
+        // The carry is the sign: an addition that sets the flags answers.
+        if (word as i32) < 0 {
+            return None;
         }
+        Some(Self(word & !PFN_MASK | (pfn.as_u32() & PFN_MASK)))
     }
 
     /// How many blocks a stack has that began with room for so many.
     const fn len(self, room: u8) -> u32 {
-        if self.is_empty() { 0 } else { (self.0 >> PFN_BITS) - (u8::MAX - room) as u32 }
+        if self.is_empty() { 0 } else { (self.0 >> PFN_BITS) - (MAX_ROOM - room) as u32 }
     }
 }
 
-/// The stacks of one CPU.
+/// The stacks of one CPU. The words that every request looks at come first, where they are found from
+/// the start of the structure alone.
+#[repr(C)]
 pub struct CpuStacks {
     current: [AtomicU32; STACKS],
     spare: [AtomicU32; STACKS],
     /// For each stack how many blocks it has room for.
     room: [AtomicU8; STACKS],
-    drain_asked: AtomicBool,
+    asked: AtomicU8,
 }
 
 impl CpuStacks {
@@ -122,7 +130,7 @@ impl CpuStacks {
             current: closed(),
             spare: closed(),
             room: core::array::from_fn(|_| AtomicU8::new(0)),
-            drain_asked: AtomicBool::new(false),
+            asked: AtomicU8::new(0),
         }
     }
 
@@ -224,6 +232,7 @@ impl CpuStacks {
     /// Gives an empty stack and its spare room for so many blocks each; none closes them.
     pub(crate) fn set_room(&self, id: StackId, room: u8) {
         let index = id.index();
+        let room = room.min(MAX_ROOM);
         self.room[index].store(room, Relaxed);
         for word in [&self.current[index], &self.spare[index]] {
             debug_assert!(Stack(word.load(Relaxed)).is_empty());
@@ -273,15 +282,37 @@ impl CpuStacks {
         })
     }
 
-    /// Any CPU: asks the owner to empty its stacks. It does at its next visit to the zones, or at its
-    /// next tick.
-    pub(crate) fn ask_to_drain(&self) {
-        self.drain_asked.store(true, Ordering::Release);
+    /// Any CPU: asks something of the owner. It answers at its next visit to the zones, or at its next
+    /// tick.
+    pub(crate) fn ask(&self, what: Asked) {
+        self.asked.fetch_or(what.0, Ordering::Release);
     }
 
-    /// The owner: was it asked? Asked once, answered once.
-    pub(crate) fn is_asked_to_drain(&self) -> bool {
-        self.drain_asked.load(Relaxed) && self.drain_asked.swap(false, Ordering::Acquire)
+    /// The owner: is anything asked of it?
+    #[inline(always)]
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked.load(Relaxed) != 0
+    }
+
+    /// The owner: what is asked of it. Asked once, answered once.
+    pub(crate) fn take_asked(&self) -> Asked {
+        Asked(self.asked.swap(0, Ordering::Acquire))
+    }
+}
+
+/// What the owner of stacks is asked to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Asked(u8);
+
+impl Asked {
+    /// To give back what they hold.
+    pub(crate) const DRAIN: Self = Self(1);
+    /// To give them the room that they should have now.
+    pub(crate) const ROOM: Self = Self(2);
+
+    /// Is this among it?
+    pub(crate) const fn has(self, what: Self) -> bool {
+        self.0 & what.0 != 0
     }
 }
 
@@ -320,28 +351,22 @@ impl<'a> Iterator for Blocks<'_, 'a> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::frame::Mobility;
-    use crate::frame::page::{Kin, PageState, ZoneId};
+    use crate::frame::page::PageState;
 
-    const KIN: Kin = Kin {
-        order: Order::ZERO,
-        zone: match ZoneId::new(1) {
-            Some(zone) => zone,
-            None => panic!("zone 1 has an id"),
-        },
-        mobility: Mobility::Movable,
-    };
+    const ORDER: Order = Order::ZERO;
+    const CLASS: Class = Class::of_flags(8);
+    const ALLOCATED: Head = Head::allocated(ORDER, CLASS);
 
     fn with_frames(test: impl FnOnce(&FrameTable<'_>, &CpuStacks, StackId)) {
         let pages: Vec<_> = (0..300).map(|_| Page::RESERVED).collect();
         let frames = FrameTable::new(Pfn::new(0x40000), &pages, &[]).unwrap();
-        test(&frames, &CpuStacks::new(), StackId::of(Head::allocated(KIN)));
+        test(&frames, &CpuStacks::new(), StackId::of(ALLOCATED));
     }
 
     fn give(frames: &FrameTable<'_>, stacks: &CpuStacks, number: u32) -> bool {
         let pfn = Pfn::new(0x40000 + number);
         let page = frames.at(pfn);
-        page.set_head(Head::allocated(KIN));
+        page.set_head(ALLOCATED);
         stacks.push(page, pfn, page.head())
     }
 
@@ -350,14 +375,14 @@ mod tests {
         with_frames(|frames, stacks, id| {
             assert_eq!(stacks.pop(frames, id), None);
             assert!(!give(frames, stacks, 0));
-            assert_eq!(frames.at(Pfn::new(0x40000)).head(), Head::allocated(KIN));
+            assert_eq!(frames.at(Pfn::new(0x40000)).head(), ALLOCATED);
             assert_eq!(stacks.len(id), 0);
         });
     }
 
     #[test]
     fn what_was_pushed_last_is_popped_first_up_to_the_room() {
-        for room in [1, 2, 63, 64, 254, 255] {
+        for room in [1, 2, 63, 64, 126, 127] {
             with_frames(|frames, stacks, id| {
                 stacks.set_room(id, room);
                 for number in 0..u32::from(room) {
@@ -367,9 +392,9 @@ mod tests {
                 assert!(!give(frames, stacks, 299), "room for {room}");
                 for number in (0..u32::from(room)).rev() {
                     let pfn = Pfn::new(0x40000 + number);
-                    assert_eq!(frames.at(pfn).state(), PageState::Stacked(KIN));
+                    assert_eq!(frames.at(pfn).state(), PageState::Stacked { order: ORDER, class: CLASS });
                     assert_eq!(stacks.pop(frames, id), Some(pfn));
-                    let state = PageState::Allocated { kin: KIN, further_references: 0 };
+                    let state = ALLOCATED.decode();
                     assert_eq!(frames.at(pfn).state(), state);
                 }
                 assert_eq!(stacks.pop(frames, id), None);
@@ -401,7 +426,7 @@ mod tests {
         with_frames(|frames, stacks, id| {
             stacks.set_room(id, 3);
             let first = Pfn::new(0x40010);
-            stacks.fill(frames, Head::stacked(KIN), Order::ZERO, first, 1..4);
+            stacks.fill(frames, ALLOCATED.toggle_stacked(), Order::ZERO, first, 1..4);
             for number in 1..4 {
                 assert_eq!(stacks.pop(frames, id), Some(Pfn::new(0x40010 + number)));
             }
@@ -410,12 +435,18 @@ mod tests {
     }
 
     #[test]
-    fn a_request_to_drain_is_answered_once() {
+    fn what_is_asked_is_answered_once() {
         let stacks = CpuStacks::new();
-        assert!(!stacks.is_asked_to_drain());
-        stacks.ask_to_drain();
-        stacks.ask_to_drain();
-        assert!(stacks.is_asked_to_drain());
-        assert!(!stacks.is_asked_to_drain());
+        assert!(!stacks.is_asked());
+        stacks.ask(Asked::DRAIN);
+        stacks.ask(Asked::DRAIN);
+        assert!(stacks.is_asked());
+        let asked = stacks.take_asked();
+        assert_eq!((asked.has(Asked::DRAIN), asked.has(Asked::ROOM)), (true, false));
+        assert!(!stacks.is_asked());
+        stacks.ask(Asked::ROOM);
+        stacks.ask(Asked::DRAIN);
+        let asked = stacks.take_asked();
+        assert!(asked.has(Asked::DRAIN) && asked.has(Asked::ROOM));
     }
 }

@@ -132,10 +132,10 @@ impl<'a> FrameTable<'a> {
                 Some(page) => page.state(),
                 None => break,
             };
-            match (state, state.kin()) {
+            match (state, state.order()) {
                 (PageState::NoHead, _) => {}
-                (_, Some(kin)) => {
-                    return (kin.order >= candidate).then_some(Block { head, state });
+                (_, Some(order)) => {
+                    return (order >= candidate).then_some(Block { head, state });
                 }
                 (_, None) => return (head == pfn).then_some(Block { head, state }),
             }
@@ -180,8 +180,7 @@ impl<'a> FrameTable<'a> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::frame::Mobility;
-    use crate::frame::page::Kin;
+    use crate::frame::page::Class;
 
     fn table(base: u32, pages: &[Page]) -> FrameTable<'_> {
         FrameTable::new(Pfn::new(base), pages, &[]).unwrap()
@@ -191,9 +190,10 @@ mod tests {
         (0..count).map(|_| Page::RESERVED).collect()
     }
 
-    fn order_2() -> Kin {
-        let (zone, order) = (ZoneId::new(0).unwrap(), Order::new(2).unwrap());
-        Kin { order, zone, mobility: Mobility::Movable }
+    const CLASS: Class = Class::of_flags(8);
+
+    fn order_2() -> Order {
+        Order::new(2).unwrap()
     }
 
     #[test]
@@ -224,8 +224,8 @@ mod tests {
     fn the_block_around_a_frame_is_found_by_its_alignment() {
         let pages = reserved(16);
         let frames = table(3, &pages);
-        frames.at(Pfn::new(8)).set_head(Head::allocated(order_2()));
-        let state = PageState::Allocated { kin: order_2(), further_references: 0 };
+        frames.at(Pfn::new(8)).set_head(Head::allocated(order_2(), CLASS));
+        let state = PageState::Allocated { order: order_2(), class: CLASS, further_references: 0 };
         for pfn in 0..20 {
             let block = (8..12).contains(&pfn).then_some(Block { head: Pfn::new(8), state });
             assert_eq!(frames.block_of(Pfn::new(pfn)), block, "{pfn}");
@@ -236,7 +236,7 @@ mod tests {
     fn the_first_owned_frame_may_be_the_tail_of_a_block() {
         let pages = reserved(16);
         let frames = table(0, &pages);
-        frames.at(Pfn::new(4)).set_head(Head::allocated(order_2()));
+        frames.at(Pfn::new(4)).set_head(Head::allocated(order_2(), CLASS));
         for (start, end, owned) in
             [(0, 4, None), (0, 5, Some(4)), (6, 9, Some(6)), (8, 16, None), (5, 5, None)]
         {

@@ -5,8 +5,9 @@ use arrayvec::ArrayVec;
 use super::block::PageBlock;
 use super::gfp::Gfp;
 use super::page_alloc::PageAllocator;
+use super::request::NOT_QUICK;
 use crate::addr::{Order, Pfn};
-use crate::frame::FreeError;
+use crate::frame::{Class, FreeError};
 use crate::frame::stack::StackId;
 use crate::platform::Platform;
 
@@ -39,9 +40,11 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         let mut got = 0;
         while got < pfns.len() {
             let rest = &mut pfns[got..];
-            got += {
+            got += if gfp.intersects(NOT_QUICK) {
+                0
+            } else {
                 let masked = self.platform.mask();
-                let id = StackId::of_class(self.classes.of(gfp), Order::ZERO);
+                let id = StackId::new(Class::of_flags(gfp.bits()), Order::ZERO);
                 self.stacks(&masked).pop_many(&self.frames, id, rest)
             };
             let Some(next) = pfns.get_mut(got) else { break };

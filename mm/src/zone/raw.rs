@@ -34,9 +34,9 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     ///
     /// As `alloc_raw`. A failure is not reported.
     pub fn alloc_raw_in(&self, kind: ZoneKind, gfp: Gfp, order: Order) -> Result<Pfn, AllocError> {
-        gfp.check().map_err(AllocError::Flags)?;
+        gfp.check().map_err(AllocError::flags)?;
         let request = Request::new(gfp, order);
-        let no_memory = AllocError::NoMemory { order, highest: kind };
+        let no_memory = AllocError::no_memory(order, kind);
         loop {
             let pfn = self.take_only(kind, &request, Mark::Nothing).or_else(|| {
                 self.drain();
