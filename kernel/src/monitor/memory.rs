@@ -91,9 +91,10 @@ pub fn alloc(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
 }
 
 pub fn free(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
-    let pfn = Pfn::new(args.number("PFN")?);
+    let (pfn, order) = (Pfn::new(args.number("PFN")?), order(args)?);
     // SAFETY: 1. whoever types says so; 2. `alloc` maps nothing, so nobody uses the pages.
-    unsafe { pages::free(kernel.pages, pfn, order(args)?) }.map_err(Failure::Free)
+    let freed = unsafe { pages::free(kernel.pages, pfn, order) };
+    freed.map_err(|_| Failure::Free(kernel.pages.why_not_free(pfn, order)))
 }
 
 /// The argument ORDER, whose row keeps it within the orders there are.

@@ -36,6 +36,5 @@ pub use error::{FreeError, ReleaseError};
 pub use mobility::Mobility;
 pub use page::{Class, Page, PageState, ZoneId};
 pub use page_block::PageBlocks;
-pub use stack::CpuStacks;
 pub use table::{Block, FrameTable, FrameTableError};
 pub use validate::Inconsistency;

@@ -6,12 +6,12 @@
 //! [`FrameTable::block_of`](super::FrameTable::block_of) finds the block around any frame.
 //!
 //! ```text
-//! word  31            16 15  13 12   9 8     5 4        0
-//!     ┌─────────────────┬──────┬──────┬───────┬──────────┐
-//!  0  │ the kind's own  │ flags│ kind │ order │ class    │
-//!     ├─────────────────┴──────┴──────┴───────┴──────────┤
-//! 1-3 │ the kind's own                                   │
-//!     └──────────────────────────────────────────────────┘
+//! word  31            16 15  14 13  10 9     6 5      1  0
+//!     ┌─────────────────┬──────┬──────┬───────┬────────┬───┐
+//!  0  │ the kind's own  │ flags│ kind │ order │ class  │ 0 │
+//!     ├─────────────────┴──────┴──────┴───────┴────────┴───┤
+//! 1-3 │ the kind's own                                     │
+//!     └────────────────────────────────────────────────────┘
 //!
 //! kind  name       class      31-16               word 1       word 2          word 3
 //!    0  no head    0          0                   no meaning                            all of word 0 is zero
@@ -188,24 +188,27 @@ pub(crate) struct Head(u32);
 
 const CLASS_BITS: u32 = 5;
 const CLASS_MASK: u32 = (1 << CLASS_BITS) - 1;
+/// Not 0: one instruction takes a field out that does not begin there, two one that does.
+const CLASS_SHIFT: u32 = 1;
 /// Of a free block's class, the zone; the rest is the mobility.
 const ZONE_MASK: u32 = 0x3;
 const MOBILITY_SHIFT: u32 = 2;
-const ORDER_SHIFT: u32 = CLASS_BITS;
+const ORDER_SHIFT: u32 = CLASS_SHIFT + CLASS_BITS;
 const ORDER_MASK: u32 = 0xf;
-const KIND_SHIFT: u32 = 9;
+const KIND_SHIFT: u32 = 10;
 const KIND_FREE: u32 = 1 << KIND_SHIFT;
 const KIND_ALLOCATED: u32 = 2 << KIND_SHIFT;
 const KIND_STACKED: u32 = 3 << KIND_SHIFT;
 const KIND_BAD: u32 = 8 << KIND_SHIFT;
 const KIND_MASK: u32 = 0xf << KIND_SHIFT;
-const FLAGS: u32 = 0x7 << 13;
+/// Bits that no kind in use sets.
+const UNUSED: u32 = 0x3 << 14 | 1;
 const REFERENCE_SHIFT: u32 = 16;
 /// What turns *allocated* into *stacked* and back.
 const ALLOCATED_TO_STACKED: u32 = KIND_ALLOCATED ^ KIND_STACKED;
 
 /// Bits of word 0 that number a stack: class and order.
-pub(crate) const STACK_BITS: u32 = KIND_SHIFT;
+pub(crate) const STACK_BITS: u32 = KIND_SHIFT - CLASS_SHIFT;
 
 impl Head {
     /// Of a frame at which no block begins.
@@ -213,7 +216,7 @@ impl Head {
 
     #[inline(always)]
     const fn encode(kind: u32, order: Order, class: u32) -> Self {
-        Self(kind | order.as_u32() << ORDER_SHIFT | class)
+        Self(kind | order.as_u32() << ORDER_SHIFT | class << CLASS_SHIFT)
     }
 
     /// The head of a free block.
@@ -242,7 +245,7 @@ impl Head {
     /// Is this the head of a free block of `order` in `zone`, on whichever list?
     #[inline(always)]
     pub(crate) const fn is_free(self, zone: ZoneId, order: Order) -> bool {
-        let any_list = self.0 & !(CLASS_MASK & !ZONE_MASK);
+        let any_list = self.0 & !((CLASS_MASK & !ZONE_MASK) << CLASS_SHIFT);
         any_list == Self::encode(KIND_FREE, order, zone.0 as u32).0
     }
 
@@ -250,7 +253,7 @@ impl Head {
     /// comparison: a reference more, another order, or a block that is free make it false.
     #[inline(always)]
     pub(crate) const fn is_sole(self, order: Order) -> bool {
-        self.0 >> CLASS_BITS == order.as_u32() + (KIND_ALLOCATED >> CLASS_BITS)
+        self.0 >> ORDER_SHIFT == order.as_u32() + (KIND_ALLOCATED >> ORDER_SHIFT)
     }
 
     /// From allocated to stacked, or back.
@@ -262,23 +265,23 @@ impl Head {
     /// The number of the stack for a block like this.
     #[inline(always)]
     pub(crate) const fn stack(self) -> u32 {
-        self.0 & ((1 << STACK_BITS) - 1)
+        self.0 >> CLASS_SHIFT & ((1 << STACK_BITS) - 1)
     }
 
     /// What the block was asked for; of no free block.
     #[inline(always)]
     pub(crate) const fn class(self) -> Class {
-        Class::of_flags(self.0)
+        Class::of_flags(self.0 >> CLASS_SHIFT)
     }
 
     /// The zone of a free block.
     const fn zone(self) -> ZoneId {
-        ZoneId((self.0 & ZONE_MASK) as u8)
+        ZoneId((self.0 >> CLASS_SHIFT & ZONE_MASK) as u8)
     }
 
     /// The list that a free block is on; `None` of a word that names none.
     pub(crate) fn mobility(self) -> Option<Mobility> {
-        Mobility::from_index(((self.0 & CLASS_MASK) >> MOBILITY_SHIFT) as u8)
+        Mobility::from_index(((self.0 >> CLASS_SHIFT & CLASS_MASK) >> MOBILITY_SHIFT) as u8)
     }
 
     /// With one reference more; `None` at the most there can be.
@@ -307,7 +310,7 @@ impl Head {
         };
         let class = self.class();
         let references = (self.0 >> REFERENCE_SHIFT) as u16;
-        match (self.0 & (KIND_MASK | FLAGS), self.mobility()) {
+        match (self.0 & (KIND_MASK | UNUSED), self.mobility()) {
             (KIND_ALLOCATED, _) => {
                 PageState::Allocated { order, class, further_references: references }
             }
@@ -530,9 +533,9 @@ mod tests {
     #[test]
     fn the_words_are_where_the_drawing_has_them() {
         let (zone, order) = (ZoneId::new(2).unwrap(), Order::new(9).unwrap());
-        assert_eq!(Head::free(order, zone, Mobility::Reclaimable).0, 1 << 9 | 9 << 5 | 2 << 2 | 2);
+        assert_eq!(Head::free(order, zone, Mobility::Reclaimable).0, 1 << 10 | 9 << 6 | 2 << 3 | 2 << 1);
         let head = Head::allocated(order, Class::of_flags(0xfff8_0012));
-        assert_eq!(head.0, 2 << 9 | 9 << 5 | 0x12);
+        assert_eq!(head.0, 2 << 10 | 9 << 6 | 0x12 << 1);
         assert_eq!(head.stack(), 9 << 5 | 0x12);
     }
 

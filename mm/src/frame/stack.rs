@@ -1,12 +1,12 @@
 //! Stacks of free blocks that belong to one CPU: what makes a page cheap.
 //!
-//! A stack is one word: the frame number of its top block, and above it a count that says how full the
+//! A stack is one word: the place of its top block in the frame table, and above it a count that says how full the
 //! stack is. Each block keeps in its descriptor the word as it was below it. So a push is two stores, a
 //! pop a load and a store, and the count comes along:
 //!
 //! ```text
 //! word   31 │ 30 ──── 24 │ 23 ──────────── 0
-//!         0 │ 127 − room │ top block's pfn        empty: pfn 0xffffff, which no table has
+//!         0 │ 127 − room │ top block's place      empty: 0xffffff, which no table has
 //!
 //!   current[n] ──▶ 0x40010 ──▶ 0x40011 ──▶ 0x40012 ──▶ (empty)
 //!                  (each link is `below` in the descriptor)
@@ -23,13 +23,13 @@
 //! spare, and what the spare held goes back to the buddy; when it runs dry, the spare takes its place.
 //!
 //! Protocol: a CPU's stacks are touched by that CPU alone, with its interrupts masked. Others ask it to
-//! empty them, or to look at their room again ([`CpuStacks::ask`]). Stacked blocks are no longer the buddy's: nobody writes
+//! empty them, or to look at their room again ([`Behind::ask`]). Stacked blocks are no longer the buddy's: nobody writes
 //! their heads but the owner of the stack.
 
 use core::ops::Range;
 
 use super::page::{Class, Head, Page, STACK_BITS};
-use super::table::{FrameTable, LIMIT};
+use super::table::{FrameTable, MAX_FRAMES, Place};
 use crate::addr::{Order, Pfn};
 use crate::sync::{AtomicU8, AtomicU32, Ordering};
 
@@ -38,14 +38,14 @@ use Ordering::Relaxed;
 /// How many stacks a CPU has.
 pub const STACKS: usize = 1 << STACK_BITS;
 
-const PFN_BITS: u32 = 24;
-const PFN_MASK: u32 = (1 << PFN_BITS) - 1;
-const ONE_BLOCK: u32 = 1 << PFN_BITS;
+const PLACE_BITS: u32 = 24;
+const PLACE_MASK: u32 = (1 << PLACE_BITS) - 1;
+const ONE_BLOCK: u32 = 1 << PLACE_BITS;
 
 /// The most blocks that a stack can have room for.
 pub(crate) const MAX_ROOM: u8 = 127;
 
-const _: () = assert!(LIMIT.as_u32() == PFN_MASK);
+const _: () = assert!(MAX_FRAMES == PLACE_MASK);
 
 /// Which stack: class and order, as a head has them. Below [`STACKS`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,79 +79,111 @@ impl Stack {
     /// Empty, with room for so many blocks.
     pub(crate) const fn empty(room: u8) -> Self {
         let room = if room < MAX_ROOM { room } else { MAX_ROOM };
-        Self(((MAX_ROOM - room) as u32) << PFN_BITS | PFN_MASK)
+        Self(((MAX_ROOM - room) as u32) << PLACE_BITS | PLACE_MASK)
     }
 
-    /// The top block; the frame that no table has, if there is none.
+    /// The top block; the place that no table has, if there is none.
     #[inline(always)]
-    pub(crate) const fn top(self) -> Pfn {
-        Pfn::new(self.0 & PFN_MASK)
+    pub(crate) const fn top(self) -> Place {
+        Place::new(self.0 & PLACE_MASK)
     }
 
     /// Is there no block?
     pub(crate) const fn is_empty(self) -> bool {
-        self.0 & PFN_MASK == PFN_MASK
+        self.0 & PLACE_MASK == PLACE_MASK
     }
 
-    /// With one block more, on top; `None` when there is no room.
+    /// With one block more, which is in the table, on top; `None` when there is no room.
     #[inline(always)]
-    const fn with(self, pfn: Pfn) -> Option<Self> {
-        let word = self.0.wrapping_add(ONE_BLOCK);
+    const fn with(self, place: Place) -> Option<Self> {
+        // A sum and not a union: a place in the table has no higher bits.
+        let word = (self.0 & !PLACE_MASK).wrapping_add(place.as_u32()).wrapping_add(ONE_BLOCK);
         // The carry is the sign: an addition that sets the flags answers.
-        if (word as i32) < 0 {
-            return None;
-        }
-        Some(Self(word & !PFN_MASK | (pfn.as_u32() & PFN_MASK)))
+        if (word as i32) < 0 { None } else { Some(Self(word)) }
     }
 
     /// How many blocks a stack has that began with room for so many.
     const fn len(self, room: u8) -> u32 {
-        if self.is_empty() { 0 } else { (self.0 >> PFN_BITS) - (MAX_ROOM - room) as u32 }
+        if self.is_empty() { 0 } else { (self.0 >> PLACE_BITS) - (MAX_ROOM - room) as u32 }
     }
 }
 
-/// The stacks of one CPU. The words that every request looks at come first, where they are found from
-/// the start of the structure alone.
-#[repr(C)]
-pub struct CpuStacks {
-    current: [AtomicU32; STACKS],
+/// The current stacks of one CPU: the words that every request looks at, and nothing else.
+pub struct Current([AtomicU32; STACKS]);
+
+impl Current {
+    /// Stacks without room.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(core::array::from_fn(|_| AtomicU32::new(Stack::empty(0).0)))
+    }
+}
+
+impl Default for Current {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What lies behind the current stacks of one CPU.
+pub struct Behind {
     spare: [AtomicU32; STACKS],
     /// For each stack how many blocks it has room for.
     room: [AtomicU8; STACKS],
     asked: AtomicU8,
 }
 
-impl CpuStacks {
-    /// Stacks without room.
+impl Behind {
+    /// Nothing.
     #[must_use]
     pub fn new() -> Self {
-        let closed = || core::array::from_fn(|_| AtomicU32::new(Stack::empty(0).0));
         Self {
-            current: closed(),
-            spare: closed(),
+            spare: core::array::from_fn(|_| AtomicU32::new(Stack::empty(0).0)),
             room: core::array::from_fn(|_| AtomicU8::new(0)),
             asked: AtomicU8::new(0),
         }
     }
 
+    /// Any CPU: asks something of the owner. It answers at its next visit to the zones, or at its next
+    /// tick.
+    pub(crate) fn ask(&self, what: Asked) {
+        self.asked.fetch_or(what.0, Ordering::Release);
+    }
+}
+
+impl Default for Behind {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The stacks of one CPU, in two places: what the quick paths look at lies close to the start of the
+/// allocator.
+#[derive(Clone, Copy)]
+pub(crate) struct CpuStacks<'s> {
+    pub(crate) current: &'s Current,
+    pub(crate) behind: &'s Behind,
+}
+
+impl Current {
     /// Takes the top block off a stack: it is allocated then, with one owner.
     #[inline(always)]
     pub(crate) fn pop(&self, frames: &FrameTable<'_>, id: StackId) -> Option<Pfn> {
-        let current = &self.current[id.index()];
-        let pfn = Stack(current.load(Relaxed)).top();
-        let page = frames.get(pfn)?;
+        let current = &self.0[id.index()];
+        let place = Stack(current.load(Relaxed)).top();
+        let page = frames.page(place)?;
         current.store(page.below(), Relaxed);
         page.set_head(page.head().toggle_stacked());
-        Some(pfn)
+        Some(frames.pfn(place))
     }
 
     /// Puts an allocated block with one owner, whose head this is, on its stack. Says `false`, and has
     /// changed nothing, when the stack is full.
     #[inline(always)]
-    pub(crate) fn push(&self, page: &Page, pfn: Pfn, head: Head) -> bool {
-        let current = &self.current[StackId::of(head).index()];
+    pub(crate) fn push(&self, page: &Page, place: Place, head: Head) -> bool {
+        let current = &self.0[StackId::of(head).index()];
         let below = Stack(current.load(Relaxed));
-        let Some(stack) = below.with(pfn) else { return false };
+        let Some(stack) = below.with(place) else { return false };
         page.set_below(below.0);
         page.set_head(head.toggle_stacked());
         current.store(stack.0, Relaxed);
@@ -161,15 +193,15 @@ impl CpuStacks {
     /// Takes as many blocks off a stack as `pfns` has places for, or as there are, and says how many.
     #[inline]
     pub(crate) fn pop_many(&self, frames: &FrameTable<'_>, id: StackId, pfns: &mut [Pfn]) -> usize {
-        let current = &self.current[id.index()];
+        let current = &self.0[id.index()];
         let mut stack = Stack(current.load(Relaxed));
         let mut count = 0;
         for place in pfns {
-            let pfn = stack.top();
-            let Some(page) = frames.get(pfn) else { break };
+            let top = stack.top();
+            let Some(page) = frames.page(top) else { break };
             stack = Stack(page.below());
             page.set_head(page.head().toggle_stacked());
-            *place = pfn;
+            *place = frames.pfn(top);
             count += 1;
         }
         current.store(stack.0, Relaxed);
@@ -184,13 +216,14 @@ impl CpuStacks {
         let Some(head) = first.map(Page::head).filter(|head| head.is_sole(Order::ZERO)) else {
             return 0;
         };
-        let current = &self.current[StackId::of(head).index()];
+        let current = &self.0[StackId::of(head).index()];
         let mut stack = Stack(current.load(Relaxed));
         let mut count = 0;
         for pfn in pfns {
-            let Some(page) = frames.get(*pfn) else { break };
+            let place = frames.place(*pfn);
+            let Some(page) = frames.page(place) else { break };
             // A page that stands here twice is no longer allocated the second time.
-            let (true, Some(more)) = (page.head() == head, stack.with(*pfn)) else { break };
+            let (true, Some(more)) = (page.head() == head, stack.with(place)) else { break };
             page.set_below(stack.0);
             page.set_head(head.toggle_stacked());
             stack = more;
@@ -210,12 +243,12 @@ impl CpuStacks {
         first: Pfn,
         numbers: Range<u32>,
     ) {
-        let current = &self.current[StackId::of(head).index()];
+        let current = &self.0[StackId::of(head).index()];
         let mut stack = Stack(current.load(Relaxed));
         for number in numbers.rev() {
             let pfn = first.saturating_add(number << order.as_u8());
             let page = frames.at(pfn);
-            let more = stack.with(pfn);
+            let more = stack.with(frames.place(pfn));
             debug_assert!(more.is_some(), "no room for what was taken from the buddy");
             page.set_below(stack.0);
             page.set_head(head);
@@ -223,18 +256,20 @@ impl CpuStacks {
         }
         current.store(stack.0, Relaxed);
     }
+}
 
+impl CpuStacks<'_> {
     /// How many blocks a stack may hold, its spare not counted.
     pub(crate) fn room(&self, id: StackId) -> u8 {
-        self.room[id.index()].load(Relaxed)
+        self.behind.room[id.index()].load(Relaxed)
     }
 
     /// Gives an empty stack and its spare room for so many blocks each; none closes them.
     pub(crate) fn set_room(&self, id: StackId, room: u8) {
         let index = id.index();
         let room = room.min(MAX_ROOM);
-        self.room[index].store(room, Relaxed);
-        for word in [&self.current[index], &self.spare[index]] {
+        self.behind.room[index].store(room, Relaxed);
+        for word in [&self.current.0[index], &self.behind.spare[index]] {
             debug_assert!(Stack(word.load(Relaxed)).is_empty());
             word.store(Stack::empty(room).0, Relaxed);
         }
@@ -242,9 +277,9 @@ impl CpuStacks {
 
     /// How many blocks a stack and its spare hold. Anybody may ask; the answer may be old.
     #[must_use]
-    pub(crate) fn len(&self, id: StackId) -> u32 {
+    pub(crate) fn len(self, id: StackId) -> u32 {
         let (index, room) = (id.index(), self.room(id));
-        [&self.current, &self.spare]
+        [&self.current.0, &self.behind.spare]
             .map(|words| Stack(words[index].load(Relaxed)).len(room))
             .iter()
             .sum()
@@ -253,21 +288,21 @@ impl CpuStacks {
     /// The current stack ran dry: has the spare take its place. Says `false` if that is empty too.
     pub(crate) fn take_spare(&self, id: StackId) -> bool {
         let index = id.index();
-        let spare = Stack(self.spare[index].load(Relaxed));
+        let spare = Stack(self.behind.spare[index].load(Relaxed));
         if spare.is_empty() {
             return false;
         }
-        self.current[index].store(spare.0, Relaxed);
-        self.spare[index].store(Stack::empty(self.room(id)).0, Relaxed);
+        self.current.0[index].store(spare.0, Relaxed);
+        self.behind.spare[index].store(Stack::empty(self.room(id)).0, Relaxed);
         true
     }
 
     /// The current stack is full: it becomes the spare. Returns what the spare held, for the buddy.
     pub(crate) fn retire(&self, id: StackId) -> Stack {
         let index = id.index();
-        let spare = Stack(self.spare[index].load(Relaxed));
-        self.spare[index].store(self.current[index].load(Relaxed), Relaxed);
-        self.current[index].store(Stack::empty(self.room(id)).0, Relaxed);
+        let spare = Stack(self.behind.spare[index].load(Relaxed));
+        self.behind.spare[index].store(self.current.0[index].load(Relaxed), Relaxed);
+        self.current.0[index].store(Stack::empty(self.room(id)).0, Relaxed);
         spare
     }
 
@@ -275,28 +310,22 @@ impl CpuStacks {
     pub(crate) fn empty(&self, id: StackId) -> [Stack; 2] {
         let index = id.index();
         let empty = Stack::empty(self.room(id)).0;
-        [&self.current, &self.spare].map(|words| {
+        [&self.current.0, &self.behind.spare].map(|words| {
             let held = Stack(words[index].load(Relaxed));
             words[index].store(empty, Relaxed);
             held
         })
     }
 
-    /// Any CPU: asks something of the owner. It answers at its next visit to the zones, or at its next
-    /// tick.
-    pub(crate) fn ask(&self, what: Asked) {
-        self.asked.fetch_or(what.0, Ordering::Release);
-    }
-
     /// The owner: is anything asked of it?
     #[inline(always)]
     pub(crate) fn is_asked(&self) -> bool {
-        self.asked.load(Relaxed) != 0
+        self.behind.asked.load(Relaxed) != 0
     }
 
     /// The owner: what is asked of it. Asked once, answered once.
     pub(crate) fn take_asked(&self) -> Asked {
-        Asked(self.asked.swap(0, Ordering::Acquire))
+        Asked(self.behind.asked.swap(0, Ordering::Acquire))
     }
 }
 
@@ -313,12 +342,6 @@ impl Asked {
     /// Is this among it?
     pub(crate) const fn has(self, what: Self) -> bool {
         self.0 & what.0 != 0
-    }
-}
-
-impl Default for CpuStacks {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -341,10 +364,10 @@ impl<'a> Iterator for Blocks<'_, 'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let pfn = self.rest.top();
-        let page = self.frames.get(pfn)?;
+        let place = self.rest.top();
+        let page = self.frames.page(place)?;
         self.rest = Stack(page.below());
-        Some((pfn, page))
+        Some((self.frames.pfn(place), page))
     }
 }
 
@@ -357,23 +380,24 @@ mod tests {
     const CLASS: Class = Class::of_flags(8);
     const ALLOCATED: Head = Head::allocated(ORDER, CLASS);
 
-    fn with_frames(test: impl FnOnce(&FrameTable<'_>, &CpuStacks, StackId)) {
+    fn with_frames(test: impl FnOnce(&FrameTable<'_>, CpuStacks<'_>, StackId)) {
         let pages: Vec<_> = (0..300).map(|_| Page::RESERVED).collect();
         let frames = FrameTable::new(Pfn::new(0x40000), &pages, &[]).unwrap();
-        test(&frames, &CpuStacks::new(), StackId::of(ALLOCATED));
+        let (current, behind) = (Current::new(), Behind::new());
+        test(&frames, CpuStacks { current: &current, behind: &behind }, StackId::of(ALLOCATED));
     }
 
-    fn give(frames: &FrameTable<'_>, stacks: &CpuStacks, number: u32) -> bool {
+    fn give(frames: &FrameTable<'_>, stacks: CpuStacks<'_>, number: u32) -> bool {
         let pfn = Pfn::new(0x40000 + number);
         let page = frames.at(pfn);
         page.set_head(ALLOCATED);
-        stacks.push(page, pfn, page.head())
+        stacks.current.push(page, frames.place(pfn), page.head())
     }
 
     #[test]
     fn a_closed_stack_neither_takes_nor_gives() {
         with_frames(|frames, stacks, id| {
-            assert_eq!(stacks.pop(frames, id), None);
+            assert_eq!(stacks.current.pop(frames, id), None);
             assert!(!give(frames, stacks, 0));
             assert_eq!(frames.at(Pfn::new(0x40000)).head(), ALLOCATED);
             assert_eq!(stacks.len(id), 0);
@@ -393,11 +417,11 @@ mod tests {
                 for number in (0..u32::from(room)).rev() {
                     let pfn = Pfn::new(0x40000 + number);
                     assert_eq!(frames.at(pfn).state(), PageState::Stacked { order: ORDER, class: CLASS });
-                    assert_eq!(stacks.pop(frames, id), Some(pfn));
+                    assert_eq!(stacks.current.pop(frames, id), Some(pfn));
                     let state = ALLOCATED.decode();
                     assert_eq!(frames.at(pfn).state(), state);
                 }
-                assert_eq!(stacks.pop(frames, id), None);
+                assert_eq!(stacks.current.pop(frames, id), None);
                 assert_eq!(stacks.len(id), 0);
             });
         }
@@ -413,7 +437,7 @@ mod tests {
             let older: Vec<_> =
                 Blocks::of(frames, stacks.retire(id)).map(|(pfn, _)| pfn.as_u32() & 0xff).collect();
             assert_eq!(older, [1, 0]);
-            assert_eq!((stacks.pop(frames, id), stacks.take_spare(id)), (None, true));
+            assert_eq!((stacks.current.pop(frames, id), stacks.take_spare(id)), (None, true));
             assert_eq!(stacks.len(id), 2);
             assert!(!stacks.take_spare(id));
             assert_eq!(stacks.empty(id).map(Stack::is_empty), [false, true]);
@@ -426,9 +450,9 @@ mod tests {
         with_frames(|frames, stacks, id| {
             stacks.set_room(id, 3);
             let first = Pfn::new(0x40010);
-            stacks.fill(frames, ALLOCATED.toggle_stacked(), Order::ZERO, first, 1..4);
+            stacks.current.fill(frames, ALLOCATED.toggle_stacked(), Order::ZERO, first, 1..4);
             for number in 1..4 {
-                assert_eq!(stacks.pop(frames, id), Some(Pfn::new(0x40010 + number)));
+                assert_eq!(stacks.current.pop(frames, id), Some(Pfn::new(0x40010 + number)));
             }
             assert_eq!(stacks.len(id), 0);
         });
@@ -436,16 +460,17 @@ mod tests {
 
     #[test]
     fn what_is_asked_is_answered_once() {
-        let stacks = CpuStacks::new();
+        let (current, behind) = (Current::new(), Behind::new());
+        let stacks = CpuStacks { current: &current, behind: &behind };
         assert!(!stacks.is_asked());
-        stacks.ask(Asked::DRAIN);
-        stacks.ask(Asked::DRAIN);
+        behind.ask(Asked::DRAIN);
+        behind.ask(Asked::DRAIN);
         assert!(stacks.is_asked());
         let asked = stacks.take_asked();
         assert_eq!((asked.has(Asked::DRAIN), asked.has(Asked::ROOM)), (true, false));
         assert!(!stacks.is_asked());
-        stacks.ask(Asked::ROOM);
-        stacks.ask(Asked::DRAIN);
+        behind.ask(Asked::ROOM);
+        behind.ask(Asked::DRAIN);
         let asked = stacks.take_asked();
         assert!(asked.has(Asked::DRAIN) && asked.has(Asked::ROOM));
     }

@@ -179,6 +179,23 @@ impl fmt::Debug for AllocError {
 
 impl core::error::Error for AllocError {}
 
+/// The block was not given back: it is not allocated, or not with this order. Nothing has changed, and the
+/// platform was told what is wrong; [`PageAllocator::why_not_free`](super::PageAllocator::why_not_free)
+/// says it again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotFreed {
+    /// The frame.
+    pub pfn: Pfn,
+}
+
+impl fmt::Display for NotFreed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the block at pfn {} was not given back", self.pfn)
+    }
+}
+
+impl core::error::Error for NotFreed {}
+
 /// There are as many references to the block as can be counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TooManyReferences {

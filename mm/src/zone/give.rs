@@ -3,18 +3,18 @@
 //! A stack that is full becomes the spare, and what the spare held goes back to the buddy. Blocks that lie
 //! side by side are given back as one range, so that pages that were freed in a row cost few merges.
 
+use super::error::NotFreed;
 use super::page_alloc::{PageAllocator, stack_ids};
 use super::request::classes;
 use crate::addr::{Order, Pfn, PfnRange};
 use crate::frame::page::{Head, Page, PageState};
-use crate::frame::stack::{Asked, Blocks, Stack, StackId};
-use crate::frame::{CpuStacks, FreeError};
+use crate::frame::stack::{Asked, Blocks, CpuStacks, Stack, StackId};
 use crate::platform::{Platform, Report};
 
 impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     /// A block that no stack could take.
     #[inline(never)]
-    pub(super) fn free_to_zones(&self, pfn: Pfn, order: Order) -> Result<(), FreeError> {
+    pub(super) fn free_to_zones(&self, pfn: Pfn, order: Order) -> Result<(), NotFreed> {
         match self.drop_reference(pfn, order) {
             Dropped::Last(page) => {
                 if self.debug.is_on() {
@@ -27,7 +27,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
             Dropped::Wrong => {
                 let error = self.frames.why_not_free(pfn, order);
                 self.platform.report(&Report::WrongFree { error });
-                Err(error)
+                Err(NotFreed { pfn })
             }
         }
     }
@@ -61,11 +61,11 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         let head = page.head();
         let id = StackId::of(head);
         if stacks.room(id) > 0 {
-            if stacks.push(page, pfn, head) {
+            if stacks.current.push(page, self.frames.place(pfn), head) {
                 return;
             }
             self.give_stack(stacks.retire(id), order);
-            let pushed = stacks.push(page, pfn, head);
+            let pushed = stacks.current.push(page, self.frames.place(pfn), head);
             debug_assert!(pushed, "an empty stack with room is full");
             return;
         }
@@ -78,12 +78,12 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         );
         if zone.is_short() && zone.free_pages() > zone.watermarks().high {
             zone.set_short(false);
-            self.cpus.iter().for_each(|stacks| stacks.ask(Asked::ROOM));
+            self.behind.iter().for_each(|stacks| stacks.ask(Asked::ROOM));
         }
     }
 
     /// Gives back what this CPU's stacks hold. Interrupts are masked.
-    pub(super) fn empty_stacks(&self, stacks: &CpuStacks) {
+    pub(super) fn empty_stacks(&self, stacks: CpuStacks<'_>) {
         for (id, order, _) in classes().flat_map(stack_ids) {
             for stack in stacks.empty(id) {
                 self.give_stack(stack, order);

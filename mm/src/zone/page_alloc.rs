@@ -24,7 +24,7 @@
 use arrayvec::ArrayVec;
 
 use super::debug::Debugging;
-use super::error::{AllocError, ReleaseError, SpanError};
+use super::error::{AllocError, NotFreed, ReleaseError, SpanError};
 use super::figures::{MAX_CPUS, MemoryFigures, PerCpuFigures, ZoneFigures};
 use super::gfp::Gfp;
 use super::request::{NOT_QUICK, classes};
@@ -36,17 +36,18 @@ use super::watermark::{
 };
 use crate::addr::{Order, Pfn, PfnRange};
 use crate::frame::page_block;
-use crate::frame::stack::{Asked, MAX_ROOM, StackId};
-use crate::frame::{Class, CpuStacks, FrameTable, FreeError, Mobility};
+use crate::frame::stack::{Asked, Behind, CpuStacks, Current, MAX_ROOM, StackId};
+use crate::frame::{Class, FrameTable, FreeError, Mobility};
 use crate::platform::Platform;
 
 /// All zones, the descriptors of their frames, and the stacks of `CPUS` CPUs, a power of two.
 ///
-/// What every request looks at comes first: an offset of nothing costs nothing.
+/// What every request looks at comes first, where an offset fits an instruction.
 #[repr(C)]
 pub struct PageAllocator<'a, P, const CPUS: usize = 1> {
-    pub(super) cpus: [CpuStacks; CPUS],
+    current: [Current; CPUS],
     pub(super) frames: FrameTable<'a>,
+    pub(super) behind: [Behind; CPUS],
     pub(super) zones: [Zone; ZoneKind::COUNT],
     pub(super) shrinkers: Shrinkers<'a>,
     pub(super) debug: Debugging<'a>,
@@ -69,8 +70,9 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         const { assert!(CPUS.is_power_of_two() && CPUS <= MAX_CPUS) };
         check_spans(&frames, spans)?;
         Ok(Self {
-            cpus: core::array::from_fn(|_| CpuStacks::new()),
+            current: core::array::from_fn(|_| Current::new()),
             frames,
+            behind: core::array::from_fn(|_| Behind::new()),
             zones: spans.each_ref().map(Zone::new),
             shrinkers: Shrinkers::new(ArrayVec::new()),
             debug: Debugging::off(),
@@ -174,7 +176,7 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
             zone.set_room(room);
             zone.buddy.lock(|| self.platform.contended()).set_grouping(groups);
         }
-        self.cpus.iter().for_each(|stacks| stacks.ask(Asked::ROOM));
+        self.behind.iter().for_each(|stacks| stacks.ask(Asked::ROOM));
         self.settle(self.stacks(&masked));
     }
 
@@ -191,7 +193,7 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         if !gfp.intersects(NOT_QUICK) {
             let masked = self.platform.mask();
             let id = StackId::new(Class::of_flags(gfp.bits()), order);
-            if let Some(pfn) = self.stacks(&masked).pop(&self.frames, id) {
+            if let Some(pfn) = self.current(&masked).pop(&self.frames, id) {
                 return Ok(pfn);
             }
         }
@@ -203,25 +205,43 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     ///
     /// # Errors
     ///
-    /// [`FreeError`] when no such block is allocated. Nothing has changed then: the frame stays
+    /// [`NotFreed`] when no such block is allocated. Nothing has changed then: the frame stays
     /// where it was, so it is not handed out by mistake. The fault has been reported.
     #[inline]
-    pub(super) fn free_block(&self, pfn: Pfn, order: Order) -> Result<(), FreeError> {
-        if let Some(page) = self.frames.get(pfn) {
+    pub(super) fn free_block(&self, pfn: Pfn, order: Order) -> Result<(), NotFreed> {
+        let place = self.frames.place(pfn);
+        if let Some(page) = self.frames.page(place) {
             let masked = self.platform.mask();
             let head = page.head();
-            if head.is_sole(order) && self.stacks(&masked).push(page, pfn, head) {
+            if head.is_sole(order) && self.current(&masked).push(page, place, head) {
                 return Ok(());
             }
         }
         self.free_to_zones(pfn, order)
     }
 
-    /// The stacks of this CPU.
+    /// Why a block of `order` at `pfn` could not be given back now; what
+    /// [`Report::WrongFree`](crate::platform::Report::WrongFree) said when it was tried.
+    #[must_use]
+    pub fn why_not_free(&self, pfn: Pfn, order: Order) -> FreeError {
+        self.frames.why_not_free(pfn, order)
+    }
+
+    /// The current stacks of this CPU.
     #[inline(always)]
-    pub(super) fn stacks(&self, masked: &P::Masked) -> &CpuStacks {
+    pub(super) fn current(&self, masked: &P::Masked) -> &Current {
         // A power of two, so this is no bounds check.
-        &self.cpus[self.platform.cpu(masked) & (CPUS - 1)]
+        &self.current[self.platform.cpu(masked) & (CPUS - 1)]
+    }
+
+    /// The stacks of this CPU, and what lies behind them.
+    #[inline]
+    pub(super) fn stacks(&self, masked: &P::Masked) -> CpuStacks<'_> {
+        self.stacks_of(self.platform.cpu(masked) & (CPUS - 1))
+    }
+
+    fn stacks_of(&self, cpu: usize) -> CpuStacks<'_> {
+        CpuStacks { current: &self.current[cpu], behind: &self.behind[cpu] }
     }
 
     /// The zone whose blocks a class's stacks hold: the highest that it may use and that has memory.
@@ -258,7 +278,7 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
 
     fn zone_figures(&self, zone: &Zone) -> ZoneFigures {
         let mut per_cpu = [PerCpuFigures::EMPTY; MAX_CPUS];
-        for (figures, stacks) in per_cpu.iter_mut().zip(&self.cpus) {
+        for (figures, stacks) in per_cpu.iter_mut().zip((0..CPUS).map(|cpu| self.stacks_of(cpu))) {
             let (mut count, mut high) = (0, 0);
             for (id, order) in self.stacks_before(zone) {
                 count += stacks.len(id) * order.pages();

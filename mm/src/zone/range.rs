@@ -96,9 +96,9 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         let here = self.stacks(&masked);
         self.settle(here);
         self.empty_stacks(here);
-        for stacks in &self.cpus {
-            if !core::ptr::eq(stacks, here) {
-                stacks.ask(Asked::DRAIN);
+        for behind in &self.behind {
+            if !core::ptr::eq(behind, here.behind) {
+                behind.ask(Asked::DRAIN);
             }
         }
     }

@@ -5,14 +5,13 @@
 #![expect(unsafe_code, reason = "the duties of who gives back a block by its number")]
 
 use super::block::PageBlock;
-use super::error::{AllocError, TooManyReferences};
+use super::error::{AllocError, NotFreed, TooManyReferences};
 use super::gfp::Gfp;
 use super::page_alloc::PageAllocator;
 use super::request::Request;
 use super::span::ZoneKind;
 use super::state::Mark;
 use crate::addr::{Order, Pfn};
-use crate::frame::FreeError;
 use crate::platform::Platform;
 
 impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
@@ -57,7 +56,7 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     ///
     /// # Errors
     ///
-    /// [`FreeError`] when no such block is allocated: it was given back before, has another order, was never
+    /// [`NotFreed`] when no such block is allocated: it was given back before, has another order, was never
     /// the allocator's. Nothing has changed then: the frame stays where it was, so it is not handed out
     /// by mistake. The fault has been reported.
     ///
@@ -68,7 +67,7 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     /// 2. If it is the last one, nobody reads or writes the pages, or has them mapped, from now on. That
     ///    includes devices.
     #[inline]
-    pub unsafe fn free_raw(&self, pfn: Pfn, order: Order) -> Result<(), FreeError> {
+    pub unsafe fn free_raw(&self, pfn: Pfn, order: Order) -> Result<(), NotFreed> {
         self.free_block(pfn, order)
     }
 
@@ -104,12 +103,12 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     ///
     /// # Errors
     ///
-    /// The first [`FreeError`]; the other pages have been given back all the same.
+    /// The first [`NotFreed`]; the other pages have been given back all the same.
     ///
     /// # Safety
     ///
     /// As [`free_raw`](Self::free_raw), for each of them.
-    pub unsafe fn free_bulk_raw(&self, pfns: &[Pfn]) -> Result<(), FreeError> {
+    pub unsafe fn free_bulk_raw(&self, pfns: &[Pfn]) -> Result<(), NotFreed> {
         self.free_bulk(pfns)
     }
 }

@@ -53,7 +53,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
             let is_low = zone.free_pages() <= zone.watermarks().low;
             if zone.managed() > 0 && is_low && !zone.is_short() {
                 zone.set_short(true);
-                self.cpus.iter().for_each(|stacks| stacks.ask(Asked::ROOM));
+                self.behind.iter().for_each(|stacks| stacks.ask(Asked::ROOM));
             }
         }
         // Also where a zone has enough: pages in stacks may be what a large block is waiting for.

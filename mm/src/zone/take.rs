@@ -15,8 +15,8 @@ use super::span::ZoneKind;
 use super::state::{Mark, Zone};
 use crate::addr::{Order, Pfn};
 use crate::frame::page::Head;
-use crate::frame::stack::{Asked, StackId};
-use crate::frame::{Buddy, Class, CpuStacks};
+use crate::frame::stack::{Asked, CpuStacks, StackId};
+use crate::frame::{Buddy, Class};
 use crate::platform::Platform;
 
 /// Blocks of the buddy that one refill takes at most, whatever their size.
@@ -88,7 +88,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     fn take_from(
         &self,
         zone: &Zone,
-        stacks: &CpuStacks,
+        stacks: CpuStacks<'_>,
         request: &Request,
         mark: Mark,
     ) -> Option<Pfn> {
@@ -104,19 +104,19 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     fn take_small(
         &self,
         zone: &Zone,
-        stacks: &CpuStacks,
+        stacks: CpuStacks<'_>,
         request: &Request,
         above: u32,
     ) -> Option<Pfn> {
         let order = request.order;
         let class = self.class_from(zone, request);
         let id = StackId::new(class, order);
-        if let Some(pfn) = stacks.pop(&self.frames, id) {
+        if let Some(pfn) = stacks.current.pop(&self.frames, id) {
             return Some(pfn);
         }
         let room = stacks.room(id);
         if room > 0 && stacks.take_spare(id) {
-            return stacks.pop(&self.frames, id);
+            return stacks.current.pop(&self.frames, id);
         }
         let wanted = u32::from(room).min(above >> order.as_u32()).max(1);
         let mut buddy = zone.buddy.lock(|| self.platform.contended());
@@ -180,7 +180,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         &self,
         zone: &Zone,
         buddy: &mut Buddy,
-        stacks: &CpuStacks,
+        stacks: CpuStacks<'_>,
         class: Class,
         order: Order,
         wanted: u32,
@@ -206,7 +206,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
             let blocks = size.pages() >> order.as_u32();
             // The very first is the caller's.
             let from = u32::from(index == 0);
-            stacks.fill(&self.frames, head, order, *pfn, from..blocks);
+            stacks.current.fill(&self.frames, head, order, *pfn, from..blocks);
         }
         self.frames.at(first).set_head(head.toggle_stacked());
         Some(first)
@@ -215,14 +215,14 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     /// Does what is asked of this CPU's stacks: empties them, and gives them the room that they should
     /// have. Every way to the zones begins with it, interrupts masked.
     #[inline]
-    pub(super) fn settle(&self, stacks: &CpuStacks) {
+    pub(super) fn settle(&self, stacks: CpuStacks<'_>) {
         if stacks.is_asked() {
             self.settle_asked(stacks);
         }
     }
 
     #[cold]
-    fn settle_asked(&self, stacks: &CpuStacks) {
+    fn settle_asked(&self, stacks: CpuStacks<'_>) {
         let asked = stacks.take_asked();
         self.empty_stacks(stacks);
         if asked.has(Asked::ROOM) {
