@@ -26,6 +26,38 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     /// A request that no stack could answer, or that wants more than a block as it is.
     #[inline(never)]
     pub(super) fn alloc_from_zones(&self, gfp: Gfp, order: Order) -> Result<Pfn, AllocError> {
+        // Blocks that no stack holds come this way every time.
+        if order > Order::COSTLY
+            && gfp.is_plain()
+            && !self.debug.is_on()
+            && let Some(pfn) = self.take_large(gfp, order)
+        {
+            return Ok(pfn);
+        }
+        self.alloc_with_care(gfp, order)
+    }
+
+    /// A large block from the first zone that is above its low watermark and has one.
+    #[inline(always)]
+    fn take_large(&self, gfp: Gfp, order: Order) -> Option<Pfn> {
+        let masked = self.platform.mask();
+        self.settle(self.stacks(&masked));
+        let highest = gfp.highest_zone();
+        for zone in self.zones.iter().take(highest.index() + 1).rev() {
+            if zone.is_above_low(highest, order) {
+                let mut buddy = zone.buddy.lock(|| self.platform.contended());
+                let class = Class::of_flags(gfp.bits());
+                let pfn = buddy.alloc(&self.frames, &zone.counts, class, order);
+                if pfn.is_some() {
+                    return pfn;
+                }
+            }
+        }
+        None
+    }
+
+    #[inline(never)]
+    fn alloc_with_care(&self, gfp: Gfp, order: Order) -> Result<Pfn, AllocError> {
         if gfp.wants_zero() {
             // What a stack has serves as well.
             let pfn = self.alloc_block(gfp.difference(Gfp::__GFP_ZERO), order)?;
@@ -94,13 +126,14 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     ) -> Option<Pfn> {
         let above = zone.above(request, mark)?;
         let order = request.order;
-        if order > Order::COSTLY || mark == Mark::Min && request.is_urgent() && order > Order::ZERO {
+        if order > Order::COSTLY || is_urgent(request, mark) {
             return self.take_block(zone, request, mark);
         }
         self.take_small(zone, stacks, request, above)
     }
 
     /// Takes a block by way of the stack for such blocks of this zone.
+    #[inline(never)]
     fn take_small(
         &self,
         zone: &Zone,
@@ -143,14 +176,14 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         let order = request.order;
         let class = request.class();
         let mut buddy = zone.buddy.lock(|| self.platform.contended());
-        let urgent = request.is_urgent() && order > Order::ZERO;
+        let urgent = is_urgent(request, mark);
         if urgent && let Some(pfn) = self.take_reserved(zone, &mut buddy, request) {
             return Some(pfn);
         }
         let pfn = buddy
             .alloc(&self.frames, &zone.counts, class, order)
             .or_else(|| self.take_reserved(zone, &mut buddy, request))?;
-        if urgent && mark == Mark::Min {
+        if urgent {
             self.set_aside(zone, &mut buddy, pfn);
         }
         Some(pfn)
@@ -241,4 +274,9 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         let masked = self.platform.mask();
         self.settle(self.stacks(&masked));
     }
+}
+
+/// Is this the second try of an urgent request of several pages, which what is set aside is for?
+const fn is_urgent(request: &Request, mark: Mark) -> bool {
+    matches!(mark, Mark::Min) && request.is_urgent() && request.order.as_u32() > 0
 }
