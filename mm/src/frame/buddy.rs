@@ -121,6 +121,28 @@ impl Buddy {
         Some(pfn)
     }
 
+    /// As [`alloc`](Self::alloc), if there is a block of just this order on the list of its mobility.
+    #[inline(always)]
+    pub(crate) fn alloc_listed(
+        &mut self,
+        frames: &FrameTable<'_>,
+        counts: &Counts,
+        class: Class,
+        order: Order,
+    ) -> Option<Pfn> {
+        let mobility = class.mobility();
+        let list = &mut self.lists[order.index()][mobility.index()];
+        let pfn = list.first()?;
+        let page = frames.at(pfn);
+        if list.pop_front(frames, page) {
+            self.filled[mobility.index()] &= !(1 << order.as_u32());
+        }
+        page.set_head(Head::allocated(order, class));
+        counts.remove(order, mobility);
+        counts.remove_pages(order.pages());
+        Some(pfn)
+    }
+
     /// Takes a free block of at least `order`, the smallest there is, and cuts it down to `most` if it
     /// is larger. Returns its first frame and its order.
     ///

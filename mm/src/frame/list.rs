@@ -4,7 +4,7 @@
 //! before. Links are frame numbers, so the list needs neither memory of its own nor pointers, and a
 //! block is taken from its middle without a search.
 
-use super::page::{Head, Link};
+use super::page::{Head, Link, Page};
 use super::table::FrameTable;
 use crate::addr::Pfn;
 
@@ -54,6 +54,24 @@ impl FreeList {
             None => self.first = Link::to(pfn),
         }
         self.last = Link::to(pfn);
+    }
+
+    /// Takes the first block, whose descriptor is `page`, off the list, and says whether the list is empty
+    /// now. Leaves the descriptor to be overwritten.
+    #[inline(always)]
+    pub(super) fn pop_front(&mut self, frames: &FrameTable<'_>, page: &Page) -> bool {
+        let next = page.next();
+        self.first = next;
+        match next.pfn() {
+            Some(next) => {
+                frames.at(next).set_prev(Link::NONE);
+                false
+            }
+            None => {
+                self.last = Link::NONE;
+                true
+            }
+        }
     }
 
     /// Takes `pfn`, which must be on this list, off it, and says whether the list is empty now.

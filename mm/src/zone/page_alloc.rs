@@ -39,6 +39,10 @@ use crate::frame::page_block;
 use crate::frame::stack::{Asked, Behind, CpuStacks, Current, MAX_ROOM, StackId};
 use crate::frame::{Class, FrameTable, FreeError, Mobility};
 use crate::platform::Platform;
+use crate::sync::{AtomicU8, Ordering::Relaxed};
+
+/// Combinations of the flags that name zones, which are the lowest three.
+const ZONE_FLAGS: usize = 8;
 
 /// All zones, the descriptors of their frames, and the stacks of `CPUS` CPUs, a power of two.
 ///
@@ -48,6 +52,8 @@ pub struct PageAllocator<'a, P, const CPUS: usize = 1> {
     current: [Current; CPUS],
     pub(super) frames: FrameTable<'a>,
     pub(super) behind: [Behind; CPUS],
+    /// For each combination of the zone flags, the zone of first choice.
+    first_zone: [AtomicU8; ZONE_FLAGS],
     pub(super) zones: [Zone; ZoneKind::COUNT],
     pub(super) shrinkers: Shrinkers<'a>,
     pub(super) debug: Debugging<'a>,
@@ -73,6 +79,7 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
             current: core::array::from_fn(|_| Current::new()),
             frames,
             behind: core::array::from_fn(|_| Behind::new()),
+            first_zone: core::array::from_fn(|_| AtomicU8::new(0)),
             zones: spans.each_ref().map(Zone::new),
             shrinkers: Shrinkers::new(ArrayVec::new()),
             debug: Debugging::off(),
@@ -176,6 +183,7 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
             zone.set_room(room);
             zone.buddy.lock(|| self.platform.contended()).set_grouping(groups);
         }
+        self.choose_first_zones(&managed);
         self.behind.iter().for_each(|stacks| stacks.ask(Asked::ROOM));
         self.settle(self.stacks(&masked));
     }
@@ -244,16 +252,29 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         CpuStacks { current: &self.current[cpu], behind: &self.behind[cpu] }
     }
 
-    /// The zone whose blocks a class's stacks hold: the highest that it may use and that has memory.
-    pub(super) fn zone_of_class(&self, class: Gfp) -> Option<&Zone> {
-        let usable = self.zones.iter().take(class.highest_zone().index() + 1).rev();
-        usable.into_iter().find(|zone| zone.managed() > 0)
+    /// The zone of first choice, whose blocks the stacks for such requests hold: the highest that they may
+    /// use and that has memory. The lowest, if none of them has.
+    #[inline(always)]
+    pub(super) fn first_zone(&self, gfp: Gfp) -> &Zone {
+        // Only zones are in the table.
+        let index = usize::from(self.first_zone[gfp.bits() as usize % ZONE_FLAGS].load(Relaxed));
+        &self.zones[index.min(ZoneKind::COUNT - 1)]
+    }
+
+    /// Which zone is of first choice, now that the zones have this much memory.
+    fn choose_first_zones(&self, managed: &Managed) {
+        for (flags, place) in self.first_zone.iter().enumerate() {
+            let highest = Gfp::from_bits_retain(flags as u32).highest_zone();
+            let usable = ZoneKind::ALL.into_iter().rev().filter(|kind| *kind <= highest);
+            let first = usable.into_iter().find(|kind| managed[kind.index()] > 0);
+            place.store(first.unwrap_or(ZoneKind::Dma).index() as u8, Relaxed);
+        }
     }
 
     /// The stacks that hold blocks of a zone, each with its order.
     pub(super) fn stacks_before(&self, zone: &Zone) -> impl Iterator<Item = (StackId, Order)> {
         let kind = zone.kind();
-        let is_of = move |class: &Gfp| self.zone_of_class(*class).is_some_and(|z| z.kind() == kind);
+        let is_of = move |class: &Gfp| self.first_zone(*class).kind() == kind;
         classes().filter(is_of).flat_map(|class| stack_ids(class).map(|(id, order, _)| (id, order)))
     }
 

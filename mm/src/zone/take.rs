@@ -37,23 +37,20 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         self.alloc_with_care(gfp, order)
     }
 
-    /// A large block from the first zone that is above its low watermark and has one.
+    /// A large block from the zone of first choice, if that is above its low watermark and has one.
     #[inline(always)]
     fn take_large(&self, gfp: Gfp, order: Order) -> Option<Pfn> {
         let masked = self.platform.mask();
         self.settle(self.stacks(&masked));
-        let highest = gfp.highest_zone();
-        for zone in self.zones.iter().take(highest.index() + 1).rev() {
-            if zone.is_above_low(highest, order) {
-                let mut buddy = zone.buddy.lock(|| self.platform.contended());
-                let class = Class::of_flags(gfp.bits());
-                let pfn = buddy.alloc(&self.frames, &zone.counts, class, order);
-                if pfn.is_some() {
-                    return pfn;
-                }
-            }
+        let zone = self.first_zone(gfp);
+        if !zone.is_above_low(gfp.highest_zone(), order) {
+            return None;
         }
-        None
+        let class = Class::of_flags(gfp.bits());
+        let mut buddy = zone.buddy.lock(|| self.platform.contended());
+        buddy
+            .alloc_listed(&self.frames, &zone.counts, class, order)
+            .or_else(|| buddy.alloc(&self.frames, &zone.counts, class, order))
     }
 
     #[inline(never)]
@@ -164,9 +161,10 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     /// The class of a block for the request that comes from this zone: what was asked for, unless a
     /// higher zone would have been its first choice.
     fn class_from(&self, zone: &Zone, request: &Request) -> Class {
-        match self.zone_of_class(request.gfp) {
-            Some(first) if first.kind() == zone.kind() => request.class(),
-            _ => class_in(zone.kind(), request.mobility),
+        if self.first_zone(request.gfp).kind() == zone.kind() {
+            request.class()
+        } else {
+            class_in(zone.kind(), request.mobility)
         }
     }
 
@@ -260,7 +258,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         self.empty_stacks(stacks);
         if asked.has(Asked::ROOM) {
             for class in classes() {
-                let room = self.zone_of_class(class).map_or(0, Zone::room);
+                let room = self.first_zone(class).room();
                 for (id, _, shift) in stack_ids(class) {
                     let less = if room > 0 { (room >> shift).max(1) } else { 0 };
                     stacks.set_room(id, less);
