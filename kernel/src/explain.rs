@@ -14,11 +14,12 @@ use mm::boot::explain::{Inventory, Reservation, Situation};
 use mm::boot::layout::{Layout, STUBS, VECTORS};
 use mm::boot::memblock::{Region, RegionList};
 use mm::report::explain::{self, Live, ZonePages};
-use mm::zone::ZoneKind;
+use mm::zone::{Gfp, ZoneKind};
 
 use crate::boot::LinearMap;
 use crate::image;
 use crate::monitor::Kernel;
+use crate::pages;
 
 /// What to explain.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +41,7 @@ pub enum Subject {
 /// Only those of `out`.
 pub fn write(kernel: &mut Kernel, subject: Subject, out: &mut dyn fmt::Write) -> fmt::Result {
     // Before pages are borrowed for trials.
-    let zones = kernel.pages.lock().zones().each_ref().map(|zone| {
+    let zones = kernel.pages.zones().each_ref().map(|zone| {
         let (managed, free) = (zone.managed(), zone.free_pages());
         ZonePages { managed, free }
     });
@@ -163,8 +164,7 @@ impl<'k> Holders<'k> {
     fn arrays(&self) -> impl Iterator<Item = Reservation<'k>> + use<'k> {
         let linear = self.linear();
         let page_array = {
-            let pages = self.kernel.pages.lock();
-            let frames = pages.frames();
+            let frames = self.kernel.pages.frames();
             let count = frames.range().len() as usize;
             let first = frames.get(frames.range().start()).map(core::ptr::from_ref);
             first.map(|first| (span(first, count), Owner::PageArray))
@@ -234,7 +234,8 @@ fn with_scratch<R>(kernel: &mut Kernel, run: impl FnOnce(&Kernel, &mut [Region])
         }
         None => run(kernel, &mut []),
     };
-    let freed = kernel.pages.lock().free(pfn, order);
+    // SAFETY: 1. `alloc` took it; 2. the slice has gone.
+    let freed = unsafe { pages::free(kernel.pages, pfn, order) };
     if let Err(error) = freed {
         log::error!("explain: {error}");
     }
@@ -245,7 +246,7 @@ fn with_scratch<R>(kernel: &mut Kernel, run: impl FnOnce(&Kernel, &mut [Region])
 fn alloc(kernel: &mut Kernel, regions: usize) -> Option<(Pfn, Order)> {
     let pages = (regions * size_of::<Region>()).div_ceil(PAGE_SIZE as usize);
     let order = Order::all().find(|order| order.pages() as usize >= pages)?;
-    let pfn = kernel.pages.lock().alloc(ZoneKind::Normal, order).ok()?;
+    let pfn = pages::alloc(kernel.pages, Gfp::GFP_KERNEL | Gfp::__GFP_NOWARN, order).ok()?;
     Some((pfn, order))
 }
 

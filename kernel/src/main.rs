@@ -6,6 +6,8 @@
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
+#[cfg(all(target_os = "none", feature = "bench"))]
+mod bench;
 #[cfg(target_os = "none")]
 mod boot;
 #[cfg(target_os = "none")]
@@ -23,7 +25,11 @@ mod interrupts;
 #[cfg(target_os = "none")]
 mod monitor;
 #[cfg(target_os = "none")]
+mod page_memory;
+#[cfg(target_os = "none")]
 mod pages;
+#[cfg(target_os = "none")]
+mod platform;
 #[cfg(target_os = "none")]
 mod readback;
 #[cfg(target_os = "none")]
@@ -34,6 +40,8 @@ mod selftest;
 mod stop;
 #[cfg(target_os = "none")]
 mod take_cell;
+#[cfg(target_os = "none")]
+mod window;
 
 #[cfg(not(target_os = "none"))]
 fn main() -> std::process::ExitCode {

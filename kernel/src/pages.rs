@@ -1,47 +1,75 @@
-//! The one page allocator, behind a lock, where everybody finds it: boot's steps, the monitor, and the
-//! report of a crash.
+//! The one page allocator, where everybody finds it: boot's steps, the monitor, and the report of a
+//! crash.
 
-use arch_arm::sync::IrqLock;
-use mm::report::show_mem::MemoryState;
-use mm::zone::PageAllocator;
+use mm::addr::{Order, Pfn};
+use mm::zone::{AllocError, Gfp, MemoryFigures, NotFreed, PageAllocator};
 use spin::Once;
 
-/// The page allocator and its lock.
-pub type Pages = IrqLock<PageAllocator<'static>>;
+use crate::platform::Hardware;
+
+/// The page allocator of this machine.
+pub type Pages = PageAllocator<'static, Hardware>;
 
 static PAGES: Once<Pages> = Once::new();
 
 /// Makes `allocator` the one that everybody shares. Called once, at boot; a second one is lost.
-pub fn publish(allocator: PageAllocator<'static>) -> &'static Pages {
-    PAGES.call_once(|| IrqLock::new(allocator))
+pub fn publish(allocator: Pages) -> &'static Pages {
+    PAGES.call_once(|| allocator)
 }
 
-/// What a report may know of memory.
-pub enum Figures {
-    /// There is no page allocator yet.
-    NoneYet,
-    /// As they are.
-    Whole(MemoryState),
-    /// The allocator was in the midst of something, which will not be finished.
-    Interrupted(MemoryState),
-    /// The allocator is in the midst of something, which will go on.
-    Busy,
+/// The page allocator; `None` before boot has made it.
+pub fn get() -> Option<&'static Pages> {
+    PAGES.get()
 }
 
-/// The figures, without waiting for anybody.
+/// The figures of memory, without waiting for anybody; `None` before there is a page allocator.
+pub fn figures() -> Option<MemoryFigures> {
+    PAGES.get().map(PageAllocator::figures)
+}
+
+/// Takes a block, out of line: what everybody calls who does not count instructions, and what the
+/// benchmark counts.
+///
+/// # Errors
+///
+/// [`AllocError`].
+#[inline(never)]
+pub fn alloc(pages: &Pages, gfp: Gfp, order: Order) -> Result<Pfn, AllocError> {
+    pages.alloc_raw(gfp, order)
+}
+
+/// Gives back a block, out of line; see [`alloc`].
+///
+/// # Errors
+///
+/// [`NotFreed`].
 ///
 /// # Safety
 ///
-/// 1. If `holder_is_gone`, then whoever holds the lock, if anybody does, will never run again.
-pub unsafe fn figures(holder_is_gone: bool) -> Figures {
-    let Some(pages) = PAGES.get() else { return Figures::NoneYet };
-    match pages.try_lock() {
-        Some(allocator) => Figures::Whole(MemoryState::new(&allocator)),
-        None if holder_is_gone => {
-            // SAFETY: the value lives for ever, and the reference that the lock's holder has is not
-            // used any more (1). Every value that its counters can have is one.
-            Figures::Interrupted(MemoryState::new(unsafe { &*pages.as_ptr() }))
-        }
-        None => Figures::Busy,
-    }
+/// As [`PageAllocator::free_raw`].
+#[inline(never)]
+pub unsafe fn free(pages: &Pages, pfn: Pfn, order: Order) -> Result<(), NotFreed> {
+    // SAFETY: the caller's duties are the same.
+    unsafe { pages.free_raw(pfn, order) }
+}
+
+/// Takes single pages, out of line; see [`alloc`].
+#[inline(never)]
+pub fn alloc_bulk(pages: &Pages, gfp: Gfp, pfns: &mut [Pfn]) -> usize {
+    pages.alloc_bulk_raw(gfp, pfns)
+}
+
+/// Gives back single pages, out of line; see [`alloc`].
+///
+/// # Errors
+///
+/// [`NotFreed`].
+///
+/// # Safety
+///
+/// As [`PageAllocator::free_bulk_raw`].
+#[inline(never)]
+pub unsafe fn free_bulk(pages: &Pages, pfns: &[Pfn]) -> Result<(), NotFreed> {
+    // SAFETY: the caller's duties are the same.
+    unsafe { pages.free_bulk_raw(pfns) }
 }

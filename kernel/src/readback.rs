@@ -64,7 +64,7 @@ pub fn observe(kernel: &Kernel) -> Observed {
         lowmem_end: phys_offset.saturating_add(lowmem_bytes),
         regions: seen,
         sections: image::sections().into(),
-        zones: kernel.pages.lock().zones().each_ref().map(|zone| ObservedZone {
+        zones: kernel.pages.zones().each_ref().map(|zone| ObservedZone {
             span: ZoneSpan { kind: zone.kind(), range: zone.span(), present: zone.present() },
             managed: Some(zone.managed()),
         }),

@@ -22,6 +22,7 @@ pub mod boot;
 pub mod frame;
 pub mod map;
 pub mod param;
+pub mod platform;
 pub mod report;
 pub mod sync;
 pub mod zone;

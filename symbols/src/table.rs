@@ -1,6 +1,6 @@
 //! Reading: binary search over the entries, names spelled out as they print.
 
-use core::fmt;
+use core::{fmt, slice};
 
 use mm::addr::VirtAddr;
 
@@ -150,12 +150,41 @@ impl<'a> Table<'a> {
     }
 }
 
+/// What may stand in front of a path: of a type in a method's name, or of what it refers to.
+const BEFORE_PATHS: [&str; 8] = ["<", "&", "*", "(", "[", "mut ", "const ", "dyn "];
+
+impl<'a> Name<'a> {
+    /// Does the function belong to `path`, a crate or a module? So do the methods of a type there,
+    /// whatever trait they are of.
+    #[must_use]
+    pub fn is_in(&self, path: &str) -> bool {
+        let mut text = self.text();
+        while let Some(rest) = BEFORE_PATHS.iter().find_map(|before| strip(&text, before)) {
+            text = rest;
+        }
+        strip(&text, path).is_some_and(|rest| strip(&rest, "::").is_some())
+    }
+
+    /// The bytes of the name, spelled out.
+    fn text(&self) -> impl Iterator<Item = u8> + Clone + use<'a> {
+        let Self { table, bytes } = *self;
+        let spelled = move |byte: &'a u8| match *byte {
+            token @ FIRST_TOKEN.. => table.token(token),
+            _ => slice::from_ref(byte),
+        };
+        bytes.iter().flat_map(spelled).copied()
+    }
+}
+
+/// What follows `prefix` in `text`; `None` if it does not begin so.
+fn strip<I: Iterator<Item = u8> + Clone>(text: &I, prefix: &str) -> Option<I> {
+    let mut text = text.clone();
+    prefix.bytes().all(|byte| text.next() == Some(byte)).then_some(text)
+}
+
 impl fmt::Display for Name<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.bytes.iter().try_for_each(|&byte| match byte {
-            FIRST_TOKEN.. => self.table.token(byte).iter().try_for_each(|&byte| spell(f, byte)),
-            _ => spell(f, byte),
-        })
+        self.text().try_for_each(|byte| spell(f, byte))
     }
 }
 

@@ -44,6 +44,43 @@ fn functions_labels_and_holes() {
 }
 
 #[test]
+fn a_function_belongs_to_a_crate_and_to_modules() {
+    let names = [
+        "mm::zone::alloc",
+        "<mm::zone::Zone>::alloc",
+        "<mm::zone::Zone as core::fmt::Debug>::fmt",
+        "<&mut mm::zone::Zone as core::fmt::Debug>::fmt",
+        "<[mm::zone::Zone]>::sort_by_key::<u32>",
+        "<(&mm::zone::Zone, *const u8) as mm::Pair>::first",
+        "<dyn mm::zone::Ask>::ask",
+    ];
+    let others = [
+        "mm",
+        "mmap::zone::alloc",
+        "amm::zone::alloc",
+        "core::iter::once::<mm::zone::Zone>",
+        "<u32 as mm::zone::Ask>::ask",
+        "memcpy",
+        "<<<&",
+        "",
+    ];
+    let all: Vec<Function> = names
+        .iter()
+        .chain(&others)
+        .zip(0..)
+        .map(|(name, n)| function(8 * n, 8 * n + 8, name))
+        .collect();
+    let bytes = write(&all).unwrap();
+    let table = Table::new(&bytes).unwrap();
+    for (n, is_in) in all.iter().map(|one| names.contains(&one.name.as_str())).enumerate() {
+        let name = table.lookup(VirtAddr::new(8 * n as u32)).unwrap().name;
+        assert_eq!(name.is_in("mm"), is_in, "{name}");
+        assert_eq!(name.is_in("mm::zone"), is_in, "{name}");
+        assert!(!name.is_in("mm::zon") && !name.is_in("zone"), "{name}");
+    }
+}
+
+#[test]
 fn no_functions_are_a_table_too() {
     let bytes = write(&[]).unwrap();
     assert!(Table::new(&bytes).unwrap().is_empty());
@@ -151,7 +188,9 @@ proptest! {
         if let Ok(table) = Table::new(&bytes) {
             let near = (0..0x4400).step_by(0x101).map(|offset| 0xc020_0000 + offset);
             for address in addresses.into_iter().chain(near) {
-                let text = table.lookup(VirtAddr::new(address)).map(|found| format!("{}", found.name));
+                let found = table.lookup(VirtAddr::new(address));
+                prop_assert!(found.is_none_or(|found| !found.name.is_in("no such crate")));
+                let text = found.map(|found| format!("{}", found.name));
                 prop_assert!(text.is_none_or(|text| text.chars().all(|c| !c.is_control())));
             }
         }

@@ -25,6 +25,7 @@ use crate::monitor::{self, Kernel};
 use crate::readback;
 use crate::report;
 use crate::stop::halt;
+use crate::window;
 
 pub use linear::LinearMap;
 pub use memory::Memory;
@@ -58,6 +59,7 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     let layout = memory.decide(image::SPLIT, &machine);
     let (tables, regions, gic) = paging::build(&mut memory, &layout, &dtb, &machine, &mut early);
     paging::switch(&tables, &machine, &regions, early);
+    window::publish(&tables);
     memory.allow_growth(tables.linear());
     let pages = pages::hand_over(&mut memory, &layout, tables.linear(), &machine);
     let pages = crate::pages::publish(pages);

@@ -5,17 +5,22 @@ use core::slice;
 use arch_arm::clear::clear;
 use arch_arm::pmu;
 use board::Machine;
-use mm::addr::PAGE_SIZE;
+use mm::addr::{PAGE_SIZE, PfnRange};
 use mm::boot::layout::Layout;
-use mm::frame::{FrameTable, Page};
+use mm::frame::{FrameTable, Page, PageBlocks};
+use mm::param::params;
 use mm::report::memory_line::{self, ImageSizes};
 use mm::report::zone_ranges;
+use mm::sync::{AtomicU8, AtomicU32};
 use mm::zone::PageAllocator;
+use mm::zone::fault::FailConfig;
 
 use super::memory::Memory;
 use super::{LinearMap, place, stop_for};
 use crate::console::Out;
 use crate::image;
+use crate::pages::Pages;
+use crate::platform::Hardware;
 use crate::stop::halt;
 
 /// Builds the zones of `layout` and gives them every frame that memblock has left.
@@ -24,11 +29,13 @@ pub fn hand_over(
     layout: &Layout,
     linear: LinearMap,
     machine: &Machine<'_>,
-) -> PageAllocator<'static> {
+) -> Pages {
     // The console can not fail.
     let _ = zone_ranges::write(&mut Out, &layout.zones, &memory.memblock);
     let frames = frame_table(memory, layout, linear);
-    let mut pages = stop_for(PageAllocator::new(frames, &layout.zones), "bad zones");
+    let mut pages = stop_for(PageAllocator::new(frames, &layout.zones, Hardware), "bad zones");
+    let debugging = Debugging::read(memory.command_line);
+    debugging.prepare(&mut pages, memory, linear);
     for range in memory.memblock.free_ranges() {
         stop_for(pages.release(range.whole_frames()), "can not hand over memory");
     }
@@ -39,22 +46,19 @@ pub fn hand_over(
         init: image::init().len(),
         bss: image::bss().len(),
     };
-    let _ = memory_line::write(&mut Out, &pages, &sizes);
+    let _ = memory_line::write(&mut Out, &pages.figures(), &sizes);
     if let Some(count) = pmu::instructions() {
         log::info!("Boot: {count} instructions from entry to here");
     }
-    free_init(memory, &mut pages, linear, machine);
+    free_init(memory, &pages, linear, machine);
+    pages.start();
+    debugging.begin(&pages);
     pages
 }
 
 /// Hands over the entry code's pages, which are mapped as plain memory by now, unless the tree
 /// reserves them.
-fn free_init(
-    memory: &mut Memory,
-    pages: &mut PageAllocator<'_>,
-    linear: LinearMap,
-    machine: &Machine<'_>,
-) {
+fn free_init(memory: &mut Memory, pages: &Pages, linear: LinearMap, machine: &Machine<'_>) {
     let Some(range) = linear.phys(image::init()) else {
         halt(format_args!("the image lies outside the linear map"));
     };
@@ -72,18 +76,107 @@ fn frame_table(memory: &mut Memory, layout: &Layout, linear: LinearMap) -> Frame
     let first = spans.clone().map(|span| span.range.start()).min().unwrap_or_default();
     let last = spans.map(|span| span.range.end()).max().unwrap_or_default();
     let count = last.as_u32().saturating_sub(first.as_u32());
-    let bytes = u64::from(count) * size_of::<Page>() as u64;
-    let range = memory.memblock.alloc(bytes, u64::from(PAGE_SIZE)).unwrap_or_else(|error| {
-        halt(format_args!("no memory for the page array of {count} pages: {error}"));
+    let page_blocks = PageBlocks::bytes_for(PfnRange::new(first, last));
+    // SAFETY: descriptors are 16 bytes, page blocks one; all zeroes are a valid one of either.
+    let (pages, mobilities) = unsafe {
+        (
+            zeroed::<Page>(memory, linear, count as usize, "page array"),
+            zeroed::<AtomicU8>(memory, linear, page_blocks, "page block array"),
+        )
+    };
+    stop_for(FrameTable::new(first, pages, mobilities), "bad page array")
+}
+
+/// An array of `count` zeroed values in the linear map, for good.
+///
+/// # Safety
+///
+/// 1. All zeroes are a valid `T`, and a page is aligned for it.
+unsafe fn zeroed<T>(
+    memory: &mut Memory,
+    linear: LinearMap,
+    count: usize,
+    what: &str,
+) -> &'static [T] {
+    let bytes = (count * size_of::<T>()).next_multiple_of(size_of::<u32>());
+    let range = memory.memblock.alloc(bytes as u64, u64::from(PAGE_SIZE)).unwrap_or_else(|error| {
+        halt(format_args!("no memory for the {what} of {bytes} bytes: {error}"));
     });
     let Some(at) = linear.pointer(range) else {
-        halt(format_args!("the page array at {range} lies outside the linear map"));
+        halt(format_args!("the {what} at {range} lies outside the linear map"));
     };
-    // SAFETY: memblock gave the range to nobody else, for good; it lies in the linear map, is
-    // page-aligned (descriptors are 16 bytes), and all zeroes are a valid descriptor.
-    let pages = unsafe {
-        clear(at, bytes as usize);
-        slice::from_raw_parts_mut(at.cast::<Page>(), count as usize)
-    };
-    stop_for(FrameTable::new(first, pages), "bad page array")
+    // SAFETY: memblock gave the range to nobody else, for good; it lies in the linear map and is
+    // page-aligned, and is whole words; the values are valid (1).
+    unsafe {
+        clear(at, bytes);
+        slice::from_raw_parts(at.cast::<T>(), count)
+    }
+}
+
+/// The boot parameters that have the page allocator look for the mistakes of others.
+#[derive(Clone, Copy)]
+struct Debugging {
+    poison: bool,
+    owner: bool,
+    fail: Option<FailConfig>,
+}
+
+impl Debugging {
+    /// What the command line says. Of what can not be read, a line is said, and it is off.
+    fn read(command_line: &'static str) -> Self {
+        let mut all = Self { poison: false, owner: false, fail: None };
+        for param in params(command_line) {
+            let value = param.value.unwrap_or("");
+            if param.is("page_poison") {
+                all.poison = switch("page_poison", value);
+            } else if param.is("page_owner") {
+                all.owner = switch("page_owner", value);
+            } else if param.is("fail_page_alloc") {
+                match FailConfig::parse(value) {
+                    Ok(config) => all.fail = Some(config),
+                    Err(error) => log::warn!("{error}"),
+                }
+            }
+        }
+        all
+    }
+
+    /// Before memory is handed over.
+    fn prepare(self, pages: &mut Pages, memory: &mut Memory, linear: LinearMap) {
+        if self.poison {
+            pages.poison_free_pages();
+        }
+        if self.owner {
+            let frames = pages.frames().range().len() as usize;
+            // SAFETY: all zeroes are a word.
+            let owners = unsafe { zeroed::<AtomicU32>(memory, linear, frames, "owner array") };
+            pages.track_owners(owners);
+        }
+    }
+
+    /// After boot: its own requests do not fail on purpose.
+    fn begin(self, pages: &Pages) {
+        if self.poison {
+            log::info!("page_poison: free pages hold {:#04x}", mm::zone::debug::POISON);
+        }
+        if self.owner {
+            log::info!("page_owner: who takes pages is remembered");
+        }
+        if let Some(config) = self.fail {
+            log::info!("fail_page_alloc: {config:?}");
+            pages.inject_failures(config);
+        }
+    }
+}
+
+/// Reads what Linux's `kstrtobool` reads.
+fn switch(name: &str, value: &str) -> bool {
+    match value {
+        "1" | "y" | "Y" | "t" | "T" | "on" => true,
+        "0" | "n" | "N" | "f" | "F" | "off" => false,
+        _ => {
+            log::warn!("{name}={value}: 1 or 0 was expected; it is off");
+            false
+        }
+    }
 }

@@ -20,11 +20,11 @@ use arch_arm::mmu::walk::TableRead;
 use arch_arm::tlb;
 use arrayvec::ArrayVec;
 use mm::addr::{Order, PAGE_SIZE, Pfn, PhysAddr, VirtAddr, VirtRange};
-use mm::frame::FreeError;
-use mm::zone::{OutOfPages, ZoneKind};
+use mm::zone::{AllocError, Gfp, NotFreed};
 
 use super::LinearMap;
 use crate::monitor::Kernel;
+use crate::pages;
 
 /// User mode reads and executes this page, and so does the kernel.
 pub const CODE: VirtAddr = VirtAddr::new(0x0001_0000);
@@ -43,19 +43,19 @@ const USER_DATA: LeafAttributes = LeafAttributes { access: Access::ReadWrite, ..
 #[derive(Debug)]
 pub enum UserPagesError {
     /// No frames for them, or for their table.
-    OutOfPages(OutOfPages),
+    NoPages(AllocError),
     /// A frame that the linear map does not hold.
     Outside(Pfn),
     /// Something is mapped there already.
     Map(MapError),
     /// Their frames could not be given back.
-    Free(FreeError),
+    Free(NotFreed),
 }
 
 impl fmt::Display for UserPagesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OutOfPages(error) => error.fmt(f),
+            Self::NoPages(error) => error.fmt(f),
             Self::Outside(pfn) => write!(f, "frame {pfn} lies outside the linear map"),
             Self::Map(error) => error.fmt(f),
             Self::Free(error) => error.fmt(f),
@@ -120,7 +120,9 @@ pub fn with<R>(
     write(kernel.tables.linear, entry, 0);
     tlb::flush_kernel_range(PAGES);
     for frame in frames {
-        kernel.pages.lock().free(frame, Order::ZERO).map_err(UserPagesError::Free)?;
+        // SAFETY: 1. `map` took it; 2. nothing maps it any more.
+        let freed = unsafe { pages::free(kernel.pages, frame, Order::ZERO) };
+        freed.map_err(UserPagesError::Free)?;
     }
     outcome
 }
@@ -130,8 +132,8 @@ fn map(kernel: &mut Kernel, frames: &mut ArrayVec<Pfn, 3>) -> Result<UserPages, 
     let linear = kernel.tables.linear;
     let root = kernel.tables.root;
     let mut zeroed = || {
-        let frame = kernel.pages.lock().alloc(ZoneKind::Normal, Order::ZERO);
-        let frame = frame.map_err(UserPagesError::OutOfPages)?;
+        let frame = pages::alloc(kernel.pages, Gfp::GFP_KERNEL, Order::ZERO);
+        let frame = frame.map_err(UserPagesError::NoPages)?;
         frames.push(frame);
         let at = linear.virt(frame.start()).ok_or(UserPagesError::Outside(frame))?;
         // SAFETY: the allocator gave the frame to nobody else, and the linear map holds it.

@@ -1,52 +1,34 @@
 //! Physical memory: who has it, and taking and giving back blocks of it.
 
-use core::fmt;
-
-use arrayvec::{ArrayString, ArrayVec};
+use arrayvec::ArrayVec;
 use mm::addr::{Order, Pfn, PhysRange, VirtRange};
 use mm::report::iomem::Resource;
 use mm::report::memblock::MemblockDump;
-use mm::report::meminfo::MemInfo;
 use mm::report::{buddyinfo, iomem, meminfo, zoneinfo};
-use mm::zone::{PageAllocator, ZoneKind};
+use mm::zone::{Gfp, ZoneKind};
 use monitor::argument::{Args, NotGiven};
 
 use super::Kernel;
 use super::table::Failure;
 use crate::console::{Out, print, println};
 use crate::image;
+use crate::pages;
 
 pub fn meminfo(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
-    let info = MemInfo::new(&kernel.pages.lock(), kernel.regions.vmalloc.region());
-    let _ = meminfo::write(&mut Out, &info);
+    let vmalloc = kernel.regions.vmalloc.region();
+    // The console can not fail, here as below.
+    let _ = meminfo::write(&mut Out, &kernel.pages.figures(), vmalloc);
     Ok(())
 }
 
 pub fn zoneinfo(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
-    print_locked(kernel, |text, pages| zoneinfo::write(text, pages));
+    let _ = zoneinfo::write(&mut Out, &kernel.pages.figures());
     Ok(())
 }
 
 pub fn buddyinfo(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
-    print_locked(kernel, |text, pages| buddyinfo::write(text, pages));
+    let _ = buddyinfo::write(&mut Out, &kernel.pages.figures());
     Ok(())
-}
-
-/// Bytes of the longest report that is made under the lock: three zones of `zoneinfo`.
-const MAX_TEXT: usize = 4096;
-
-/// Prints what `write` makes of the page allocator, whose lock is free again before the first byte
-/// goes to the console: a console is slow, and the lock keeps interrupts out.
-fn print_locked(
-    kernel: &Kernel,
-    write: impl FnOnce(&mut dyn fmt::Write, &PageAllocator<'static>) -> fmt::Result,
-) {
-    let mut text = ArrayString::<MAX_TEXT>::new();
-    let whole = write(&mut text, &kernel.pages.lock());
-    print!("{text}");
-    if whole.is_err() {
-        println!("(cut after {MAX_TEXT} bytes)");
-    }
 }
 
 /// The most resources that are shown.
@@ -100,17 +82,19 @@ pub fn alloc(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
     let order = order(args)?;
     let zone = args.choice("ZONE").ok().and_then(|index| ZoneKind::ALL.get(index).copied());
     let taken = match zone {
-        Some(kind) => kernel.pages.lock().alloc_in(kind, order),
-        None => kernel.pages.lock().alloc(ZoneKind::HighMem, order),
+        Some(kind) => kernel.pages.alloc_raw_in(kind, Gfp::GFP_KERNEL, order),
+        None => pages::alloc(kernel.pages, Gfp::GFP_HIGHUSER_MOVABLE, order),
     };
-    let pfn = taken.map_err(Failure::OutOfPages)?;
+    let pfn = taken.map_err(Failure::NoPages)?;
     println!("pfn {pfn}: {} pages at {}", order.pages(), pfn.start());
     Ok(())
 }
 
 pub fn free(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
-    let pfn = Pfn::new(args.number("PFN")?);
-    kernel.pages.lock().free(pfn, order(args)?).map_err(Failure::Free)
+    let (pfn, order) = (Pfn::new(args.number("PFN")?), order(args)?);
+    // SAFETY: 1. whoever types says so; 2. `alloc` maps nothing, so nobody uses the pages.
+    let freed = unsafe { pages::free(kernel.pages, pfn, order) };
+    freed.map_err(|_| Failure::Free(kernel.pages.why_not_free(pfn, order)))
 }
 
 /// The argument ORDER, whose row keeps it within the orders there are.

@@ -6,7 +6,7 @@ use arch_arm::probe::Fault;
 use arrayvec::ArrayString;
 use mm::addr::{Order, VirtAddr};
 use mm::frame::FreeError;
-use mm::zone::OutOfPages;
+use mm::zone::AllocError;
 use monitor::argument::{Arg, Args, NotGiven};
 use monitor::command::{Command, Table};
 use monitor::dump::Unit;
@@ -167,6 +167,14 @@ happened, and what the layout predicts where that is something else.",
         details: "PFN and ORDER as alloc had them. A block that is not allocated is refused.",
         run: memory::free,
     },
+    #[cfg(feature = "bench")]
+    Command {
+        name: "bench",
+        args: &[Arg::one_of("NAME", &crate::bench::NAMES).optional()],
+        help: "count instructions for each operation",
+        details: "Measures the operation NAME, or all. Wants QEMU's -icount.",
+        run: machine::bench,
+    },
     Command {
         name: "ticks",
         args: &[Arg::number("SECONDS", 1, 3600)],
@@ -228,7 +236,7 @@ pub enum Failure {
     /// A row does not declare what its function asks for.
     Arguments(NotGiven),
     /// No pages.
-    OutOfPages(OutOfPages),
+    NoPages(AllocError),
     /// Not a block that can be freed.
     Free(FreeError),
     /// Memory could not be read or written.
@@ -249,6 +257,9 @@ pub enum Failure {
     },
     /// Self-tests failed.
     SelfTest(selftest::Failed),
+    /// Nothing could be measured.
+    #[cfg(feature = "bench")]
+    Unmeasured(crate::bench::Unmeasured),
     /// The processor did not mind a crash.
     NotCrashed {
         /// Which.
@@ -294,13 +305,15 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Arguments(error) => error.fmt(f),
-            Self::OutOfPages(error) => error.fmt(f),
+            Self::NoPages(error) => error.fmt(f),
             Self::Free(error) => error.fmt(f),
             Self::Access(fault) => fault.fmt(f),
             Self::PastTheEnd { start, bytes } => {
                 write!(f, "{bytes} bytes from {start} run past the end of the address space")
             }
             Self::SelfTest(failed) => failed.fmt(f),
+            #[cfg(feature = "bench")]
+            Self::Unmeasured(error) => error.fmt(f),
             Self::NotCrashed { name } => write!(f, "the processor has no objection to {name}"),
             Self::Edges { wrong } => {
                 write!(f, "{wrong} pages do not answer as the layout predicts")

@@ -63,8 +63,7 @@ fn region(kernel: &Kernel, address: VirtAddr) {
 fn frame(kernel: &Kernel, phys: PhysAddr) {
     let pfn = phys.pfn_down();
     let kind = {
-        let pages = kernel.pages.lock();
-        let zone = pages.zones().iter().find(|zone| zone.span().contains(pfn));
+        let zone = kernel.pages.zones().iter().find(|zone| zone.span().contains(pfn));
         zone.map(mm::zone::Zone::kind)
     };
     match kind {
@@ -83,7 +82,7 @@ struct State<'k>(Pfn, &'k Kernel);
 
 impl core::fmt::Display for State<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let block = self.1.pages.lock().frames().block_of(self.0);
+        let block = self.1.pages.frames().block_of(self.0);
         match block {
             None => {
                 let mut memory = self.1.memory.memblock.mapped_memory();

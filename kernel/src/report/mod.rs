@@ -8,6 +8,7 @@
 //!
 //! - `machine` reads memory, page tables and symbols in ways that can not fault;
 //! - [`death`] is the record;
+//! - [`call_site()`] finds out who asked for memory, with the same tools;
 //! - [`provoke`] has something to report.
 //!
 //! A report may begin anywhere: with the console's or the page allocator's lock held, on a stack that
@@ -16,6 +17,7 @@
 //! Invariants: no report within a report. A fault or a panic of the report itself prints one line and
 //! stops, and a fault of that line stops in silence. Nothing is printed before the record of death is in memory.
 
+mod call_site;
 pub mod death;
 mod machine;
 pub mod provoke;
@@ -32,13 +34,23 @@ use arch_arm::trap::{Cause, TrapFrame};
 use mm::addr::{VirtAddr, VirtRange};
 use mm::report::show_mem;
 use spin::Once;
+use symbols::Name;
 use tock_registers::interfaces::Readable;
 
 use crate::console::{Out, println};
-use crate::pages::{self, Figures};
+use crate::pages;
 use crate::{image, interrupts};
 use death::Kind;
 use machine::{Memory, Symbols};
+
+pub use call_site::call_site;
+
+/// The function that calls what returns to `site`; `None` if it is none of the image's, or the image has
+/// no symbol table.
+pub fn function_at(site: VirtAddr) -> Option<Name<'static>> {
+    let (name, ..) = Symbols::of_image().find(site.checked_sub(1)?)?;
+    Some(name)
+}
 
 /// How a report ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,7 +115,7 @@ pub fn exception(cause: &Cause, frame: &TrapFrame, ending: Ending) {
     write_registers(frame);
     write_stack(&memory, &symbols, frame);
     let _ = dump::write_code(&mut Out, &memory, frame);
-    write_memory_state(ending);
+    write_memory_state();
     println!("---[ end trace 0000000000000000 ]---");
     if ending == Ending::Recovered {
         DEPTH.store(0, Ordering::Relaxed);
@@ -136,7 +148,7 @@ pub fn panic(info: &PanicInfo<'_>) -> ! {
     write_machine();
     write_registers(&frame);
     write_stack(&Memory::now(), &Symbols::of_image(), &frame);
-    write_memory_state(Ending::Fatal);
+    write_memory_state();
     println!("---[ end Kernel panic - not syncing: {message} ]---");
     last_line(reason)
 }
@@ -199,18 +211,12 @@ fn write_stack(memory: &Memory, symbols: &impl Names, frame: &TrapFrame) {
     let _ = backtrace::write(&mut Out, memory, symbols, machine::code(), frame);
 }
 
-fn write_memory_state(ending: Ending) {
-    // SAFETY: a fatal report never returns, and on the one CPU that runs nobody else does.
-    let state = match unsafe { pages::figures(ending == Ending::Fatal) } {
-        Figures::Whole(state) => state,
-        Figures::Interrupted(state) => {
-            println!("The page allocator was interrupted: its figures may not fit each other.");
-            state
-        }
-        Figures::NoneYet => return println!("Mem-Info: there is no page allocator yet"),
-        Figures::Busy => return println!("Mem-Info: the page allocator is in use"),
+/// The figures are counters that are read without a lock, whatever the allocator was interrupted at.
+fn write_memory_state() {
+    let Some(figures) = pages::figures() else {
+        return println!("Mem-Info: there is no page allocator yet");
     };
-    let _ = show_mem::write(&mut Out, &state);
+    let _ = show_mem::write(&mut Out, &figures, 0);
 }
 
 /// Keeps what it is given to one line: text of a panic may hold anything.

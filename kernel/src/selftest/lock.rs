@@ -25,7 +25,8 @@ static CAME: AtomicU32 = AtomicU32::new(0);
 static FOUND_HELD: AtomicU32 = AtomicU32::new(0);
 static FOUND_UNEQUAL: AtomicU32 = AtomicU32::new(0);
 
-fn on_tick() {
+/// At every tick.
+pub fn on_tick() {
     if !WATCHING.load(Ordering::Relaxed) {
         return;
     }
@@ -58,7 +59,7 @@ pub fn run(_: &mut Kernel, checks: &mut Checks) {
     for counter in [&CAME, &FOUND_HELD, &FOUND_UNEQUAL] {
         counter.store(0, Ordering::Relaxed);
     }
-    tick::watch(on_tick);
+    tick::watch(super::on_tick);
     WATCHING.store(true, Ordering::Relaxed);
     let (mut masks, mut restores) = (true, true);
     for round in 0..ROUNDS {

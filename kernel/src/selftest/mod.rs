@@ -13,6 +13,7 @@
 //! A suite whose subject this machine does not have says so, and is skipped: no check is made up.
 
 mod buddy;
+mod call_site;
 mod edges;
 mod exceptions;
 mod irqs;
@@ -25,6 +26,7 @@ mod tables;
 mod ticks;
 mod user_faults;
 mod user_mode;
+mod window;
 
 use core::fmt;
 
@@ -49,10 +51,16 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "edges", what: "each region ends where it should", run: edges::run },
     Suite { name: "tables", what: "the MMU translates as the tables say", run: tables::run },
     Suite { name: "buddy", what: "no page has two owners, and all come back", run: buddy::run },
+    Suite { name: "window", what: "every frame can be looked at, lowmem or not", run: window::run },
     Suite {
         name: "exceptions",
         what: "every register comes back, from any stack and nested",
         run: exceptions::run,
+    },
+    Suite {
+        name: "call-site",
+        what: "who asked for memory is found on the stack",
+        run: call_site::run,
     },
     Suite { name: "probe", what: "accesses that may fault, and translations", run: probe::run },
     Suite { name: "kuser", what: "the helpers that user mode calls", run: kuser::run },
@@ -64,6 +72,9 @@ pub const SUITES: &[Suite] = &[
 ];
 
 const TICKS: Suite = Suite { name: "ticks", what: "no tick is lost under load", run: ticks::run };
+
+/// What the functions of all suites have in front of their names.
+const MODULE: &str = module_path!();
 
 /// Failed checks that a suite prints; the rest is counted.
 const SHOWN: u32 = 16;
@@ -168,6 +179,13 @@ pub fn run_ticks(kernel: &mut Kernel, seconds: u32) -> Result<(), Failed> {
         Outcome::Passed | Outcome::Skipped => Ok(()),
         Outcome::Failed => Err(Failed { failed: 1, ran: 1 }),
     }
+}
+
+/// The watcher of the tick, of which there is one, for the suites that want to be interrupted.
+fn on_tick() {
+    call_site::on_tick();
+    lock::on_tick();
+    window::on_tick();
 }
 
 /// How a suite went.

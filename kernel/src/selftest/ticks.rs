@@ -14,12 +14,13 @@ use arch_arm::interrupt;
 use arch_arm::pmu::InstructionCounter;
 use arrayvec::ArrayVec;
 use mm::addr::{Order, PAGE_SIZE, Pfn, PhysRange};
-use mm::zone::ZoneKind;
+use mm::zone::Gfp;
 
 use super::Checks;
 use crate::console::{self, println};
 use crate::interrupts::{self, tick};
 use crate::monitor::Kernel;
+use crate::pages;
 
 /// The most blocks that the load holds.
 const MAX_BLOCKS: usize = 64;
@@ -82,8 +83,9 @@ pub fn run_for(kernel: &mut Kernel, seconds: u32, checks: &mut Checks) {
     );
 }
 
-fn free_pages(kernel: &Kernel) -> u32 {
-    kernel.pages.lock().free_pages()
+fn free_pages(kernel: &Kernel) -> u64 {
+    kernel.pages.drain();
+    kernel.pages.figures().free()
 }
 
 /// Something to do.
@@ -111,7 +113,7 @@ impl Load {
     fn take(&mut self, kernel: &mut Kernel) {
         let order = Order::new((self.random >> 24) as u8 % (MAX_ORDER + 1)).unwrap_or_default();
         // A kernel without this much memory has load enough.
-        let taken = kernel.pages.lock().alloc(ZoneKind::Normal, order);
+        let taken = pages::alloc(kernel.pages, Gfp::GFP_KERNEL | Gfp::__GFP_NOWARN, order);
         let Ok(pfn) = taken else { return };
         for (index, word) in words(kernel, pfn).enumerate() {
             // SAFETY: a word of a page that was allocated to this test just now.
@@ -131,7 +133,8 @@ impl Load {
         if let Some((index, _)) = wrong {
             checks.that(false, format_args!("word {index} of page {pfn} has changed"));
         }
-        let freed = kernel.pages.lock().free(pfn, order);
+        // SAFETY: 1. and 2. the block is this test's, and its pages have been read for the last time.
+        let freed = unsafe { pages::free(kernel.pages, pfn, order) };
         if let Err(error) = freed {
             checks.that(false, format_args!("{error}"));
         }

@@ -33,7 +33,8 @@ const CPS: u32 = 0xf102_0013; // cps    #0x13: ignored in user mode
 
 /// The suite.
 pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
-    let free = kernel.pages.lock().free_pages();
+    kernel.pages.drain();
+    let free = kernel.pages.figures().free();
     let ran = user_page::with(kernel, |kernel, pages| {
         calls(pages, checks);
         undefined(pages, checks);
@@ -45,7 +46,8 @@ pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
     if let Err(error) = ran {
         checks.that(false, format_args!("no user pages: {error}"));
     }
-    checks.equal(kernel.pages.lock().free_pages(), free, format_args!("free pages afterwards"));
+    kernel.pages.drain();
+    checks.equal(kernel.pages.figures().free(), free, format_args!("free pages afterwards"));
     for page in [CODE, DATA] {
         // SAFETY: where the test's pages were there is nothing, or memory.
         let read = unsafe { probe::read_u32(page) };

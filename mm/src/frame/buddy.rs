@@ -11,27 +11,39 @@
 //! order 0 ├───┼───┤
 //! ```
 //!
+//! Each order has a free list for each [`Mobility`]. What is freed goes to the list that its page
+//! block says; a request whose own lists have nothing steals from the others ([`steal`](super::steal)).
+//!
 //! Invariant: no two free blocks of one zone could be merged, every free block is on the list of
-//! its order and on no other, and no block crosses a zone's border, since a merge asks for a free
-//! block of the same order *and zone*. Both operations take at most eleven steps, however much is
-//! free, and write the descriptors of block heads only.
+//! its order and mobility and on no other, and no block crosses a zone's border, since a merge asks
+//! for a free block of the same order *and zone*. Taking from its own lists and giving back take at
+//! most eleven steps, however much is free, and write the descriptors of block heads only.
 //!
 //! Where a freed block is put follows Linux: at the head of its list, so that warm memory is used
 //! again first, but at the tail when the next merge only waits for its neighbour, and at boot.
 
+use super::counts::Counts;
 use super::error::{FreeError, ReleaseError};
 use super::list::FreeList;
-use super::page::{Head, Page, ZoneId};
+use super::mobility::Mobility;
+use super::page::{Class, Head, ZoneId};
 use super::table::FrameTable;
 use crate::addr::{Order, Pfn, PfnRange};
 
-/// The free blocks of one zone.
+/// The free blocks of one zone. Lives under the zone's lock.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 pub struct Buddy {
     pub(super) zone: ZoneId,
-    pub(super) lists: [FreeList; Order::COUNT],
-    free_pages: u32,
+    /// The zone's frames.
+    pub(super) span: PfnRange,
+    pub(super) lists: [[FreeList; Mobility::COUNT]; Order::COUNT],
+    /// For each mobility, a bit for each order whose list has a block.
+    pub(super) filled: [u16; Mobility::COUNT],
+    /// Are page blocks kept apart by mobility? Not where there are too few of them.
+    pub(super) groups: bool,
+    /// Pages in page blocks that are kept for urgent requests of several pages.
+    pub(super) high_atomic_pages: u32,
     /// No frame from here up was ever in this buddy, so none of them can be the head of a block.
     untouched: Pfn,
 }
@@ -46,63 +58,229 @@ enum Place {
 }
 
 impl Buddy {
-    /// A buddy without memory, for the frames of `zone`.
+    /// A buddy without memory, for the frames of a zone.
     #[must_use]
-    pub const fn new(zone: ZoneId) -> Self {
-        const EMPTY: FreeList = FreeList::EMPTY;
-        Self { zone, lists: [EMPTY; Order::COUNT], free_pages: 0, untouched: Pfn::new(0) }
-    }
-
-    /// How many pages are free.
-    #[must_use]
-    pub const fn free_pages(&self) -> u32 {
-        self.free_pages
-    }
-
-    /// How many free blocks of exactly `order` there are.
-    #[must_use]
-    pub const fn free_blocks(&self, order: Order) -> u32 {
-        self.lists[order.index()].len()
-    }
-
-    /// Takes a block of `order` out of the smallest free block that holds one, and returns its
-    /// first frame: the lowest of the block that was split. `None` when no block is large enough.
-    ///
-    /// Does not sleep. The pages hold whatever they held.
-    pub fn alloc(&mut self, frames: &mut FrameTable<'_>, order: Order) -> Option<Pfn> {
-        let (found, pfn) = Order::all()
-            .skip(order.index())
-            .find_map(|found| Some((found, self.lists[found.index()].first()?)))?;
-        self.lists[found.index()].remove(frames, pfn);
-        let halves = Order::all().rev().skip_while(|&half| half >= found);
-        for half in halves.take_while(|&half| half >= order) {
-            let upper = Pfn::new(pfn.as_u32() + half.pages());
-            let head = Head::free(self.zone, half);
-            self.lists[half.index()].push_front(frames, upper, head);
+    pub const fn new(zone: ZoneId, span: PfnRange) -> Self {
+        const EMPTY: [FreeList; Mobility::COUNT] = [const { FreeList::EMPTY }; Mobility::COUNT];
+        Self {
+            zone,
+            span,
+            lists: [EMPTY; Order::COUNT],
+            filled: [0; Mobility::COUNT],
+            groups: true,
+            high_atomic_pages: 0,
+            untouched: Pfn::new(0),
         }
-        *frames.at_mut(pfn) = Page::allocated(self.zone, order);
-        self.free_pages -= order.pages();
+    }
+
+    /// Keeps page blocks apart by mobility, or no more.
+    pub fn set_grouping(&mut self, groups: bool) {
+        self.groups = groups;
+    }
+
+    /// Pages in page blocks that are kept for urgent requests of several pages.
+    #[must_use]
+    pub const fn high_atomic_pages(&self) -> u32 {
+        self.high_atomic_pages
+    }
+
+    /// Is there a free block of at least `order` on one of the lists of these mobilities?
+    #[inline]
+    #[must_use]
+    pub fn has_block(&self, order: Order, mobilities: &[Mobility]) -> bool {
+        let filled = mobilities.iter().fold(0, |all, m| all | self.filled[m.index()]);
+        filled >> order.as_u8() != 0
+    }
+
+    /// The order of the smallest block of at least `order` on the lists of `mobility`.
+    #[inline]
+    pub(super) fn smallest(&self, mobility: Mobility, order: Order) -> Option<Order> {
+        let larger = u32::from(self.filled[mobility.index()]) >> order.as_u8();
+        if larger == 0 {
+            return None;
+        }
+        Order::new(order.as_u8() + larger.trailing_zeros() as u8)
+    }
+
+    /// Takes a block of `order` and this class: out of the smallest free block of its mobility that holds one, or of
+    /// one that is stolen from another mobility. Returns its first frame: the lowest of the block
+    /// that was split. `None` when no block is large enough.
+    ///
+    /// The block is allocated, with one owner. Its pages hold whatever they held. Under the zone's
+    /// lock.
+    #[inline]
+    pub fn alloc(
+        &mut self,
+        frames: &FrameTable<'_>,
+        counts: &Counts,
+        class: Class,
+        order: Order,
+    ) -> Option<Pfn> {
+        let (pfn, _) = self.take(frames, counts, class.mobility(), order, order)?;
+        frames.at(pfn).set_head(Head::allocated(order, class));
         Some(pfn)
     }
 
-    /// Gives back the block of `order` at `pfn`, which [`alloc`](Self::alloc) returned, and merges
-    /// it with its buddies as far as they are free.
+    /// As [`alloc`](Self::alloc), if there is a block of just this order on the list of its mobility.
+    #[inline(always)]
+    pub(crate) fn alloc_listed(
+        &mut self,
+        frames: &FrameTable<'_>,
+        counts: &Counts,
+        class: Class,
+        order: Order,
+    ) -> Option<Pfn> {
+        let mobility = class.mobility();
+        let list = &mut self.lists[order.index()][mobility.index()];
+        let pfn = list.first()?;
+        let page = frames.at(pfn);
+        if list.pop_front(frames, page) {
+            self.filled[mobility.index()] &= !(1 << order.as_u32());
+        }
+        page.set_head(Head::allocated(order, class));
+        counts.remove(order, mobility);
+        counts.remove_pages(order.pages());
+        Some(pfn)
+    }
+
+    /// Takes a free block of at least `order`, the smallest there is, and cuts it down to `most` if it
+    /// is larger. Returns its first frame and its order.
+    ///
+    /// Its head still says that it is free: the caller writes what it becomes before it lets go of the
+    /// zone's lock.
+    #[inline]
+    pub(crate) fn take(
+        &mut self,
+        frames: &FrameTable<'_>,
+        counts: &Counts,
+        mobility: Mobility,
+        order: Order,
+        most: Order,
+    ) -> Option<(Pfn, Order)> {
+        let found = match self.smallest(mobility, order) {
+            Some(found) => found,
+            None => self.steal(frames, counts, mobility, order)?,
+        };
+        let pfn = self.lists[found.index()][mobility.index()].first()?;
+        self.unlist(frames, counts, pfn, found, mobility);
+        let mut size = found;
+        while size > most
+            && let Some(half) = size.down()
+        {
+            let upper = pfn.saturating_add(half.pages());
+            self.enlist_front(frames, counts, upper, half, mobility);
+            size = half;
+        }
+        counts.remove_pages(size.pages());
+        Some((pfn, size))
+    }
+
+    /// Gives back a block and merges it with its buddies as far as they are free. Its head is not
+    /// looked at: the caller vouches that the frames are this zone's, and nobody else's any more.
+    pub(crate) fn insert(
+        &mut self,
+        frames: &FrameTable<'_>,
+        counts: &Counts,
+        pfn: Pfn,
+        order: Order,
+    ) {
+        self.merge(frames, counts, pfn, order, Place::Freed);
+    }
+
+    /// Gives back a range, in the largest aligned blocks there are. No frame of it is a head any more,
+    /// and what holds for [`insert`](Self::insert) holds for each.
+    pub(crate) fn insert_range(
+        &mut self,
+        frames: &FrameTable<'_>,
+        counts: &Counts,
+        range: PfnRange,
+    ) {
+        let (mut pfn, end) = (range.start(), range.end());
+        while pfn < end {
+            let order = largest_block(pfn, end);
+            self.insert(frames, counts, pfn, order);
+            pfn = pfn.saturating_add(order.pages());
+        }
+    }
+
+    /// Gives back the block of `order` at `pfn`, which [`alloc`](Self::alloc) returned, and merges it with
+    /// its buddies as far as they are free. Under the zone's lock.
     ///
     /// # Errors
     ///
-    /// [`FreeError`] when there is no such block; then nothing has changed.
+    /// [`FreeError`] when there is no such block of this zone with one owner; then nothing has changed.
     pub fn free(
         &mut self,
-        frames: &mut FrameTable<'_>,
+        frames: &FrameTable<'_>,
+        counts: &Counts,
         pfn: Pfn,
         order: Order,
     ) -> Result<(), FreeError> {
-        // One comparison covers state, order, zone and, with the order, alignment.
-        if !frames.is(pfn, Head::allocated(self.zone, order)) {
+        let head = frames.get(pfn).map_or(Head::NONE, |page| page.head());
+        if !head.is_sole(order) || !self.span.contains(pfn) {
             return Err(frames.why_not_free(pfn, order));
         }
-        self.insert(frames, pfn, order, Place::Freed);
+        self.insert(frames, counts, pfn, order);
         Ok(())
+    }
+
+    /// Makes an allocated block, which begins where `run` does and ends at `end`, into the largest blocks
+    /// that `run` divides into, and gives the rest back.
+    pub(crate) fn carve(
+        &mut self,
+        frames: &FrameTable<'_>,
+        counts: &Counts,
+        class: Class,
+        run: PfnRange,
+        end: Pfn,
+    ) {
+        let mut pfn = run.start();
+        while pfn < run.end() {
+            let order = largest_block(pfn, run.end());
+            frames.at(pfn).set_head(Head::allocated(order, class));
+            pfn = pfn.saturating_add(order.pages());
+        }
+        self.insert_range(frames, counts, PfnRange::new(run.end(), end));
+    }
+
+    /// Takes `pages` pages out of the lowest row of free blocks of the largest order that has so many,
+    /// and allocates them as the largest blocks that they divide into. Looks at each page block of the
+    /// zone once.
+    pub(crate) fn take_run(
+        &mut self,
+        frames: &FrameTable<'_>,
+        counts: &Counts,
+        class: Class,
+        pages: u32,
+    ) -> Option<PfnRange> {
+        let size = Order::MAX.pages();
+        let wanted = pages.div_ceil(size);
+        let first = self.span.start().as_u32().next_multiple_of(size);
+        let (mut start, mut found) = (first, 0);
+        for at in (first..self.span.end().as_u32()).step_by(size as usize) {
+            if frames.is_free(Pfn::new(at), self.zone, Order::MAX) {
+                found += 1;
+                if found == wanted {
+                    break;
+                }
+            } else {
+                (start, found) = (at + size, 0);
+            }
+        }
+        if found < wanted {
+            return None;
+        }
+        let whole = PfnRange::new(Pfn::new(start), Pfn::new(start + wanted * size));
+        for at in (start..whole.end().as_u32()).step_by(size as usize) {
+            let pfn = Pfn::new(at);
+            let listed = frames.at(pfn).head().mobility().unwrap_or(Mobility::Movable);
+            self.unlist(frames, counts, pfn, Order::MAX, listed);
+            frames.at(pfn).set_head(Head::NONE);
+        }
+        counts.remove_pages(whole.len());
+        let run = PfnRange::new(whole.start(), whole.start().saturating_add(pages));
+        self.carve(frames, counts, class, run, whole.end());
+        Some(run)
     }
 
     /// Hands over reserved frames, as boot does with all memory that it did not need, in the
@@ -117,14 +295,15 @@ impl Buddy {
     /// [`ReleaseError`] when a frame has no descriptor or is in a block; then nothing has changed.
     pub fn release(
         &mut self,
-        frames: &mut FrameTable<'_>,
+        frames: &FrameTable<'_>,
+        counts: &Counts,
         range: PfnRange,
     ) -> Result<(), ReleaseError> {
         self.check_release(frames, range)?;
         let (mut pfn, end) = (range.start(), range.end());
         while pfn < end {
             let order = largest_block(pfn, end);
-            self.insert(frames, pfn, order, Place::Boot);
+            self.merge(frames, counts, pfn, order, Place::Boot);
             pfn = pfn.saturating_add(order.pages());
         }
         self.untouched = self.untouched.max(end);
@@ -152,31 +331,90 @@ impl Buddy {
     }
 
     /// Merges a block with its free buddies and puts the result on its list.
-    fn insert(&mut self, frames: &mut FrameTable<'_>, pfn: Pfn, order: Order, place: Place) {
-        self.free_pages += order.pages();
+    #[inline]
+    fn merge(
+        &mut self,
+        frames: &FrameTable<'_>,
+        counts: &Counts,
+        pfn: Pfn,
+        order: Order,
+        place: Place,
+    ) {
+        counts.add_pages(order.pages());
         let (mut pfn, mut order) = (pfn, order);
         while let Some(up) = order.up() {
             let buddy = buddy_of(pfn, order);
-            if !frames.is(buddy, Head::free(self.zone, order)) {
+            let Some(page) = frames.get(buddy) else { break };
+            let head = page.head();
+            if !head.is_free(self.zone, order) {
                 break;
             }
-            self.lists[order.index()].remove(frames, buddy);
+            let mobility = head.mobility().unwrap_or(Mobility::Movable);
+            self.unlist(frames, counts, buddy, order, mobility);
             // The upper half is no head any more; the lower one's descriptor is yet to be written.
-            *frames.at_mut(pfn.max(buddy)) = Page::RESERVED;
-            pfn = pfn.min(buddy);
+            let lower = pfn.min(buddy);
+            frames.at(pfn.max(buddy)).set_head(Head::NONE);
+            pfn = lower;
             order = up;
         }
-        let head = Head::free(self.zone, order);
-        let list = &mut self.lists[order.index()];
+        let mobility = frames.blocks().get(pfn);
         let at_tail = match place {
             Place::Boot => true,
             Place::Freed => merges_soon(frames, pfn, order, self.zone),
         };
         if at_tail {
-            list.push_back(frames, pfn, head);
+            self.enlist_back(frames, counts, pfn, order, mobility);
         } else {
-            list.push_front(frames, pfn, head);
+            self.enlist_front(frames, counts, pfn, order, mobility);
         }
+    }
+
+    /// Takes a block off its list.
+    #[inline]
+    pub(super) fn unlist(
+        &mut self,
+        frames: &FrameTable<'_>,
+        counts: &Counts,
+        pfn: Pfn,
+        order: Order,
+        mobility: Mobility,
+    ) {
+        let is_empty = self.lists[order.index()][mobility.index()].remove(frames, pfn);
+        if is_empty {
+            self.filled[mobility.index()] &= !(1 << order.as_u8());
+        }
+        counts.remove(order, mobility);
+    }
+
+    /// Puts a block at the head of its list.
+    #[inline]
+    pub(super) fn enlist_front(
+        &mut self,
+        frames: &FrameTable<'_>,
+        counts: &Counts,
+        pfn: Pfn,
+        order: Order,
+        mobility: Mobility,
+    ) {
+        let head = Head::free(order, self.zone, mobility);
+        self.lists[order.index()][mobility.index()].push_front(frames, pfn, head);
+        self.filled[mobility.index()] |= 1 << order.as_u8();
+        counts.add(order, mobility);
+    }
+
+    /// Puts a block at the tail of its list.
+    pub(super) fn enlist_back(
+        &mut self,
+        frames: &FrameTable<'_>,
+        counts: &Counts,
+        pfn: Pfn,
+        order: Order,
+        mobility: Mobility,
+    ) {
+        let head = Head::free(order, self.zone, mobility);
+        self.lists[order.index()][mobility.index()].push_back(frames, pfn, head);
+        self.filled[mobility.index()] |= 1 << order.as_u8();
+        counts.add(order, mobility);
     }
 }
 
@@ -186,7 +424,7 @@ pub(super) const fn buddy_of(pfn: Pfn, order: Order) -> Pfn {
 }
 
 /// The largest block that starts at `pfn` and ends by `end`, which lies above.
-fn largest_block(pfn: Pfn, end: Pfn) -> Order {
+pub(super) fn largest_block(pfn: Pfn, end: Pfn) -> Order {
     let len = end.as_u32() - pfn.as_u32();
     let order = pfn.as_u32().trailing_zeros().min(len.ilog2());
     // Only an order beyond the largest has no value, so the cast cannot matter.
@@ -196,15 +434,16 @@ fn largest_block(pfn: Pfn, end: Pfn) -> Order {
 /// Once the buddy of this free block is freed, could the pair merge on with *its* buddy? Then it
 /// is worth while to leave the block alone for as long as possible. Blocks of the two largest
 /// orders are not worth it (Linux: the same).
+#[inline]
 fn merges_soon(frames: &FrameTable<'_>, pfn: Pfn, order: Order, zone: ZoneId) -> bool {
     match order.up() {
         Some(up) if up < Order::MAX => {
             let pair = pfn.min(buddy_of(pfn, order));
-            frames.is(buddy_of(pair, up), Head::free(zone, up))
+            frames.is_free(buddy_of(pair, up), zone, up)
         }
         _ => false,
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;

@@ -52,6 +52,13 @@ pub enum FreeError {
         /// The frame.
         pfn: Pfn,
     },
+    /// The block is kept out of circulation.
+    Bad {
+        /// The frame.
+        pfn: Pfn,
+        /// The block.
+        block: Block,
+    },
     /// The descriptor has been overwritten.
     Corrupt {
         /// The frame.
@@ -69,19 +76,14 @@ impl fmt::Display for FreeError {
                 write!(f, "pfn {pfn} is not aligned to a block of order {order}")
             }
             Self::DoubleFree { pfn, block } => {
-                write!(
-                    f,
-                    "double free: pfn {pfn} is in the block at {} ({})",
-                    block.head, block.state
-                )
+                write!(f, "double free: pfn {pfn} is in {block}")
             }
-            Self::WrongOrder { pfn, order, block } => write!(
-                f,
-                "wrong free: pfn {pfn} with order {order} is in the block at {} ({})",
-                block.head, block.state
-            ),
+            Self::WrongOrder { pfn, order, block } => {
+                write!(f, "wrong free: pfn {pfn} with order {order} is in {block}")
+            }
             Self::Reserved { pfn } => write!(f, "pfn {pfn} is reserved"),
             Self::OtherZone { pfn } => write!(f, "pfn {pfn} belongs to another zone"),
+            Self::Bad { pfn, block } => write!(f, "pfn {pfn} is in {block}"),
             Self::Corrupt { pfn, block } => {
                 write!(f, "pfn {pfn}: descriptor of the block at {} is {}", block.head, block.state)
             }
@@ -134,11 +136,14 @@ impl FrameTable<'_> {
         };
         match block.state {
             PageState::NoHead => FreeError::Reserved { pfn },
-            PageState::Free { .. } => FreeError::DoubleFree { pfn, block },
+            PageState::Free { .. } | PageState::Stacked { .. } => {
+                FreeError::DoubleFree { pfn, block }
+            }
             PageState::Allocated { order: real, .. } if block.head == pfn && real == order => {
                 FreeError::OtherZone { pfn }
             }
             PageState::Allocated { .. } => FreeError::WrongOrder { pfn, order, block },
+            PageState::Bad { .. } => FreeError::Bad { pfn, block },
             PageState::Corrupt { .. } => FreeError::Corrupt { pfn, block },
         }
     }

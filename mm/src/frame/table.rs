@@ -2,24 +2,54 @@
 //!
 //! Invariant: the descriptor of frame `pfn` is `pages[pfn - base]`, and blocks do not overlap.
 //! The table owns no memory: the array is the caller's, taken from memblock at boot or from a
-//! vector in a test. Frames in holes have descriptors too, which stay [`Page::RESERVED`]; that
-//! costs 4 KiB for each MiB of hole, and buys an address calculation without a search.
+//! vector in a test. Frames in holes have descriptors too, which stay reserved; that costs 4 KiB for
+//! each MiB of hole, and buys an address calculation without a search.
+//!
+//! The table is shared: a descriptor's words are atomics, and [`page`](super::page) says who writes
+//! them.
 
 use core::fmt;
 
-use super::page::{Head, Page, PageState};
+use super::page::{Head, Page, PageState, ZoneId};
+use super::page_block::PageBlocks;
 use crate::addr::{Order, Pfn, PfnRange};
+use crate::sync::AtomicU8;
 
-/// The array of page descriptors.
+/// The array of page descriptors, and beside it that of page blocks.
+#[derive(Clone, Copy)]
 pub struct FrameTable<'a> {
     base: Pfn,
-    pages: &'a mut [Page],
+    pages: &'a [Page],
+    blocks: PageBlocks<'a>,
+}
+
+/// The most frames in a table: per-CPU stacks keep a frame's place in it in 24 bits, of which the last value
+/// means none. That is 64 GiB.
+pub const MAX_FRAMES: u32 = 0xff_ffff;
+
+/// A place in the table: the number of a frame, counted from the first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(transparent)]
+pub(crate) struct Place(u32);
+
+impl Place {
+    /// Place `value`, which need not be in any table.
+    #[inline(always)]
+    pub(crate) const fn new(value: u32) -> Self {
+        Self(value)
+    }
+
+    /// The number.
+    #[inline(always)]
+    pub(crate) const fn as_u32(self) -> u32 {
+        self.0
+    }
 }
 
 /// A frame table that cannot be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FrameTableError {
-    /// The last frame's number would not fit 32 bits.
+    /// It has more than [`MAX_FRAMES`], or reaches over the last frame that has a number.
     TooLong {
         /// The first frame.
         base: Pfn,
@@ -32,7 +62,7 @@ impl fmt::Display for FrameTableError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong { base, pages } => {
-                write!(f, "{pages} page frames from pfn {base} run past the last frame number")
+                write!(f, "{pages} page frames from pfn {base} are more than can be numbered")
             }
         }
     }
@@ -49,28 +79,47 @@ pub struct Block {
     pub state: PageState,
 }
 
+impl fmt::Display for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the block at {} ({})", self.head, self.state)
+    }
+}
+
 impl<'a> FrameTable<'a> {
     /// A table whose first descriptor is that of frame `base`.
     ///
-    /// `pages` must be all zero ([`Page::RESERVED`]). That is the caller's duty, because zeroing
-    /// 12 MiB (3 GiB of memory) is best done by the code that does it best; debug builds check it.
+    /// `mobilities` has a byte for each page block, [`PageBlocks::bytes_for`] the frames. Both must be
+    /// all zero. That is the caller's duty, because zeroing 12 MiB (3 GiB of memory) is best done by
+    /// the code that does it best; debug builds check the descriptors.
     ///
     /// # Errors
     ///
-    /// [`FrameTableError::TooLong`] when the frame after the last has no number.
-    pub fn new(base: Pfn, pages: &'a mut [Page]) -> Result<Self, FrameTableError> {
-        let fits = u32::try_from(pages.len()).ok().and_then(|len| base.as_u32().checked_add(len));
-        if fits.is_none() {
+    /// [`FrameTableError::TooLong`] when there are more than [`MAX_FRAMES`], or when the frame after the last
+    /// has no number.
+    pub fn new(
+        base: Pfn,
+        pages: &'a [Page],
+        mobilities: &'a [AtomicU8],
+    ) -> Result<Self, FrameTableError> {
+        let len = u32::try_from(pages.len()).ok().filter(|len| *len <= MAX_FRAMES);
+        if len.and_then(|len| base.as_u32().checked_add(len)).is_none() {
             return Err(FrameTableError::TooLong { base, pages: pages.len() });
         }
-        debug_assert!(pages.iter().all(Page::is_all_zero), "page descriptors not zeroed");
-        Ok(Self { base, pages })
+        debug_assert!(pages.iter().all(Page::is_no_head), "page descriptors not zeroed");
+        Ok(Self { base, pages, blocks: PageBlocks::new(base, mobilities) })
     }
 
     /// A table over descriptors that are in use already.
-    #[cfg(test)]
-    pub(crate) fn resume(base: Pfn, pages: &'a mut [Page]) -> Self {
-        Self { base, pages }
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn resume(base: Pfn, pages: &'a [Page], mobilities: &'a [AtomicU8]) -> Self {
+        Self { base, pages, blocks: PageBlocks::new(base, mobilities) }
+    }
+
+    /// What the page blocks are for.
+    #[inline]
+    #[must_use]
+    pub const fn blocks(&self) -> &PageBlocks<'a> {
+        &self.blocks
     }
 
     /// The frames that have a descriptor.
@@ -81,16 +130,37 @@ impl<'a> FrameTable<'a> {
     }
 
     /// The descriptor of `pfn`; `None` outside the table.
+    #[inline(always)]
     #[must_use]
-    pub fn get(&self, pfn: Pfn) -> Option<&Page> {
-        self.pages.get(self.index(pfn))
+    pub fn get(&self, pfn: Pfn) -> Option<&'a Page> {
+        self.page(self.place(pfn))
     }
 
-    /// The block that holds `pfn`: free, allocated, or with a corrupt head. `None` when the frame
-    /// is reserved, in a hole, or outside the table.
+    /// Where the descriptor of `pfn` is. A frame outside the table has a place outside it: one below the
+    /// base wraps to one beyond the end, since `new` keeps `base + len` within 32 bits.
+    #[inline(always)]
+    pub(crate) const fn place(&self, pfn: Pfn) -> Place {
+        Place(pfn.as_u32().wrapping_sub(self.base.as_u32()))
+    }
+
+    /// The frame of a place in the table.
+    #[inline(always)]
+    pub(crate) const fn pfn(&self, place: Place) -> Pfn {
+        Pfn::new(self.base.as_u32().wrapping_add(place.0))
+    }
+
+    /// The descriptor at a place; `None` outside the table.
+    #[inline(always)]
+    pub(crate) fn page(&self, place: Place) -> Option<&'a Page> {
+        self.pages.get(place.0 as usize)
+    }
+
+    /// The block that holds `pfn`: free, in a stack, allocated, or with a corrupt head. `None` when
+    /// the frame is reserved, in a hole, or outside the table.
     ///
     /// Blocks are aligned to their size, so a block around `pfn` can begin at eleven frames only,
-    /// and the nearest head found below decides. Takes at most eleven look-ups.
+    /// and the nearest head found below decides. Takes at most eleven look-ups. Without the zone's
+    /// lock the answer may be old when it arrives.
     #[must_use]
     pub fn block_of(&self, pfn: Pfn) -> Option<Block> {
         self.get(pfn)?;
@@ -100,14 +170,12 @@ impl<'a> FrameTable<'a> {
                 Some(page) => page.state(),
                 None => break,
             };
-            match state {
-                PageState::NoHead => {}
-                PageState::Free { order, .. } | PageState::Allocated { order, .. } => {
+            match (state, state.order()) {
+                (PageState::NoHead, _) => {}
+                (_, Some(order)) => {
                     return (order >= candidate).then_some(Block { head, state });
                 }
-                PageState::Corrupt { .. } => {
-                    return (head == pfn).then_some(Block { head, state });
-                }
+                (_, None) => return (head == pfn).then_some(Block { head, state }),
             }
         }
         None
@@ -127,43 +195,49 @@ impl<'a> FrameTable<'a> {
         range.iter().find(|&pfn| !self.at(pfn).is_no_head())
     }
 
-    /// Is `pfn` the head of a block whose first word is `head`? `false` outside the table.
-    pub(super) fn is(&self, pfn: Pfn, head: Head) -> bool {
-        self.get(pfn).is_some_and(|page| page.is(head))
+    /// Is `pfn` the head of a free block of `order` in `zone`? `false` outside the table.
+    pub(super) fn is_free(&self, pfn: Pfn, zone: ZoneId, order: Order) -> bool {
+        self.get(pfn).is_some_and(|page| page.head().is_free(zone, order))
+    }
+
+    /// Makes all frames of an aligned block of `order` blocks of one page each, of the same kind.
+    pub(crate) fn split_into_pages(&self, pfn: Pfn, order: Order, head: Head) {
+        for number in 0..order.pages() {
+            self.at(pfn.saturating_add(number)).set_head(head);
+        }
     }
 
     /// The descriptor of a frame known to be in the table: of a block already found valid, or out
     /// of a link. Panics otherwise, since then the descriptors themselves are broken.
-    pub(super) fn at(&self, pfn: Pfn) -> &Page {
-        &self.pages[self.index(pfn)]
-    }
-
-    /// As [`at`](Self::at), to be written.
-    pub(super) fn at_mut(&mut self, pfn: Pfn) -> &mut Page {
-        let index = self.index(pfn);
-        &mut self.pages[index]
-    }
-
-    /// Where the descriptor of `pfn` would be. A frame below the base wraps to an index beyond
-    /// the end: `new` keeps `base + len` within 32 bits.
-    fn index(&self, pfn: Pfn) -> usize {
-        pfn.as_u32().wrapping_sub(self.base.as_u32()) as usize
+    #[inline]
+    pub(crate) fn at(&self, pfn: Pfn) -> &'a Page {
+        &self.pages[self.place(pfn).0 as usize]
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::frame::ZoneId;
+    use crate::frame::page::Class;
 
-    fn table(base: u32, pages: &mut [Page]) -> FrameTable<'_> {
-        FrameTable::new(Pfn::new(base), pages).unwrap()
+    fn table(base: u32, pages: &[Page]) -> FrameTable<'_> {
+        FrameTable::new(Pfn::new(base), pages, &[]).unwrap()
+    }
+
+    fn reserved(count: usize) -> Vec<Page> {
+        (0..count).map(|_| Page::RESERVED).collect()
+    }
+
+    const CLASS: Class = Class::of_flags(8);
+
+    fn order_2() -> Order {
+        Order::new(2).unwrap()
     }
 
     #[test]
     fn a_table_ends_at_both_ends() {
-        let mut pages = vec![Page::RESERVED; 3];
-        let frames = table(7, &mut pages);
+        let pages = reserved(3);
+        let frames = table(7, &pages);
         assert_eq!(frames.range(), PfnRange::new(Pfn::new(7), Pfn::new(10)));
         for (pfn, inside) in [(0, false), (6, false), (7, true), (9, true), (10, false)] {
             assert_eq!(frames.get(Pfn::new(pfn)).is_some(), inside, "{pfn}");
@@ -173,22 +247,22 @@ mod tests {
 
     #[test]
     fn the_last_frame_number_belongs_to_no_table() {
-        let mut pages = vec![Page::RESERVED; 2];
-        assert!(FrameTable::new(Pfn::new(u32::MAX - 2), &mut pages).is_ok());
-        let base = Pfn::new(u32::MAX - 1);
-        assert_eq!(
-            FrameTable::new(base, &mut pages).err(),
-            Some(FrameTableError::TooLong { base, pages: 2 })
-        );
+        let pages = reserved(2);
+        assert!(FrameTable::new(Pfn::new(u32::MAX - 2), &pages, &[]).is_ok());
+        for base in [u32::MAX - 1, u32::MAX].map(Pfn::new) {
+            assert_eq!(
+                FrameTable::new(base, &pages, &[]).err(),
+                Some(FrameTableError::TooLong { base, pages: 2 })
+            );
+        }
     }
 
     #[test]
     fn the_block_around_a_frame_is_found_by_its_alignment() {
-        let (zone, order) = (ZoneId::new(0).unwrap(), Order::new(2).unwrap());
-        let mut pages = vec![Page::RESERVED; 16];
-        let mut frames = table(3, &mut pages);
-        *frames.at_mut(Pfn::new(8)) = Page::allocated(zone, order);
-        let state = PageState::Allocated { order, zone };
+        let pages = reserved(16);
+        let frames = table(3, &pages);
+        frames.at(Pfn::new(8)).set_head(Head::allocated(order_2(), CLASS));
+        let state = PageState::Allocated { order: order_2(), class: CLASS, further_references: 0 };
         for pfn in 0..20 {
             let block = (8..12).contains(&pfn).then_some(Block { head: Pfn::new(8), state });
             assert_eq!(frames.block_of(Pfn::new(pfn)), block, "{pfn}");
@@ -197,10 +271,9 @@ mod tests {
 
     #[test]
     fn the_first_owned_frame_may_be_the_tail_of_a_block() {
-        let (zone, order) = (ZoneId::new(0).unwrap(), Order::new(2).unwrap());
-        let mut pages = vec![Page::RESERVED; 16];
-        let mut frames = table(0, &mut pages);
-        *frames.at_mut(Pfn::new(4)) = Page::allocated(zone, order);
+        let pages = reserved(16);
+        let frames = table(0, &pages);
+        frames.at(Pfn::new(4)).set_head(Head::allocated(order_2(), CLASS));
         for (start, end, owned) in
             [(0, 4, None), (0, 5, Some(4)), (6, 9, Some(6)), (8, 16, None), (5, 5, None)]
         {

@@ -8,6 +8,8 @@
 use core::fmt;
 
 use super::buddy::{Buddy, buddy_of};
+use super::counts::Counts;
+use super::mobility::Mobility;
 use super::page::{Head, Link, PageState};
 use super::table::FrameTable;
 use crate::addr::{Order, Pfn, PfnRange};
@@ -22,7 +24,7 @@ pub enum Inconsistency {
         /// Its first word.
         word: u32,
     },
-    /// A descriptor that should be all zero is not: the frame lies inside a block, or begins none.
+    /// The frame lies inside a block, yet its descriptor says that one begins there.
     Stray {
         /// The frame.
         pfn: Pfn,
@@ -34,7 +36,7 @@ pub enum Inconsistency {
         /// Its size.
         order: Order,
     },
-    /// A block within the zone says that it is another's.
+    /// A free block within the zone says that it is another's.
     Foreign {
         /// Its first frame.
         pfn: Pfn,
@@ -50,6 +52,8 @@ pub enum Inconsistency {
     BrokenLink {
         /// The order of the list.
         order: Order,
+        /// Its mobility.
+        mobility: Mobility,
         /// Where the link leads.
         pfn: Pfn,
     },
@@ -57,6 +61,8 @@ pub enum Inconsistency {
     ListLength {
         /// The order of the list.
         order: Order,
+        /// Its mobility.
+        mobility: Mobility,
         /// Its recorded length.
         recorded: u32,
         /// How many links it has.
@@ -77,7 +83,7 @@ impl fmt::Display for Inconsistency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Corrupt { pfn, word } => write!(f, "pfn {pfn}: corrupt descriptor {word:#010x}"),
-            Self::Stray { pfn } => write!(f, "pfn {pfn}: descriptor in use where no block begins"),
+            Self::Stray { pfn } => write!(f, "pfn {pfn}: a block's head inside another block"),
             Self::Misplaced { pfn, order } => {
                 write!(f, "pfn {pfn}: no place for a block of order {order}")
             }
@@ -85,12 +91,13 @@ impl fmt::Display for Inconsistency {
             Self::Unmerged { pfn, order } => {
                 write!(f, "pfn {pfn}: free beside its free buddy of order {order}")
             }
-            Self::BrokenLink { order, pfn } => {
-                write!(f, "list of order {order}: broken link at pfn {pfn}")
+            Self::BrokenLink { order, mobility, pfn } => {
+                write!(f, "list of order {order}, {mobility}: broken link at pfn {pfn}")
             }
-            Self::ListLength { order, recorded, linked, found } => write!(
+            Self::ListLength { order, mobility, recorded, linked, found } => write!(
                 f,
-                "list of order {order}: length {recorded}, but {linked} linked of {found} free"
+                "list of order {order}, {mobility}: length {recorded}, but {linked} linked of {found} \
+                 free"
             ),
             Self::FreePages { recorded, found } => {
                 write!(f, "{recorded} pages counted as free, but {found} are")
@@ -101,93 +108,123 @@ impl fmt::Display for Inconsistency {
 
 impl core::error::Error for Inconsistency {}
 
+/// Where the pages of a zone are that its buddy does not have. In pages.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Elsewhere {
+    /// Allocated.
+    pub allocated: u32,
+    /// In the stacks of CPUs.
+    pub stacked: u32,
+    /// Kept out of circulation.
+    pub bad: u32,
+}
+
 impl Buddy {
-    /// Checks every invariant over the frames of `span`, and returns how many of their pages are
-    /// allocated. `span` must lie in the table.
+    /// Checks every invariant over the frames of its zone, and returns where the other pages are. Under the
+    /// zone's lock; the stacks of all CPUs must be at rest.
     ///
     /// # Errors
     ///
     /// The first [`Inconsistency`] found.
-    pub fn validate(&self, frames: &FrameTable<'_>, span: PfnRange) -> Result<u32, Inconsistency> {
-        let mut found = [0; Order::COUNT];
-        let mut allocated = 0;
+    pub fn validate(
+        &self,
+        frames: &FrameTable<'_>,
+        counts: &Counts,
+    ) -> Result<Elsewhere, Inconsistency> {
+        let span = self.span;
+        let mut found = [[0; Mobility::COUNT]; Order::COUNT];
+        let mut elsewhere = Elsewhere::default();
         let mut pfn = span.start();
         while pfn < span.end() {
-            let page = frames.at(pfn);
-            let (order, zone) = match page.state() {
-                PageState::NoHead if page.is_all_zero() => {
+            let order = match frames.at(pfn).state() {
+                PageState::NoHead => {
                     pfn = pfn.saturating_add(1);
                     continue;
                 }
-                PageState::NoHead => return Err(Inconsistency::Stray { pfn }),
                 PageState::Corrupt { word } => return Err(Inconsistency::Corrupt { pfn, word }),
-                PageState::Free { order, zone } => {
-                    if order < Order::MAX
-                        && frames.is(buddy_of(pfn, order), Head::free(zone, order))
-                    {
+                PageState::Free { zone, .. } if zone != self.zone => {
+                    return Err(Inconsistency::Foreign { pfn });
+                }
+                PageState::Free { order, zone, mobility } => {
+                    if order < Order::MAX && frames.is_free(buddy_of(pfn, order), zone, order) {
                         return Err(Inconsistency::Unmerged { pfn, order });
                     }
-                    found[order.index()] += 1;
-                    (order, zone)
+                    found[order.index()][mobility.index()] += 1;
+                    order
                 }
-                PageState::Allocated { order, zone } => {
-                    allocated += order.pages();
-                    (order, zone)
+                PageState::Allocated { order, .. } => {
+                    elsewhere.allocated += order.pages();
+                    order
+                }
+                PageState::Stacked { order, .. } => {
+                    elsewhere.stacked += order.pages();
+                    order
+                }
+                PageState::Bad { order, .. } => {
+                    elsewhere.bad += order.pages();
+                    order
                 }
             };
-            if zone != self.zone {
-                return Err(Inconsistency::Foreign { pfn });
-            }
             let end = pfn.saturating_add(order.pages());
             if pfn.as_u32() & (order.pages() - 1) != 0 || end > span.end() {
                 return Err(Inconsistency::Misplaced { pfn, order });
             }
             let inside = PfnRange::new(pfn.saturating_add(1), end);
-            if let Some(pfn) = inside.iter().find(|&pfn| !frames.at(pfn).is_all_zero()) {
+            if let Some(pfn) = inside.iter().find(|&pfn| !frames.at(pfn).is_no_head()) {
                 return Err(Inconsistency::Stray { pfn });
             }
             pfn = end;
         }
         for order in Order::all() {
-            self.validate_list(frames, order, found[order.index()])?;
+            for mobility in Mobility::ALL {
+                let found = found[order.index()][mobility.index()];
+                self.validate_list(frames, counts, order, mobility, found)?;
+            }
         }
-        let found = Order::all().map(|order| found[order.index()] * order.pages()).sum();
-        if found != self.free_pages() {
-            return Err(Inconsistency::FreePages { recorded: self.free_pages(), found });
+        let pages = |order: Order| found[order.index()].iter().sum::<u32>() * order.pages();
+        let found = Order::all().map(pages).sum();
+        if found != counts.free_pages() {
+            return Err(Inconsistency::FreePages { recorded: counts.free_pages(), found });
         }
-        Ok(allocated)
+        Ok(elsewhere)
     }
 
     fn validate_list(
         &self,
         frames: &FrameTable<'_>,
+        counts: &Counts,
         order: Order,
+        mobility: Mobility,
         found: u32,
     ) -> Result<(), Inconsistency> {
-        let list = &self.lists[order.index()];
+        let list = &self.lists[order.index()][mobility.index()];
+        let head = Head::free(order, self.zone, mobility);
         let (mut linked, mut last, mut next) = (0, None, list.first());
         // One more than there can be is enough to tell a circle.
         while let Some(pfn) = next
             && linked <= found
         {
             let page = frames.get(pfn).filter(|page| {
-                page.is(Head::free(self.zone, order))
-                    && page.prev() == last.map_or(Link::NONE, Link::to)
+                page.head() == head && page.prev() == last.map_or(Link::NONE, Link::to)
             });
             let Some(page) = page else {
-                return Err(Inconsistency::BrokenLink { order, pfn });
+                return Err(Inconsistency::BrokenLink { order, mobility, pfn });
             };
             linked += 1;
             last = Some(pfn);
             next = page.next().pfn();
         }
-        if linked != list.len() || linked != found {
-            let recorded = list.len();
-            return Err(Inconsistency::ListLength { order, recorded, linked, found });
+        let recorded = counts.blocks(order, mobility);
+        let is_filled = self.filled[mobility.index()] >> order.as_u8() & 1 != 0;
+        if linked != recorded || linked != found || is_filled != (linked > 0) {
+            return Err(Inconsistency::ListLength { order, mobility, recorded, linked, found });
         }
         match list.last() {
             end if end == last => Ok(()),
-            end => Err(Inconsistency::BrokenLink { order, pfn: end.or(last).unwrap_or_default() }),
+            end => {
+                let pfn = end.or(last).unwrap_or_default();
+                Err(Inconsistency::BrokenLink { order, mobility, pfn })
+            }
         }
     }
 }

@@ -11,6 +11,10 @@
 //!
 //! Early ioremap overlays the kmap-local slots with six windows of 32 pages. It ends before the
 //! first kmap-local mapping is made, so the two never meet.
+//!
+//! A kmap-local slot is written by its own CPU only. What was mapped there is unmapped, and forgotten
+//! by every TLB, before the next frame is: break before make. All slots lie in one mebibyte, so one
+//! second-level table has all their words; boot makes it, and it stays.
 
 use crate::addr::{PAGE_SHIFT, PAGE_SIZE, VirtAddr, VirtRange};
 use crate::boot::layout::FIXMAP;
@@ -68,6 +72,7 @@ const _: () = {
     assert!(FIRST_KMAP_LOCAL + MAX_CPUS * KMAP_LOCAL_DEPTH <= SLOTS);
     assert!(FIRST_KMAP_LOCAL + EARLY_IOREMAP_WINDOWS * EARLY_IOREMAP_PAGES <= SLOTS);
     assert!(Slot::EARLY_CONSOLE.address().as_u32() == 0xfffd_f000);
+    assert!(FIXMAP.start().as_u32() >> 20 == (FIXMAP.end().as_u32() - 1) >> 20);
 };
 
 #[cfg(test)]

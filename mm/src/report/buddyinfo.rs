@@ -7,18 +7,18 @@
 use core::fmt::{Result, Write};
 
 use crate::addr::Order;
-use crate::zone::PageAllocator;
+use crate::zone::MemoryFigures;
 
 /// Writes the form. Each line ends with a blank, as Linux's does.
 ///
 /// # Errors
 ///
 /// When `out` does.
-pub fn write(out: &mut dyn Write, allocator: &PageAllocator<'_>) -> Result {
-    for zone in allocator.zones().iter().filter(|zone| zone.present() > 0) {
-        write!(out, "Node 0, zone {:>8} ", zone.kind())?;
+pub fn write(out: &mut dyn Write, figures: &MemoryFigures) -> Result {
+    for zone in figures.populated() {
+        write!(out, "Node 0, zone {:>8} ", zone.kind)?;
         for order in Order::all() {
-            write!(out, "{:6} ", zone.free_blocks(order))?;
+            write!(out, "{:6} ", zone.blocks_of(order))?;
         }
         writeln!(out)?;
     }
@@ -27,14 +27,14 @@ pub fn write(out: &mut dyn Write, allocator: &PageAllocator<'_>) -> Result {
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_machine;
+    use super::super::test_machine::{figures, print};
 
     #[test]
     fn golden() {
         assert_eq!(
-            test_machine::print(super::write),
-            "Node 0, zone      DMA      0      0      1      1      1      1      1      1      1      0      1 \n\
-             Node 0, zone  HighMem      0      0      0      0      0      0      0      0      1      0      0 \n"
+            print(|out| super::write(out, &figures())),
+            "Node 0, zone      DMA      3      0      2      0      1      0      2      0      1      0      1 \n\
+             Node 0, zone  HighMem      0      1      1      1      1      1      1      1      0      0      0 \n"
         );
     }
 }

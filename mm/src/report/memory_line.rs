@@ -7,7 +7,7 @@ use core::fmt::{Result, Write};
 
 use super::kib;
 use crate::addr::KIB;
-use crate::zone::{PageAllocator, ZoneKind};
+use crate::zone::{MemoryFigures, ZoneKind};
 
 /// Sizes of the parts of the kernel's image, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -30,15 +30,15 @@ pub struct ImageSizes {
 /// # Errors
 ///
 /// When `out` does.
-pub fn write(out: &mut dyn Write, allocator: &PageAllocator<'_>, image: &ImageSizes) -> Result {
-    let present = allocator.present_pages();
-    let reserved = present.saturating_sub(allocator.managed_pages());
+pub fn write(out: &mut dyn Write, figures: &MemoryFigures, image: &ImageSizes) -> Result {
+    let present = figures.present();
+    let reserved = present.saturating_sub(figures.managed());
     let bytes = |bytes: u32| u64::from(bytes) / KIB;
     writeln!(
         out,
         "Memory: {}K/{}K available ({}K kernel code, {}K rwdata, {}K rodata, {}K init, {}K bss, \
          {}K reserved, 0K cma-reserved, {}K highmem)",
-        kib(allocator.free_pages()),
+        kib(figures.free()),
         kib(present),
         bytes(image.code),
         bytes(image.rwdata),
@@ -46,13 +46,13 @@ pub fn write(out: &mut dyn Write, allocator: &PageAllocator<'_>, image: &ImageSi
         bytes(image.init),
         bytes(image.bss),
         kib(reserved),
-        kib(allocator.zone(ZoneKind::HighMem).managed()),
+        kib(figures.zone(ZoneKind::HighMem).managed),
     )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_machine;
+    use super::super::test_machine::{figures, print};
     use super::*;
 
     #[test]
@@ -64,11 +64,9 @@ mod tests {
             init: 0x1_0000,
             bss: 0x800,
         };
-        let mut text = String::new();
-        test_machine::with(|machine| write(&mut text, machine, &image)).unwrap();
         assert_eq!(
-            text,
-            "Memory: 7152K/9216K available (201K kernel code, 7K rwdata, 8K rodata, 64K init, \
+            print(|out| write(out, &figures(), &image)),
+            "Memory: 6756K/9216K available (201K kernel code, 7K rwdata, 8K rodata, 64K init, \
              2K bss, 2060K reserved, 0K cma-reserved, 1024K highmem)\n"
         );
     }

@@ -1,23 +1,31 @@
 //! Text in the forms of `/proc`, one file for each form.
 //!
-//! Each form is a pure function of the values that it shows. Lines whose machinery does not exist
-//! are left out rather than printed with invented figures.
+//! Each form is a pure function of the values that it shows; those of the page allocator are
+//! functions of [`MemoryFigures`](crate::zone::MemoryFigures), and print whatever it says. Lines
+//! whose machinery does not exist are left out rather than printed with invented figures, but for
+//! those that a script made for Linux would miss and that are 0 by construction: the form's own doc
+//! names them.
 
+pub mod alloc_failure;
 pub mod buddyinfo;
 pub mod explain;
+pub mod fragment;
 pub mod iomem;
 pub mod layout;
 pub mod memblock;
 pub mod meminfo;
 pub mod memory_line;
+pub mod pagetypeinfo;
 pub mod show_mem;
 pub mod zone_ranges;
 pub mod zoneinfo;
 
 /// Kibibytes in that many pages.
-fn kib(pages: u32) -> u64 {
-    u64::from(pages) * 4
+fn kib(pages: impl Into<u64>) -> u64 {
+    pages.into() * 4
 }
 
 #[cfg(test)]
 mod test_machine;
+#[cfg(test)]
+mod tests;

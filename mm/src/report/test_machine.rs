@@ -1,35 +1,60 @@
-//! A machine for the golden tests: 8 MiB of DMA memory, of which a part is reserved, a hole, and
-//! 1 MiB of HighMem.
+//! A machine for the golden tests, as figures made by hand: two CPUs, 8 MiB of DMA memory, of which
+//! a part is reserved, a hole, and 1 MiB of HighMem.
 
-use crate::addr::{Order, Pfn, PfnRange};
-use crate::frame::{FrameTable, Page};
-use crate::zone::{PageAllocator, ZoneKind, ZoneSpan};
+use core::fmt;
 
-fn range(start: u32, end: u32) -> PfnRange {
-    PfnRange::new(Pfn::new(start), Pfn::new(end))
+use crate::addr::{Pfn, PfnRange};
+use crate::zone::watermark::Watermarks;
+use crate::zone::{MAX_CPUS, MemoryFigures, PerCpuFigures, ZoneFigures, ZoneKind};
+
+/// Two CPUs of which each holds that many pages, of `high` at most.
+fn two_cpus(counts: [u32; 2], high: u32) -> [PerCpuFigures; MAX_CPUS] {
+    let mut per_cpu = [PerCpuFigures::EMPTY; MAX_CPUS];
+    for (cpu, count) in per_cpu.iter_mut().zip(counts) {
+        *cpu = PerCpuFigures { count, high, batch: 1 };
+    }
+    per_cpu
 }
 
-/// Builds the machine, allocates a page of DMA memory, and shows the allocator.
-pub(super) fn with<T>(show: impl FnOnce(&PageAllocator<'_>) -> T) -> T {
-    let mut pages = vec![Page::RESERVED; 0x1100];
-    let frames = FrameTable::new(Pfn::new(0x40000), &mut pages).unwrap();
-    let spans = [
-        ZoneSpan { kind: ZoneKind::Dma, range: range(0x40000, 0x40800), present: 0x800 },
-        ZoneSpan::empty(ZoneKind::Normal),
-        ZoneSpan { kind: ZoneKind::HighMem, range: range(0x40800, 0x41100), present: 0x100 },
-    ];
-    let mut allocator = PageAllocator::new(frames, &spans).unwrap();
-    allocator.release(range(0x40203, 0x40800)).unwrap();
-    allocator.release(range(0x41000, 0x41100)).unwrap();
-    allocator.alloc(ZoneKind::Dma, Order::ZERO).unwrap();
-    show(&allocator)
+/// The machine's figures: 90 pages of DMA memory are allocated, none of HighMem.
+pub(super) fn figures() -> MemoryFigures {
+    let mut dma = ZoneFigures {
+        span: PfnRange::new(Pfn::new(0x40000), Pfn::new(0x40800)),
+        present: 0x800,
+        managed: 1533,
+        free: 1435,
+        watermarks: Watermarks { min: 78, low: 97, high: 116 },
+        reserve: [0, 0, 1, 1],
+        high_atomic: 1024,
+        cpus: 2,
+        per_cpu: two_cpus([5, 3], 48),
+        ..ZoneFigures::empty(ZoneKind::Dma)
+    };
+    dma.blocks[0] = [1, 2, 0, 0, 0, 0];
+    dma.blocks[2] = [0, 1, 1, 0, 0, 0];
+    dma.blocks[4] = [0, 0, 1, 0, 0, 0];
+    dma.blocks[6] = [0, 2, 0, 0, 0, 0];
+    dma.blocks[8] = [0, 0, 0, 1, 0, 0];
+    dma.blocks[10] = [0, 1, 0, 0, 0, 0];
+    let mut high = ZoneFigures {
+        span: PfnRange::new(Pfn::new(0x40800), Pfn::new(0x41100)),
+        present: 0x100,
+        managed: 0x100,
+        free: 254,
+        watermarks: Watermarks { min: 32, low: 35, high: 38 },
+        cpus: 2,
+        per_cpu: two_cpus([0, 2], 17),
+        ..ZoneFigures::empty(ZoneKind::HighMem)
+    };
+    for blocks in &mut high.blocks[1..8] {
+        *blocks = [0, 1, 0, 0, 0, 0];
+    }
+    MemoryFigures { zones: [dma, ZoneFigures::empty(ZoneKind::Normal), high], total_reserve: 155 }
 }
 
-/// What a form writes about the machine.
-pub(super) fn print(
-    form: fn(&mut dyn core::fmt::Write, &PageAllocator<'_>) -> core::fmt::Result,
-) -> String {
+/// What a form writes.
+pub(super) fn print(form: impl FnOnce(&mut dyn fmt::Write) -> fmt::Result) -> String {
     let mut text = String::new();
-    with(|allocator| form(&mut text, allocator)).unwrap();
+    form(&mut text).unwrap();
     text
 }

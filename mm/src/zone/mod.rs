@@ -1,17 +1,46 @@
-//! Zones: which frames a device, the kernel or a user page may have.
+//! Zones: which frames a device, the kernel or a user page may have, and the page allocator over them.
 //!
-//! A zone is a span of frames with a buddy of its own. [`span`] says which frames are in which
-//! zone, [`page_alloc`] puts the zones over one frame table and is what the rest of the kernel
-//! allocates from, [`watermark`] computes how much each zone keeps back, and [`validate`] checks
-//! that every page is accounted for.
+//! | file | idea |
+//! |---|---|
+//! | [`span`] | which frames are in which zone |
+//! | [`gfp`] | what a request says about itself |
+//! | [`page_alloc`] | the allocator: zones and per-CPU stacks over one frame table; the quick paths |
+//! | `take`, `give` | the ways from and to the zones, when a stack does not do |
+//! | `slow_path` | when every zone is short |
+//! | [`shrink`] | who can free memory then |
+//! | `request`, `state` | a request taken apart; one zone at work |
+//! | [`block`], [`bulk`], [`range`], [`raw`] | owned blocks, many at once, sizes that are no power of two, and the forms for C |
+//! | [`watermark`] | how much each zone keeps back |
+//! | [`debug`], [`fault`] | poison, owners, made-up failures |
+//! | [`figures`] | the figures of one moment, for reports |
+//! | [`validate`] | checks that every page is accounted for |
 
+pub mod block;
+pub mod bulk;
+pub mod debug;
 pub mod error;
+pub mod fault;
+pub mod figures;
+pub mod gfp;
+mod give;
 pub mod page_alloc;
+pub mod range;
+pub mod raw;
+mod request;
+pub mod shrink;
+mod slow_path;
 pub mod span;
+pub mod state;
+mod take;
 pub mod validate;
 pub mod watermark;
 
-pub use error::{OutOfPages, ReleaseError, SpanError};
-pub use page_alloc::{PageAllocator, Zone};
+pub use block::PageBlock;
+pub use error::{AllocError, NotFreed, ReleaseError, SpanError, TooManyReferences, Why};
+pub use figures::{MemoryFigures, ZoneFigures};
+pub use gfp::{Gfp, GfpError, ParseGfpError};
+pub use page_alloc::PageAllocator;
+pub use range::PageRun;
 pub use span::{ZoneKind, ZoneSpan};
+pub use state::Zone;
 pub use validate::Inconsistency;

@@ -1,10 +1,11 @@
-//! How much of each zone is kept back: `min_free_kbytes`, watermarks and lowmem reserves.
+//! How much of each zone is kept back: `min_free_kbytes`, watermarks, lowmem reserves, and how many
+//! pages the CPUs' stacks may hold.
 //!
 //! Pure arithmetic over how many pages each zone manages, with Linux's constants, so that a
-//! figure can be compared with `/proc/zoneinfo` of a Linux machine with the same memory. Nothing
-//! enforces these figures yet: the plain buddy hands out every page.
+//! figure can be compared with `/proc/zoneinfo` of a Linux machine with the same memory. Holding
+//! requests to these figures is the page allocator's part.
 //!
-//! Invariant: `min <= low <= high` for each zone.
+//! Invariant: `min <= low <= high` for each zone, and every batch is at least one page.
 
 use crate::zone::ZoneKind;
 
@@ -21,6 +22,10 @@ const SCALE_FACTOR: u64 = 10;
 /// One page of a zone is kept from requests that could use a higher one, for each so many pages
 /// of the higher ones: Linux's `lowmem_reserve_ratio`. HighMem is nobody's last resort.
 const RESERVE_RATIO: [Option<u32>; ZoneKind::COUNT] = [Some(256), Some(32), None];
+/// A CPU's batch is wanted to be one page for so many pages of the zone.
+const PAGES_PER_BATCH_PAGE: u32 = 4096;
+/// The largest batch that is wanted, in pages: a quarter of a mebibyte.
+const MOST_BATCH: u32 = 64;
 
 /// Levels of free pages, in pages.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -87,6 +92,47 @@ pub fn lowmem_reserve(managed: &Managed) -> [[u32; REQUEST_CLASSES]; ZoneKind::C
     })
 }
 
+/// Pages that are not to be had without hardship, in pages: in each zone what lies below the high
+/// watermark, and what is kept from the request that has the largest reserve against it; but no
+/// zone keeps more than it has.
+///
+/// The three arguments go together: what [`watermarks`] and [`lowmem_reserve`] say of `managed`.
+#[must_use]
+pub fn total_reserve(
+    managed: &Managed,
+    watermarks: &[Watermarks; ZoneKind::COUNT],
+    reserves: &[[u32; REQUEST_CLASSES]; ZoneKind::COUNT],
+) -> u32 {
+    let of_zone = |kind: ZoneKind| {
+        let zone = kind.index();
+        let largest = reserves[zone].into_iter().max().unwrap_or(0);
+        u64::from(largest.saturating_add(watermarks[zone].high).min(managed[zone]))
+    };
+    saturate(ZoneKind::ALL.into_iter().map(of_zone).sum())
+}
+
+/// How many pages a CPU's stacks take from a zone, or give back to it, at once: Linux's `batch`.
+/// `managed` is the zone's pages.
+///
+/// A 4096th of the zone and no more than 64, brought near a power of two but one less than it:
+/// Linux found that with a power of two some of the cache's lines get more than their share.
+#[must_use]
+pub fn pcp_batch(managed: u32) -> u32 {
+    let wanted = (managed / PAGES_PER_BATCH_PAGE).clamp(1, MOST_BATCH);
+    // At least 1, so it has a logarithm.
+    let power = 1_u32 << (wanted + wanted / 2).ilog2();
+    (power - 1).max(1)
+}
+
+/// How many pages one CPU's stacks in front of a zone may hold at most: Linux's `high`.
+///
+/// The CPUs share as many pages as the zone's low watermark (`low_watermark`, in pages), `cpus` of
+/// them; no CPU counts as one. Each gets at least four batches of `batch` pages.
+#[must_use]
+pub fn pcp_high(low_watermark: u32, cpus: u32, batch: u32) -> u32 {
+    (low_watermark / cpus.max(1)).max(batch.saturating_mul(4))
+}
+
 /// Pages in the zones that the kernel can use directly.
 fn lowmem_pages(managed: &Managed) -> u64 {
     u64::from(managed[ZoneKind::Dma.index()]) + u64::from(managed[ZoneKind::Normal.index()])
@@ -114,6 +160,36 @@ mod tests {
             [marks(0, 0, 0), marks(886, 1107, 1328), marks(64, 137, 210)]
         );
         assert_eq!(lowmem_reserve(&managed), [[0; 4], [0, 0, 2048, 2048], [0; 4]]);
+    }
+
+    #[test]
+    fn what_all_zones_keep_together() {
+        let reserve = |managed: Managed| {
+            let marks = watermarks(&managed, min_free_kbytes(&managed));
+            total_reserve(&managed, &marks, &lowmem_reserve(&managed))
+        };
+        // Normal 1328 + 2048, HighMem 210.
+        assert_eq!(reserve([0, 196_608, 65_536]), 3586);
+        // A zone cannot keep what it does not have: HighMem's high watermark is 32 or more.
+        assert_eq!(reserve([0, 0, 7]), 7);
+        assert_eq!(reserve([0; 3]), 0);
+        let most = [u32::MAX; ZoneKind::COUNT];
+        let marks = [marks(0, 0, u32::MAX); ZoneKind::COUNT];
+        assert_eq!(total_reserve(&most, &marks, &[[u32::MAX; 4]; 3]), u32::MAX);
+    }
+
+    #[test]
+    fn batches_are_one_less_than_a_power_of_two() {
+        assert_eq!((pcp_batch(196_608), pcp_batch(65_536)), (63, 15));
+        assert_eq!([0, 4095, 8191, 12_287].map(pcp_batch), [1; 4]);
+        assert_eq!([12_288, 262_144, u32::MAX].map(pcp_batch), [3, 63, 63]);
+    }
+
+    #[test]
+    fn stacks_hold_a_share_of_the_low_watermark() {
+        assert_eq!((pcp_high(1107, 4, 63), pcp_high(137, 4, 15)), (276, 60));
+        assert_eq!((pcp_high(1107, 1, 63), pcp_high(1107, 0, 63)), (1107, 1107));
+        assert_eq!(pcp_high(0, 8, u32::MAX), u32::MAX);
     }
 
     /// `lowmem_reserve_ratio` 32: 1280 MiB of HighMem keep 40 MiB of Normal.

@@ -3,7 +3,7 @@
 use crate::run::run;
 
 /// Suites that must have run.
-const SUITES: [&str; 4] = ["exceptions", "probe", "kuser", "user-faults"];
+const SUITES: [&str; 6] = ["window", "exceptions", "call-site", "probe", "kuser", "user-faults"];
 
 pub fn on(cpu: &str) {
     for options in [&["--vmsplit", "3g"][..], &["--vmsplit", "1g", "-m", "2G"]] {

@@ -1,0 +1,136 @@
+//! What the page allocator asks of the machine, answered by this kernel.
+
+use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use arch_arm::interrupt::{self, MaskGuard};
+use mm::addr::{Order, Pfn, PhysAddr, VirtAddr};
+use mm::platform::{Answer, Platform, Report, Shortage};
+use mm::report::show_mem;
+
+use crate::console::{Out, println};
+use crate::interrupts::tick;
+use crate::page_memory;
+use crate::report;
+
+/// The machine, of which there is one.
+#[derive(Clone, Copy, Debug)]
+pub struct Hardware;
+
+/// The CPU that runs. There is no other yet.
+const CPU: usize = 0;
+
+impl Platform for Hardware {
+    type Masked = MaskGuard;
+
+    #[inline(always)]
+    fn mask(&self) -> MaskGuard {
+        interrupt::mask()
+    }
+
+    #[inline(always)]
+    fn cpu(&self, _: &MaskGuard) -> usize {
+        CPU
+    }
+
+    /// With one CPU, whoever holds the lock was interrupted and waits for this one: nobody ever lets go.
+    #[cold]
+    fn contended(&self) {
+        panic!("the page allocator was interrupted under its lock, by code that wants it");
+    }
+
+    fn fill(&self, pfn: Pfn, order: Order, byte: u8) {
+        // SAFETY: 1. the allocator asks for blocks that it was given; 2. and that nobody uses.
+        unsafe { page_memory::fill(pfn, order, byte) };
+    }
+
+    fn zero(&self, pfn: Pfn, order: Order) {
+        // SAFETY: as in `fill`.
+        unsafe { page_memory::zero(pfn, order) };
+    }
+
+    fn first_other_than(&self, pfn: Pfn, order: Order, byte: u8) -> Option<(PhysAddr, u8)> {
+        // SAFETY: as in `fill`.
+        unsafe { page_memory::first_difference(pfn, order, byte) }
+    }
+
+    fn call_site(&self) -> u32 {
+        report::call_site()
+    }
+
+    /// There are no threads, so nobody but a handler can free anything: those that are pending run now,
+    /// if the caller let them. After a round that freed nothing there is nobody left.
+    fn wait(&self, shortage: &Shortage) -> Answer {
+        if shortage.round == 0 || shortage.freed > 0 {
+            Answer::Retry
+        } else {
+            Answer::NobodyCanHelp
+        }
+    }
+
+    fn report(&self, report: &Report<'_>) {
+        if !ALLOWED.one_more() {
+            return;
+        }
+        println!("{report}");
+        match report {
+            Report::AllocationFailed { figures, .. } => {
+                println!("Call site: {}", Site(self.call_site()));
+                // The console can not fail.
+                let _ = show_mem::write(&mut Out, figures, CPU as u32);
+            }
+            Report::WrongFree { .. } => println!("Call site: {}", Site(self.call_site())),
+            Report::WrittenWhileFree { freed_by, .. } => {
+                if let Some(site) = *freed_by {
+                    println!("Last freed by: {}", Site(site));
+                }
+            }
+        }
+    }
+}
+
+/// A return address, as a name if it has one.
+pub struct Site(pub u32);
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let site = VirtAddr::new(self.0);
+        match report::function_at(site) {
+            Some(name) => write!(f, "{site} in {name}"),
+            None => write!(f, "{site}"),
+        }
+    }
+}
+
+/// Reports in one period of so many ticks, as Linux has it: ten in five seconds.
+const PERIOD_TICKS: u64 = 5 * tick::HZ.get() as u64;
+const REPORTS: u64 = 10;
+
+/// Keeps a machine that is short of memory for long from doing nothing but say so.
+struct RateLimit {
+    /// The period's number, and how many reports there were in it: 32 bits each.
+    state: AtomicU64,
+}
+
+static ALLOWED: RateLimit = RateLimit { state: AtomicU64::new(0) };
+
+impl RateLimit {
+    /// May one more be made? The first that may not is announced.
+    fn one_more(&self) -> bool {
+        let period = tick::figures().ticks / PERIOD_TICKS;
+        let count =
+            |state: u64| if state >> 32 == period { state & u64::from(u32::MAX) } else { 0 };
+        let next = |state: u64| Some(period << 32 | (count(state) + 1).min(REPORTS + 1));
+        let Ok(before) = self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) else {
+            return true;
+        };
+        match count(before) {
+            REPORTS => {
+                println!("page allocator: more reports are left out for some seconds");
+                false
+            }
+            more if more > REPORTS => false,
+            _ => true,
+        }
+    }
+}

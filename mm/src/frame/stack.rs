@@ -1,0 +1,477 @@
+//! Stacks of free blocks that belong to one CPU: what makes a page cheap.
+//!
+//! A stack is one word: the place of its top block in the frame table, and above it a count that says how full the
+//! stack is. Each block keeps in its descriptor the word as it was below it. So a push is two stores, a
+//! pop a load and a store, and the count comes along:
+//!
+//! ```text
+//! word   31 │ 30 ──── 24 │ 23 ──────────── 0
+//!         0 │ 127 − room │ top block's place      empty: 0xffffff, which no table has
+//!
+//!   current[n] ──▶ 0x40010 ──▶ 0x40011 ──▶ 0x40012 ──▶ (empty)
+//!                  (each link is `below` in the descriptor)
+//! ```
+//!
+//! A push into a full stack carries into bit 31; a pop from an empty one finds a frame that has no
+//! descriptor. Neither needs a look at anything else. A stack with no room and no block is the state of
+//! all those that must not be used: orders above 3, flags that contradict each other, and all of them
+//! while the machine debugs or a zone is short. So the quick paths need no test for those either.
+//!
+//! The number of a stack is the low nine bits of its blocks' heads: what they were asked for, and their
+//! order. So what was asked for as one thing is handed out again as the same thing. Behind each stack
+//! lies a spare one, which is either empty or was full: when the current one overflows it becomes the
+//! spare, and what the spare held goes back to the buddy; when it runs dry, the spare takes its place.
+//!
+//! Protocol: a CPU's stacks are touched by that CPU alone, with its interrupts masked. Others ask it to
+//! empty them, or to look at their room again ([`Behind::ask`]). Stacked blocks are no longer the buddy's: nobody writes
+//! their heads but the owner of the stack.
+
+use core::ops::Range;
+
+use super::page::{Class, Head, Page, STACK_BITS};
+use super::table::{FrameTable, MAX_FRAMES, Place};
+use crate::addr::{Order, Pfn};
+use crate::sync::{AtomicU8, AtomicU32, Ordering};
+
+use Ordering::Relaxed;
+
+/// How many stacks a CPU has.
+pub const STACKS: usize = 1 << STACK_BITS;
+
+const PLACE_BITS: u32 = 24;
+const PLACE_MASK: u32 = (1 << PLACE_BITS) - 1;
+const ONE_BLOCK: u32 = 1 << PLACE_BITS;
+
+/// The most blocks that a stack can have room for.
+pub(crate) const MAX_ROOM: u8 = 127;
+
+const _: () = assert!(MAX_FRAMES == PLACE_MASK);
+
+/// Which stack: class and order, as a head has them. Below [`STACKS`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct StackId(u32);
+
+impl StackId {
+    /// The stack for blocks with this head.
+    #[inline(always)]
+    pub(crate) const fn of(head: Head) -> Self {
+        Self(head.stack())
+    }
+
+    /// The stack for blocks of `order` that were asked for as `class`.
+    #[inline(always)]
+    pub(crate) const fn new(class: Class, order: Order) -> Self {
+        Self(Head::allocated(order, class).stack())
+    }
+
+    #[inline(always)]
+    const fn index(self) -> usize {
+        // Drops nothing, and lets the compiler see that it is below `STACKS`.
+        (self.0 as usize) & (STACKS - 1)
+    }
+}
+
+/// A stack as a word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Stack(u32);
+
+impl Stack {
+    /// Empty, with room for so many blocks.
+    pub(crate) const fn empty(room: u8) -> Self {
+        let room = if room < MAX_ROOM { room } else { MAX_ROOM };
+        Self(((MAX_ROOM - room) as u32) << PLACE_BITS | PLACE_MASK)
+    }
+
+    /// The top block; the place that no table has, if there is none.
+    #[inline(always)]
+    pub(crate) const fn top(self) -> Place {
+        Place::new(self.0 & PLACE_MASK)
+    }
+
+    /// Is there no block?
+    pub(crate) const fn is_empty(self) -> bool {
+        self.0 & PLACE_MASK == PLACE_MASK
+    }
+
+    /// With one block more, which is in the table, on top; `None` when there is no room.
+    #[inline(always)]
+    const fn with(self, place: Place) -> Option<Self> {
+        // A sum and not a union: a place in the table has no higher bits.
+        let word = (self.0 & !PLACE_MASK).wrapping_add(place.as_u32()).wrapping_add(ONE_BLOCK);
+        // The carry is the sign: an addition that sets the flags answers.
+        if (word as i32) < 0 { None } else { Some(Self(word)) }
+    }
+
+    /// How many blocks a stack has that began with room for so many.
+    const fn len(self, room: u8) -> u32 {
+        if self.is_empty() { 0 } else { (self.0 >> PLACE_BITS) - (MAX_ROOM - room) as u32 }
+    }
+}
+
+/// The current stacks of one CPU: the words that every request looks at, and nothing else.
+pub struct Current([AtomicU32; STACKS]);
+
+impl Current {
+    /// Stacks without room.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(core::array::from_fn(|_| AtomicU32::new(Stack::empty(0).0)))
+    }
+}
+
+impl Default for Current {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What lies behind the current stacks of one CPU.
+pub struct Behind {
+    spare: [AtomicU32; STACKS],
+    /// For each stack how many blocks it has room for.
+    room: [AtomicU8; STACKS],
+    asked: AtomicU8,
+}
+
+impl Behind {
+    /// Nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            spare: core::array::from_fn(|_| AtomicU32::new(Stack::empty(0).0)),
+            room: core::array::from_fn(|_| AtomicU8::new(0)),
+            asked: AtomicU8::new(0),
+        }
+    }
+
+    /// Any CPU: asks something of the owner. It answers at its next visit to the zones, or at its next
+    /// tick.
+    pub(crate) fn ask(&self, what: Asked) {
+        self.asked.fetch_or(what.0, Ordering::Release);
+    }
+}
+
+impl Default for Behind {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The stacks of one CPU, in two places: what the quick paths look at lies close to the start of the
+/// allocator.
+#[derive(Clone, Copy)]
+pub(crate) struct CpuStacks<'s> {
+    pub(crate) current: &'s Current,
+    pub(crate) behind: &'s Behind,
+}
+
+impl Current {
+    /// Takes the top block off a stack: it is allocated then, with one owner.
+    #[inline(always)]
+    pub(crate) fn pop(&self, frames: &FrameTable<'_>, id: StackId) -> Option<Pfn> {
+        let current = &self.0[id.index()];
+        let place = Stack(current.load(Relaxed)).top();
+        let page = frames.page(place)?;
+        current.store(page.below(), Relaxed);
+        page.set_head(page.head().toggle_stacked());
+        Some(frames.pfn(place))
+    }
+
+    /// Puts an allocated block with one owner, whose head this is, on its stack. Says `false`, and has
+    /// changed nothing, when the stack is full.
+    #[inline(always)]
+    pub(crate) fn push(&self, page: &Page, place: Place, head: Head) -> bool {
+        let current = &self.0[StackId::of(head).index()];
+        let below = Stack(current.load(Relaxed));
+        let Some(stack) = below.with(place) else { return false };
+        page.set_below(below.0);
+        page.set_head(head.toggle_stacked());
+        current.store(stack.0, Relaxed);
+        true
+    }
+
+    /// Takes as many blocks off a stack as `pfns` has places for, or as there are, and says how many.
+    #[inline]
+    pub(crate) fn pop_many(&self, frames: &FrameTable<'_>, id: StackId, pfns: &mut [Pfn]) -> usize {
+        let current = &self.0[id.index()];
+        let mut stack = Stack(current.load(Relaxed));
+        let mut count = 0;
+        for place in pfns {
+            let top = stack.top();
+            let Some(page) = frames.page(top) else { break };
+            stack = Stack(page.below());
+            page.set_head(page.head().toggle_stacked());
+            *place = frames.pfn(top);
+            count += 1;
+        }
+        current.store(stack.0, Relaxed);
+        count
+    }
+
+    /// Puts single pages on their stack, from the front, and says how many: up to the first that is not
+    /// allocated with one owner, belongs on another stack than the first, or finds no room.
+    #[inline]
+    pub(crate) fn push_many(&self, frames: &FrameTable<'_>, pfns: &[Pfn]) -> usize {
+        let first = pfns.first().and_then(|pfn| frames.get(*pfn));
+        let Some(head) = first.map(Page::head).filter(|head| head.is_sole(Order::ZERO)) else {
+            return 0;
+        };
+        let current = &self.0[StackId::of(head).index()];
+        let mut stack = Stack(current.load(Relaxed));
+        let mut count = 0;
+        for pfn in pfns {
+            let place = frames.place(*pfn);
+            let Some(page) = frames.page(place) else { break };
+            // A page that stands here twice is no longer allocated the second time.
+            let (true, Some(more)) = (page.head() == head, stack.with(place)) else { break };
+            page.set_below(stack.0);
+            page.set_head(head.toggle_stacked());
+            stack = more;
+            count += 1;
+        }
+        current.store(stack.0, Relaxed);
+        count
+    }
+
+    /// Puts neighbouring blocks that the buddy gave up on their stack, the lowest of them on top: of
+    /// those from `first` up, the ones with these numbers. There must be room for all of them.
+    pub(crate) fn fill(
+        &self,
+        frames: &FrameTable<'_>,
+        head: Head,
+        order: Order,
+        first: Pfn,
+        numbers: Range<u32>,
+    ) {
+        let current = &self.0[StackId::of(head).index()];
+        let mut stack = Stack(current.load(Relaxed));
+        for number in numbers.rev() {
+            let pfn = first.saturating_add(number << order.as_u8());
+            let page = frames.at(pfn);
+            let more = stack.with(frames.place(pfn));
+            debug_assert!(more.is_some(), "no room for what was taken from the buddy");
+            page.set_below(stack.0);
+            page.set_head(head);
+            stack = more.unwrap_or(stack);
+        }
+        current.store(stack.0, Relaxed);
+    }
+}
+
+impl CpuStacks<'_> {
+    /// How many blocks a stack may hold, its spare not counted.
+    pub(crate) fn room(&self, id: StackId) -> u8 {
+        self.behind.room[id.index()].load(Relaxed)
+    }
+
+    /// Gives an empty stack and its spare room for so many blocks each; none closes them.
+    pub(crate) fn set_room(&self, id: StackId, room: u8) {
+        let index = id.index();
+        let room = room.min(MAX_ROOM);
+        self.behind.room[index].store(room, Relaxed);
+        for word in [&self.current.0[index], &self.behind.spare[index]] {
+            debug_assert!(Stack(word.load(Relaxed)).is_empty());
+            word.store(Stack::empty(room).0, Relaxed);
+        }
+    }
+
+    /// How many blocks a stack and its spare hold. Anybody may ask; the answer may be old.
+    #[must_use]
+    pub(crate) fn len(self, id: StackId) -> u32 {
+        let (index, room) = (id.index(), self.room(id));
+        [&self.current.0, &self.behind.spare]
+            .map(|words| Stack(words[index].load(Relaxed)).len(room))
+            .iter()
+            .sum()
+    }
+
+    /// The current stack ran dry: has the spare take its place. Says `false` if that is empty too.
+    pub(crate) fn take_spare(&self, id: StackId) -> bool {
+        let index = id.index();
+        let spare = Stack(self.behind.spare[index].load(Relaxed));
+        if spare.is_empty() {
+            return false;
+        }
+        self.current.0[index].store(spare.0, Relaxed);
+        self.behind.spare[index].store(Stack::empty(self.room(id)).0, Relaxed);
+        true
+    }
+
+    /// The current stack is full: it becomes the spare. Returns what the spare held, for the buddy.
+    pub(crate) fn retire(&self, id: StackId) -> Stack {
+        let index = id.index();
+        let spare = Stack(self.behind.spare[index].load(Relaxed));
+        self.behind.spare[index].store(self.current.0[index].load(Relaxed), Relaxed);
+        self.current.0[index].store(Stack::empty(self.room(id)).0, Relaxed);
+        spare
+    }
+
+    /// Empties a stack and its spare. Returns what they held, for the buddy.
+    pub(crate) fn empty(&self, id: StackId) -> [Stack; 2] {
+        let index = id.index();
+        let empty = Stack::empty(self.room(id)).0;
+        [&self.current.0, &self.behind.spare].map(|words| {
+            let held = Stack(words[index].load(Relaxed));
+            words[index].store(empty, Relaxed);
+            held
+        })
+    }
+
+    /// The owner: is anything asked of it?
+    #[inline(always)]
+    pub(crate) fn is_asked(&self) -> bool {
+        self.behind.asked.load(Relaxed) != 0
+    }
+
+    /// The owner: what is asked of it. Asked once, answered once.
+    pub(crate) fn take_asked(&self) -> Asked {
+        Asked(self.behind.asked.swap(0, Ordering::Acquire))
+    }
+}
+
+/// What the owner of stacks is asked to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Asked(u8);
+
+impl Asked {
+    /// To give back what they hold.
+    pub(crate) const DRAIN: Self = Self(1);
+    /// To give them the room that they should have now.
+    pub(crate) const ROOM: Self = Self(2);
+
+    /// Is this among it?
+    pub(crate) const fn has(self, what: Self) -> bool {
+        self.0 & what.0 != 0
+    }
+}
+
+/// The blocks of a stack that was taken out of its CPU's hands, from the top. Each is read before it is
+/// handed out, so that whoever gets it may write it.
+pub(crate) struct Blocks<'t, 'a> {
+    frames: &'t FrameTable<'a>,
+    rest: Stack,
+}
+
+impl<'t, 'a> Blocks<'t, 'a> {
+    /// The blocks of `stack`.
+    pub(crate) const fn of(frames: &'t FrameTable<'a>, stack: Stack) -> Self {
+        Self { frames, rest: stack }
+    }
+}
+
+impl<'a> Iterator for Blocks<'_, 'a> {
+    type Item = (Pfn, &'a Page);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let place = self.rest.top();
+        let page = self.frames.page(place)?;
+        self.rest = Stack(page.below());
+        Some((self.frames.pfn(place), page))
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::frame::page::PageState;
+
+    const ORDER: Order = Order::ZERO;
+    const CLASS: Class = Class::of_flags(8);
+    const ALLOCATED: Head = Head::allocated(ORDER, CLASS);
+
+    fn with_frames(test: impl FnOnce(&FrameTable<'_>, CpuStacks<'_>, StackId)) {
+        let pages: Vec<_> = (0..300).map(|_| Page::RESERVED).collect();
+        let frames = FrameTable::new(Pfn::new(0x40000), &pages, &[]).unwrap();
+        let (current, behind) = (Current::new(), Behind::new());
+        test(&frames, CpuStacks { current: &current, behind: &behind }, StackId::of(ALLOCATED));
+    }
+
+    fn give(frames: &FrameTable<'_>, stacks: CpuStacks<'_>, number: u32) -> bool {
+        let pfn = Pfn::new(0x40000 + number);
+        let page = frames.at(pfn);
+        page.set_head(ALLOCATED);
+        stacks.current.push(page, frames.place(pfn), page.head())
+    }
+
+    #[test]
+    fn a_closed_stack_neither_takes_nor_gives() {
+        with_frames(|frames, stacks, id| {
+            assert_eq!(stacks.current.pop(frames, id), None);
+            assert!(!give(frames, stacks, 0));
+            assert_eq!(frames.at(Pfn::new(0x40000)).head(), ALLOCATED);
+            assert_eq!(stacks.len(id), 0);
+        });
+    }
+
+    #[test]
+    fn what_was_pushed_last_is_popped_first_up_to_the_room() {
+        for room in [1, 2, 63, 64, 126, 127] {
+            with_frames(|frames, stacks, id| {
+                stacks.set_room(id, room);
+                for number in 0..u32::from(room) {
+                    assert!(give(frames, stacks, number), "{number} of {room}");
+                    assert_eq!(stacks.len(id), number + 1);
+                }
+                assert!(!give(frames, stacks, 299), "room for {room}");
+                for number in (0..u32::from(room)).rev() {
+                    let pfn = Pfn::new(0x40000 + number);
+                    assert_eq!(frames.at(pfn).state(), PageState::Stacked { order: ORDER, class: CLASS });
+                    assert_eq!(stacks.current.pop(frames, id), Some(pfn));
+                    let state = ALLOCATED.decode();
+                    assert_eq!(frames.at(pfn).state(), state);
+                }
+                assert_eq!(stacks.current.pop(frames, id), None);
+                assert_eq!(stacks.len(id), 0);
+            });
+        }
+    }
+
+    #[test]
+    fn a_full_stack_retires_and_comes_back() {
+        with_frames(|frames, stacks, id| {
+            stacks.set_room(id, 2);
+            assert!(give(frames, stacks, 0) && give(frames, stacks, 1));
+            assert!(stacks.retire(id).is_empty());
+            assert!(give(frames, stacks, 2) && give(frames, stacks, 3));
+            let older: Vec<_> =
+                Blocks::of(frames, stacks.retire(id)).map(|(pfn, _)| pfn.as_u32() & 0xff).collect();
+            assert_eq!(older, [1, 0]);
+            assert_eq!((stacks.current.pop(frames, id), stacks.take_spare(id)), (None, true));
+            assert_eq!(stacks.len(id), 2);
+            assert!(!stacks.take_spare(id));
+            assert_eq!(stacks.empty(id).map(Stack::is_empty), [false, true]);
+            assert_eq!(stacks.len(id), 0);
+        });
+    }
+
+    #[test]
+    fn a_filled_stack_gives_the_lowest_block_first() {
+        with_frames(|frames, stacks, id| {
+            stacks.set_room(id, 3);
+            let first = Pfn::new(0x40010);
+            stacks.current.fill(frames, ALLOCATED.toggle_stacked(), Order::ZERO, first, 1..4);
+            for number in 1..4 {
+                assert_eq!(stacks.current.pop(frames, id), Some(Pfn::new(0x40010 + number)));
+            }
+            assert_eq!(stacks.len(id), 0);
+        });
+    }
+
+    #[test]
+    fn what_is_asked_is_answered_once() {
+        let (current, behind) = (Current::new(), Behind::new());
+        let stacks = CpuStacks { current: &current, behind: &behind };
+        assert!(!stacks.is_asked());
+        behind.ask(Asked::DRAIN);
+        behind.ask(Asked::DRAIN);
+        assert!(stacks.is_asked());
+        let asked = stacks.take_asked();
+        assert_eq!((asked.has(Asked::DRAIN), asked.has(Asked::ROOM)), (true, false));
+        assert!(!stacks.is_asked());
+        behind.ask(Asked::ROOM);
+        behind.ask(Asked::DRAIN);
+        let asked = stacks.take_asked();
+        assert!(asked.has(Asked::DRAIN) && asked.has(Asked::ROOM));
+    }
+}

@@ -1,0 +1,122 @@
+//! What the memory core asks of the machine it runs on.
+//!
+//! One trait, dispatched statically: the kernel implements it with a handful of instructions, a host
+//! test with threads for CPUs and a vector for memory. Nothing else comes into this crate from below,
+//! and nothing is printed by it: what there is to say is handed out as a [`Report`].
+
+use core::fmt;
+
+use crate::addr::{Order, Pfn, PhysAddr};
+use crate::frame::FreeError;
+use crate::zone::Gfp;
+use crate::zone::figures::MemoryFigures;
+
+/// The machine beneath the page allocator.
+pub trait Platform {
+    /// Interrupts are masked on this CPU for as long as one lives. They nest, and end in the reverse
+    /// order of their making.
+    type Masked;
+
+    /// Masks interrupts on this CPU. Any context.
+    fn mask(&self) -> Self::Masked;
+
+    /// The number of the CPU that runs this. It stays the same for as long as interrupts are masked.
+    fn cpu(&self, masked: &Self::Masked) -> usize;
+
+    /// A lock is held that this CPU, whose interrupts are masked, is about to wait for. On a machine
+    /// with one CPU that can only be a handler that wants what it interrupted, and the lock will
+    /// never be free: there, this does not return.
+    fn contended(&self);
+
+    /// Fills every byte of a block that nobody else uses, mapped or not. Any context.
+    fn fill(&self, pfn: Pfn, order: Order, byte: u8);
+
+    /// The first byte of a block that is not `byte`, and what it is. Any context.
+    fn first_other_than(&self, pfn: Pfn, order: Order, byte: u8) -> Option<(PhysAddr, u8)>;
+
+    /// Zeroes every byte of a block that nobody else uses: what the quickest way is.
+    fn zero(&self, pfn: Pfn, order: Order) {
+        self.fill(pfn, order, 0);
+    }
+
+    /// The return address of the code outside the page allocator that called it; 0 if it is not known.
+    /// Only asked when owners are tracked.
+    fn call_site(&self) -> u32;
+
+    /// Waits for memory to come free, in the context of a request that may sleep, without a lock held.
+    fn wait(&self, shortage: &Shortage) -> Answer;
+
+    /// Something to be told to whoever watches the machine. No lock is held; interrupts may be masked
+    /// by the caller of the allocator.
+    fn report(&self, report: &Report<'_>);
+}
+
+/// A request that found no memory, before it is given up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shortage {
+    /// What it asked for.
+    pub gfp: Gfp,
+    /// How large a block.
+    pub order: Order,
+    /// How many rounds it has been through, from 0.
+    pub round: u32,
+    /// How many pages the shrinkers freed in this one.
+    pub freed: u32,
+}
+
+/// Whether there is a point in trying again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// Something may have changed.
+    Retry,
+    /// Nobody who could free memory will run.
+    NobodyCanHelp,
+}
+
+/// What the memory core has to tell.
+#[derive(Clone, Copy, Debug)]
+pub enum Report<'r> {
+    /// A request failed, and did not say `__GFP_NOWARN`.
+    AllocationFailed {
+        /// What it asked for.
+        gfp: Gfp,
+        /// How large a block.
+        order: Order,
+        /// The state of memory.
+        figures: &'r MemoryFigures,
+    },
+    /// Somebody gave back what was not theirs. Nothing has changed.
+    WrongFree {
+        /// What was wrong.
+        error: FreeError,
+    },
+    /// Somebody wrote into a free block. It is kept out of circulation.
+    WrittenWhileFree {
+        /// The block.
+        pfn: Pfn,
+        /// Its size.
+        order: Order,
+        /// The first byte that is not poison.
+        at: PhysAddr,
+        /// What it is.
+        found: u8,
+        /// Who gave the block back last, if owners are tracked.
+        freed_by: Option<u32>,
+    },
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AllocationFailed { gfp, order, .. } => {
+                write!(f, "page allocation failure: order:{order}, mode:{:#x}({gfp})", gfp.bits())
+            }
+            Self::WrongFree { error } => write!(f, "BUG: Bad page state: {error}"),
+            Self::WrittenWhileFree { pfn, order, at, found, .. } => write!(
+                f,
+                "pagealloc: memory corruption: byte {found:#04x} at {at} in the free block of order \
+                 {order} at pfn {pfn}, which is kept out of circulation"
+            ),
+        }
+    }
+}

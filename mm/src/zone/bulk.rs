@@ -1,0 +1,77 @@
+//! Many single pages at once: one masked stretch for all that the CPU's stack has, or has room for.
+
+use arrayvec::ArrayVec;
+
+use super::block::PageBlock;
+use super::error::NotFreed;
+use super::gfp::Gfp;
+use super::page_alloc::PageAllocator;
+use super::request::NOT_QUICK;
+use crate::addr::{Order, Pfn};
+use crate::frame::Class;
+use crate::frame::stack::StackId;
+use crate::platform::Platform;
+
+impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
+    /// Fills `into` with single pages, as far as there are some, and says how many came. Linux's
+    /// `alloc_pages_bulk_array`.
+    ///
+    /// Contexts and flags are those of [`alloc_pages`](Self::alloc_pages); contradicting flags bring
+    /// no page.
+    pub fn alloc_pages_bulk<'p, const N: usize>(
+        &'p self,
+        gfp: Gfp,
+        into: &mut ArrayVec<PageBlock<'p, 'a, P, CPUS>, N>,
+    ) -> usize {
+        let before = into.len();
+        while !into.is_full() {
+            let mut pfns = [Pfn::default(); 32];
+            let wanted = into.remaining_capacity().min(pfns.len());
+            let got = self.alloc_bulk(gfp, &mut pfns[..wanted]);
+            into.extend(pfns[..got].iter().map(|pfn| self.block(*pfn, Order::ZERO)));
+            if got < wanted {
+                break;
+            }
+        }
+        into.len() - before
+    }
+
+    /// Writes the frames of single pages into `pfns`, from the front, and says how many there are.
+    pub(super) fn alloc_bulk(&self, gfp: Gfp, pfns: &mut [Pfn]) -> usize {
+        let mut got = 0;
+        while got < pfns.len() {
+            let rest = &mut pfns[got..];
+            got += if gfp.intersects(NOT_QUICK) {
+                0
+            } else {
+                let masked = self.platform.mask();
+                let id = StackId::new(Class::of_flags(gfp.bits()), Order::ZERO);
+                self.current(&masked).pop_many(&self.frames, id, rest)
+            };
+            let Some(next) = pfns.get_mut(got) else { break };
+            let Ok(pfn) = self.alloc_from_zones(gfp, Order::ZERO) else { break };
+            *next = pfn;
+            got += 1;
+        }
+        got
+    }
+
+    /// Gives back single pages. One that is wrong is reported and left alone, and the first such error is
+    /// returned; the others are given back all the same.
+    pub(super) fn free_bulk(&self, pfns: &[Pfn]) -> Result<(), NotFreed> {
+        let mut result = Ok(());
+        let mut rest = pfns;
+        while !rest.is_empty() {
+            let pushed = {
+                let masked = self.platform.mask();
+                self.current(&masked).push_many(&self.frames, rest)
+            };
+            rest = &rest[pushed..];
+            if let Some((pfn, others)) = rest.split_first() {
+                result = result.and(self.free_to_zones(*pfn, Order::ZERO));
+                rest = others;
+            }
+        }
+        result
+    }
+}

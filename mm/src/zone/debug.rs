@@ -1,0 +1,159 @@
+//! What the page allocator does to find the mistakes of others: poison, owners, and made-up failures.
+//!
+//! | parameter | what it does |
+//! |---|---|
+//! | `page_poison=1` | fills what is free with a byte, and looks when it is taken whether somebody wrote there |
+//! | `page_owner=1` | remembers who took each block, and who gave it back last |
+//! | `fail_page_alloc=` | makes requests fail: [`fault`](super::fault) |
+//!
+//! All of it stands on the way to the zones, where a request only comes when its CPU's stack has
+//! nothing. While one of them is on, stacks have no room, so that every request comes this way; while
+//! none is, the quick paths know nothing of it.
+
+use super::fault::{FailConfig, Fault};
+use super::page_alloc::PageAllocator;
+use super::request::Request;
+use crate::addr::{Order, Pfn, PfnRange};
+use crate::frame::page::Head;
+use crate::platform::{Platform, Report};
+use crate::sync::{AtomicBool, AtomicU32, Ordering::Relaxed};
+
+/// What a free byte holds: Linux's `PAGE_POISON`.
+pub const POISON: u8 = 0xaa;
+
+/// What is on.
+pub(super) struct Debugging<'a> {
+    /// Is anything on? Everybody asks who comes to the zones.
+    on: AtomicBool,
+    poisons: bool,
+    /// For each frame of the table, who took or gave back the block that begins there.
+    owners: Option<&'a [AtomicU32]>,
+    fault: Fault,
+}
+
+impl Debugging<'_> {
+    /// Nothing is.
+    pub(super) fn off() -> Self {
+        Self { on: AtomicBool::new(false), poisons: false, owners: None, fault: Fault::off() }
+    }
+
+    /// Is anything on?
+    #[inline(always)]
+    pub(super) fn is_on(&self) -> bool {
+        self.on.load(Relaxed)
+    }
+
+    /// Something was turned on or off.
+    fn note(&self) {
+        let on = self.poisons || self.owners.is_some() || self.fault.is_on();
+        self.on.store(on, Relaxed);
+    }
+
+    /// Is this request to fail?
+    pub(super) fn fails(&self, request: &Request) -> bool {
+        self.fault.is_on() && self.fault.fails(request.gfp, request.order)
+    }
+}
+
+impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
+    /// Poisons what is free from now on. Before the first [`release`](Self::release), since free memory
+    /// that was never poisoned would look as if somebody had written there.
+    pub fn poison_free_pages(&mut self) {
+        debug_assert!(self.managed().iter().all(|pages| *pages == 0), "pages are free already");
+        self.debug.poisons = true;
+        self.debug.note();
+    }
+
+    /// Remembers from now on who takes each block, in `owners`, which has a zero word for each frame of
+    /// the table. Before [`start`](Self::start).
+    pub fn track_owners(&mut self, owners: &'a [AtomicU32]) {
+        debug_assert!(owners.len() >= self.frames.range().len() as usize);
+        self.debug.owners = Some(owners);
+        self.debug.note();
+    }
+
+    /// Is somebody told apart from others by [`owner`](Self::owner)?
+    #[must_use]
+    pub fn tracks_owners(&self) -> bool {
+        self.debug.owners.is_some()
+    }
+
+    /// Makes requests fail as `config` says; those that do not are served as ever.
+    pub fn inject_failures(&self, config: FailConfig) {
+        self.debug.fault.set(config);
+        self.debug.note();
+        // Stacks lose their room, or get it back.
+        self.start();
+    }
+
+    /// How many requests were made to fail.
+    #[must_use]
+    pub fn injected_failures(&self) -> u32 {
+        self.debug.fault.failed()
+    }
+
+    /// Who took the block that begins at `pfn`, or gave it back last: a return address. `None` when
+    /// owners are not tracked or it is not known.
+    #[must_use]
+    pub fn owner(&self, pfn: Pfn) -> Option<u32> {
+        self.owner_word(pfn).map(|word| word.load(Relaxed)).filter(|site| *site != 0)
+    }
+
+    fn owner_word(&self, pfn: Pfn) -> Option<&'a AtomicU32> {
+        let base = self.frames.range().start().as_u32();
+        self.debug.owners?.get(pfn.as_u32().wrapping_sub(base) as usize)
+    }
+
+    /// Frames become free for the first time.
+    pub(super) fn debug_release(&self, range: PfnRange) {
+        if self.debug.poisons {
+            range.iter().for_each(|pfn| self.platform.fill(pfn, Order::ZERO, POISON));
+        }
+    }
+
+    /// A block has been taken. Says `false` when somebody wrote into it while it was free: then it is
+    /// kept out of circulation.
+    pub(super) fn debug_alloc(&self, pfn: Pfn, order: Order) -> bool {
+        if self.debug.poisons
+            && let Some((at, found)) = self.platform.first_other_than(pfn, order, POISON)
+        {
+            let page = self.frames.at(pfn);
+            page.set_head(Head::bad(order, page.head().class()));
+            let freed_by = self.owner(pfn);
+            let report = Report::WrittenWhileFree { pfn, order, at, found, freed_by };
+            self.platform.report(&report);
+            return false;
+        }
+        self.note_owner(pfn);
+        true
+    }
+
+    /// A block is about to be given back.
+    pub(super) fn debug_free(&self, pfn: Pfn, order: Order) {
+        if self.debug.poisons {
+            self.platform.fill(pfn, order, POISON);
+        }
+        self.note_owner(pfn);
+    }
+
+    /// The block that begins where `run` does, and ended at `end`, has become the blocks of `run`: its
+    /// owner has taken them all.
+    pub(super) fn debug_carve(&self, run: PfnRange, end: Pfn) {
+        let owner = self.owner(run.start()).unwrap_or(0);
+        for pfn in PfnRange::new(run.start(), end).iter() {
+            if let Some(word) = self.owner_word(pfn) {
+                word.store(owner, Relaxed);
+            }
+        }
+        if self.debug.poisons {
+            let rest = PfnRange::new(run.end(), end);
+            rest.iter().for_each(|pfn| self.platform.fill(pfn, Order::ZERO, POISON));
+        }
+    }
+
+    fn note_owner(&self, pfn: Pfn) {
+        if let Some(word) = self.owner_word(pfn) {
+            word.store(self.platform.call_site(), Relaxed);
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Failures on purpose: `fail_page_alloc=`.
+//!
+//! The parameter has Linux's form, `<interval>,<probability>,<space>,<times>`: of the requests that come
+//! when `space` pages have been handed out, each `interval`-th fails, with a probability in percent,
+//! `times` times at most (-1: always). A single number *n* is short for *the n-th request fails, once*.
+//! So a test walks *n* upwards until nothing fails, and one in *n* is `n,100,0,-1`.
+//!
+//! Unlike Linux's, failures do not depend on the flags: a request that may reclaim fails like any other.
+//! Only `__GFP_NOFAIL` does not, since that is its promise.
+
+use core::fmt;
+
+use super::gfp::Gfp;
+use crate::addr::Order;
+use crate::sync::{AtomicU32, Ordering::Relaxed};
+
+/// Which requests fail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FailConfig {
+    /// Every so many requests one fails; 0 for none at all.
+    pub interval: u32,
+    /// And then only with this probability, in percent.
+    pub probability: u32,
+    /// Pages that are handed out before the first failure.
+    pub space: u32,
+    /// The most failures; `None` without a limit.
+    pub times: Option<u32>,
+}
+
+/// Text that says no [`FailConfig`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BadFailConfig<'a> {
+    /// The part that can not be read.
+    pub part: &'a str,
+}
+
+impl fmt::Display for BadFailConfig<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { part } = self;
+        write!(
+            f,
+            "{part:?} in fail_page_alloc=: N, or INTERVAL,PROBABILITY,SPACE,TIMES was expected \
+             (PROBABILITY 0 to 100, TIMES -1 for always)"
+        )
+    }
+}
+
+impl core::error::Error for BadFailConfig<'_> {}
+
+impl FailConfig {
+    /// Nothing fails.
+    pub const OFF: Self = Self { interval: 0, probability: 0, space: 0, times: Some(0) };
+
+    /// The `n`-th request from now on fails, and no other.
+    #[must_use]
+    pub const fn nth(n: u32) -> Self {
+        Self { interval: n, probability: 100, space: 0, times: Some(1) }
+    }
+
+    /// Each `n`-th request fails.
+    #[must_use]
+    pub const fn one_in(n: u32) -> Self {
+        Self { interval: n, probability: 100, space: 0, times: None }
+    }
+
+    /// Reads the parameter's value.
+    ///
+    /// # Errors
+    ///
+    /// [`BadFailConfig`] with the part that is no number, out of range, or one too many.
+    pub fn parse(text: &str) -> Result<Self, BadFailConfig<'_>> {
+        let bad = |part| BadFailConfig { part };
+        let number = |part: &str| part.trim().parse::<u32>().ok();
+        let mut parts = text.split(',');
+        let mut next = || parts.next();
+        let Some(interval) = next() else { return Err(bad(text)) };
+        let interval_read = number(interval).ok_or(bad(interval))?;
+        let Some(probability) = next() else { return Ok(Self::nth(interval_read)) };
+        let probability =
+            number(probability).filter(|percent| *percent <= 100).ok_or(bad(probability))?;
+        let space = next().ok_or(bad(text))?;
+        let space = number(space).ok_or(bad(space))?;
+        let times = next().ok_or(bad(text))?;
+        let times = match times.trim() {
+            "-1" => None,
+            count => Some(number(count).ok_or(bad(times))?),
+        };
+        match next() {
+            Some(part) => Err(bad(part)),
+            None => Ok(Self { interval: interval_read, probability, space, times }),
+        }
+    }
+}
+
+/// The configuration at work. Words are independent of each other: while somebody changes them, a
+/// request may see some of the old ones.
+pub(super) struct Fault {
+    interval: AtomicU32,
+    probability: AtomicU32,
+    /// Pages still to be handed out before the first failure.
+    space: AtomicU32,
+    /// Failures still to come; `u32::MAX` without a limit.
+    times: AtomicU32,
+    /// Requests that were counted.
+    seen: AtomicU32,
+    failed: AtomicU32,
+    /// What probabilities are drawn from.
+    random: AtomicU32,
+}
+
+impl Fault {
+    pub(super) fn off() -> Self {
+        let zero = || AtomicU32::new(0);
+        Self {
+            interval: zero(),
+            probability: zero(),
+            space: zero(),
+            times: zero(),
+            seen: zero(),
+            failed: zero(),
+            random: AtomicU32::new(0x2545_f491),
+        }
+    }
+
+    pub(super) fn is_on(&self) -> bool {
+        self.interval.load(Relaxed) != 0
+    }
+
+    pub(super) fn set(&self, config: FailConfig) {
+        self.interval.store(0, Relaxed);
+        self.probability.store(config.probability, Relaxed);
+        self.space.store(config.space, Relaxed);
+        self.times.store(config.times.unwrap_or(u32::MAX), Relaxed);
+        self.seen.store(0, Relaxed);
+        self.failed.store(0, Relaxed);
+        self.interval.store(config.interval, Relaxed);
+    }
+
+    pub(super) fn failed(&self) -> u32 {
+        self.failed.load(Relaxed)
+    }
+
+    /// Is a request with these flags to fail?
+    pub(super) fn fails(&self, gfp: Gfp, order: Order) -> bool {
+        if gfp.never_fails() {
+            return false;
+        }
+        let less = |space: u32| space.checked_sub(order.pages()).or((space > 0).then_some(0));
+        if self.space.fetch_update(Relaxed, Relaxed, less).is_ok() {
+            return false;
+        }
+        let interval = self.interval.load(Relaxed).max(1);
+        let number = self.seen.fetch_add(1, Relaxed).wrapping_add(1);
+        if !number.is_multiple_of(interval) || self.percent() >= self.probability.load(Relaxed) {
+            return false;
+        }
+        let one_less = |times: u32| match times {
+            u32::MAX => Some(u32::MAX),
+            times => times.checked_sub(1),
+        };
+        let fails = self.times.fetch_update(Relaxed, Relaxed, one_less).is_ok();
+        if fails {
+            self.failed.fetch_add(1, Relaxed);
+        }
+        fails
+    }
+
+    /// A number from 0 to 99: the same ones on every run.
+    fn percent(&self) -> u32 {
+        let step = |mut word: u32| {
+            word ^= word << 13;
+            word ^= word >> 17;
+            word ^= word << 5;
+            Some(word)
+        };
+        self.random.fetch_update(Relaxed, Relaxed, step).unwrap_or(0) % 100
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parameter_is_linuxs_or_a_number() {
+        assert_eq!(FailConfig::parse("7"), Ok(FailConfig::nth(7)));
+        assert_eq!(FailConfig::parse("7,100,0,-1"), Ok(FailConfig::one_in(7)));
+        let all = FailConfig { interval: 2, probability: 10, space: 4096, times: Some(3) };
+        assert_eq!(FailConfig::parse("2,10,4096,3"), Ok(all));
+        for (text, part) in [
+            ("", ""),
+            ("x", "x"),
+            ("-1", "-1"),
+            ("1,", ""),
+            ("1,101,0,1", "101"),
+            ("1,100", "1,100"),
+            ("1,100,0", "1,100,0"),
+            ("1,100,y,1", "y"),
+            ("1,100,0,-2", "-2"),
+            ("1,100,0,1,5", "5"),
+        ] {
+            assert_eq!(FailConfig::parse(text), Err(BadFailConfig { part }), "{text}");
+        }
+    }
+
+    fn failures(config: FailConfig, requests: u32) -> Vec<u32> {
+        let fault = Fault::off();
+        fault.set(config);
+        let fails = |_: &u32| fault.fails(Gfp::GFP_KERNEL, Order::ZERO);
+        (1..=requests).filter(fails).collect()
+    }
+
+    #[test]
+    fn the_nth_or_each_nth_request_fails() {
+        assert_eq!(failures(FailConfig::nth(3), 10), [3]);
+        assert_eq!(failures(FailConfig::one_in(3), 10), [3, 6, 9]);
+        let limited = FailConfig { times: Some(2), ..FailConfig::one_in(3) };
+        assert_eq!(failures(limited, 10), [3, 6]);
+        let later = FailConfig { space: 4, ..FailConfig::one_in(3) };
+        assert_eq!(failures(later, 10), [7, 10]);
+    }
+
+    #[test]
+    fn probabilities_come_out_about_right() {
+        let half = FailConfig { probability: 50, ..FailConfig::one_in(1) };
+        let count = failures(half, 10_000).len();
+        assert!((4_500..5_500).contains(&count), "{count}");
+        assert!(failures(FailConfig { probability: 0, ..half }, 100).is_empty());
+    }
+
+    #[test]
+    fn what_must_not_fail_does_not() {
+        let fault = Fault::off();
+        fault.set(FailConfig::one_in(1));
+        assert!(!fault.fails(Gfp::GFP_KERNEL | Gfp::__GFP_NOFAIL, Order::ZERO));
+        assert!(fault.fails(Gfp::GFP_KERNEL, Order::ZERO));
+        assert_eq!(fault.failed(), 1);
+    }
+}

@@ -1,0 +1,150 @@
+//! Where a block goes when this CPU's stack does not take it.
+//!
+//! A stack that is full becomes the spare, and what the spare held goes back to the buddy. Blocks that lie
+//! side by side are given back as one range, so that pages that were freed in a row cost few merges.
+
+use super::error::NotFreed;
+use super::page_alloc::{PageAllocator, stack_ids};
+use super::request::classes;
+use crate::addr::{Order, Pfn, PfnRange};
+use crate::frame::page::{Head, Page, PageState};
+use crate::frame::stack::{Asked, Blocks, CpuStacks, Stack, StackId};
+use crate::platform::{Platform, Report};
+
+impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
+    /// A block that no stack could take.
+    #[inline(never)]
+    pub(super) fn free_to_zones(&self, pfn: Pfn, order: Order) -> Result<(), NotFreed> {
+        // Blocks that no stack holds come this way every time.
+        if order > Order::COSTLY
+            && !self.debug.is_on()
+            && self.frames.get(pfn).is_some_and(|page| page.head().is_sole(order))
+        {
+            let masked = self.platform.mask();
+            self.settle(self.stacks(&masked));
+            self.give_block(pfn, order);
+            return Ok(());
+        }
+        self.free_with_care(pfn, order)
+    }
+
+    #[inline(never)]
+    fn free_with_care(&self, pfn: Pfn, order: Order) -> Result<(), NotFreed> {
+        match self.drop_reference(pfn, order) {
+            Dropped::Last(page) => {
+                if self.debug.is_on() {
+                    self.debug_free(pfn, order);
+                }
+                self.give(page, pfn, order);
+                Ok(())
+            }
+            Dropped::One => Ok(()),
+            Dropped::Wrong => {
+                let error = self.frames.why_not_free(pfn, order);
+                self.platform.report(&Report::WrongFree { error });
+                Err(NotFreed { pfn })
+            }
+        }
+    }
+
+    /// Takes one reference off the block, unless it is the last.
+    fn drop_reference(&self, pfn: Pfn, order: Order) -> Dropped<'_> {
+        let Some(page) = self.frames.get(pfn) else { return Dropped::Wrong };
+        let mut head = page.head();
+        loop {
+            if head.is_sole(order) {
+                return Dropped::Last(page);
+            }
+            let PageState::Allocated { order: real, .. } = head.decode() else {
+                return Dropped::Wrong;
+            };
+            let Some(less) = head.one_less().filter(|_| real == order) else {
+                return Dropped::Wrong;
+            };
+            match page.exchange_head(head, less) {
+                Ok(()) => return Dropped::One,
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// Gives back an allocated block with one owner.
+    fn give(&self, page: &Page, pfn: Pfn, order: Order) {
+        let masked = self.platform.mask();
+        let stacks = self.stacks(&masked);
+        self.settle(stacks);
+        let head = page.head();
+        let id = StackId::of(head);
+        if stacks.room(id) > 0 {
+            if stacks.current.push(page, self.frames.place(pfn), head) {
+                return;
+            }
+            self.give_stack(stacks.retire(id), order);
+            let pushed = stacks.current.push(page, self.frames.place(pfn), head);
+            debug_assert!(pushed, "an empty stack with room is full");
+            return;
+        }
+        self.give_block(pfn, order);
+    }
+
+    /// Gives one block to its zone's buddy. Interrupts are masked.
+    #[inline]
+    fn give_block(&self, pfn: Pfn, order: Order) {
+        let Some(zone) = self.zone_of(pfn) else { return };
+        zone.buddy.lock(|| self.platform.contended()).insert(
+            &self.frames,
+            &zone.counts,
+            pfn,
+            order,
+        );
+        if zone.is_short() && zone.free_pages() > zone.watermarks().high {
+            zone.set_short(false);
+            self.behind.iter().for_each(|stacks| stacks.ask(Asked::ROOM));
+        }
+    }
+
+    /// Gives back what this CPU's stacks hold. Interrupts are masked.
+    pub(super) fn empty_stacks(&self, stacks: CpuStacks<'_>) {
+        for (id, order, _) in classes().flat_map(stack_ids) {
+            for stack in stacks.empty(id) {
+                self.give_stack(stack, order);
+            }
+        }
+    }
+
+    /// Gives back the blocks of a stack that has left its CPU's hands. They are all of one zone, unless
+    /// memory has come to a zone that had none.
+    fn give_stack(&self, stack: Stack, order: Order) {
+        let mut blocks = Blocks::of(&self.frames, stack);
+        let mut next = blocks.next();
+        while let Some((pfn, _)) = next {
+            let Some(zone) = self.zone_of(pfn) else { return };
+            let mut buddy = zone.buddy.lock(|| self.platform.contended());
+            let mut run = PfnRange::new(pfn, pfn);
+            while let Some((pfn, page)) = next.filter(|(pfn, _)| zone.span().contains(*pfn)) {
+                let end = pfn.saturating_add(order.pages());
+                page.set_head(Head::NONE);
+                if end == run.start() {
+                    run = PfnRange::new(pfn, run.end());
+                } else if pfn == run.end() {
+                    run = PfnRange::new(run.start(), end);
+                } else {
+                    buddy.insert_range(&self.frames, &zone.counts, run);
+                    run = PfnRange::new(pfn, end);
+                }
+                next = blocks.next();
+            }
+            buddy.insert_range(&self.frames, &zone.counts, run);
+        }
+    }
+}
+
+/// What became of a reference that was dropped.
+enum Dropped<'p> {
+    /// It was the only one: the block is the caller's to give back.
+    Last(&'p Page),
+    /// There are others.
+    One,
+    /// There is no such block.
+    Wrong,
+}
