@@ -45,6 +45,8 @@ enum Step {
     Host32,
     /// The images of all four splits
     Images,
+    /// Instruction counts of the memory operations are within their budgets
+    Bench,
     /// Whole boots under QEMU, and the Linux oracle
     Boot,
 }
@@ -59,6 +61,7 @@ impl Step {
             Self::Host => "host tests",
             Self::Host32 => "host tests, 32-bit",
             Self::Images => "images of all splits",
+            Self::Bench => "instruction budgets",
             Self::Boot => "whole boots and the Linux oracle",
         }
     }
@@ -70,20 +73,21 @@ impl Step {
             Self::Doc | Self::Host => vec![],
             Self::Host32 => vec![Need::Compiler(Target::Host32), Need::Multilib],
             Self::Images => setup::FOR_BUILD.to_vec(),
+            Self::Bench => setup::FOR_RUN.to_vec(),
             Self::Boot => [&setup::FOR_RUN[..], &[Need::Dtc]].concat(),
         }
     }
 }
 
 /// What the steps share.
-struct Bench {
+struct Gate {
     workspace: Workspace,
     machine: Machine,
     /// This program. Asked for at the start: a step may build it anew.
     xtask: PathBuf,
 }
 
-impl Bench {
+impl Gate {
     fn perform(&self, step: Step) -> Result<()> {
         let host = |words: &str| {
             let mut cargo = self.workspace.cargo();
@@ -96,8 +100,14 @@ impl Bench {
                 "clippy --workspace --exclude kernel --all-targets -- -D warnings",
             )),
             Step::ClippyKernel => {
-                let mut cargo = self.toolchain(Target::Kernel)?.cargo(&self.workspace, "clippy");
-                succeed(cargo.args(["--package", "kernel", "--", "-D", "warnings"]))
+                let toolchain = self.toolchain(Target::Kernel)?;
+                // Without the benchmark too: it may be the only user of something.
+                for features in ["", "bench"] {
+                    let mut cargo = toolchain.cargo(&self.workspace, "clippy");
+                    cargo.args(["--package", "kernel", "--features", features]);
+                    succeed(cargo.args(["--", "-D", "warnings"]))?;
+                }
+                Ok(())
             }
             Step::Doc => {
                 let mut cargo = host("doc --workspace --exclude kernel --no-deps");
@@ -106,7 +116,7 @@ impl Bench {
             Step::Host => succeed(&mut host("test --workspace --exclude kernel --exclude tests")),
             Step::Host32 => {
                 let mut cargo = self.toolchain(Target::Host32)?.cargo(&self.workspace, "test");
-                for package in ["mm", "board", "arch-arm", "monitor", "symbols"] {
+                for package in ["mm", "board", "arch-arm", "monitor", "symbols", "workload"] {
                     cargo.args(["--package", package]);
                 }
                 succeed(&mut cargo)
@@ -118,6 +128,7 @@ impl Bench {
                 }
                 Ok(())
             }
+            Step::Bench => succeed(Command::new(&self.xtask).args(["bench", "--check"])),
             Step::Boot => succeed(host("test --package tests").env(XTASK_VARIABLE, &self.xtask)),
         }
     }
@@ -143,7 +154,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let needs: Vec<Need> = steps.iter().flat_map(|step| step.needs()).collect();
     let machine = setup::ensure(&needs)?;
-    let bench = Bench { workspace: Workspace::find()?, machine, xtask };
+    let gate = Gate { workspace: Workspace::find()?, machine, xtask };
 
     let count = steps.len();
     let begin = Instant::now();
@@ -151,7 +162,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let title = format!("[{}/{count}] {}", index + 1, step.title());
         say(&format!("{title} …"))?;
         let step_begin = Instant::now();
-        let outcome = bench.perform(step);
+        let outcome = gate.perform(step);
         let seconds = step_begin.elapsed().as_secs_f32();
         if let Err(error) = outcome {
             say(&format!("{title}: FAILED after {seconds:.1} s"))?;

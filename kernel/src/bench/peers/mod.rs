@@ -5,12 +5,14 @@
 //! needs whose interrupt handlers allocate, [`IrqLock`], as `NAME+lock`. They know no GFP flags,
 //! so they have figures beside `GFP_KERNEL` only.
 //!
-//! A peer is a file: its subjects, and a function that measures them.
+//! A peer is a file: its subjects, and a function that measures them. One is no crate but the least
+//! that could be done, `floor`.
 //!
 //! [`IrqLock`]: arch_arm::sync::IrqLock
 
 mod bitmap;
 mod buddy_system;
+mod floor;
 
 use arch_arm::pmu::InstructionCounter;
 use arrayvec::ArrayVec;
@@ -56,7 +58,7 @@ impl Peers {
         }
         let row = longest_row(&mut found);
         let first = row.first().copied();
-        let last = row.iter().take(BLOCKS).last().copied();
+        let last = row.get(..BLOCKS).unwrap_or(row).last().copied();
         let mut blocks = ArrayVec::new();
         for pfn in found {
             if Some(pfn) >= first && Some(pfn) <= last {
@@ -93,10 +95,12 @@ impl Peers {
         let bytes = self.blocks.len() * Order::MAX.bytes() as usize;
         let start = self.start;
         let mut task = Task { counter, operation, order, start, bytes, held, see };
-        // SAFETY: `new` took these blocks of lowmem from our allocator, which gives them to nobody
+        // SAFETY: 1. `new` took these blocks of lowmem from our allocator, which gives them to nobody
         // else; they lie in a row from `start`, and each peer is gone when its function returns.
         unsafe { buddy_system::measure(&mut task) };
         bitmap::measure(&mut task);
+        // SAFETY: 1. as above.
+        unsafe { floor::measure(&mut task) };
     }
 }
 
