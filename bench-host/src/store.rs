@@ -29,15 +29,30 @@ pub struct Blocks<'s, S> {
 
 impl<S: Store> Subject for Blocks<'_, S> {
     type Block = u32;
+    type Given<'a>
+        = (&'a S, u8)
+    where
+        Self: 'a;
+    type Got = Option<u32>;
 
     #[inline(always)]
-    fn get(&mut self) -> Option<u32> {
-        self.store.get(self.order, false)
+    fn given(&mut self) -> (&S, u8) {
+        (self.store, self.order)
     }
 
     #[inline(always)]
-    fn put(&mut self, block: u32) {
-        self.store.put(block, self.order);
+    fn get((store, order): (&S, u8)) -> Option<u32> {
+        store.get(order, false)
+    }
+
+    #[inline(always)]
+    fn block(got: Option<u32>) -> Option<u32> {
+        got
+    }
+
+    #[inline(always)]
+    fn put((store, order): (&S, u8), block: u32) {
+        store.put(block, order);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Our page allocator as subjects of the workload: the one file that knows its interface.
 //!
-//! The functions that are measured are called here and nowhere else in the benchmark. What stands
-//! between the two readings of the meter is what a caller of the allocator would have there.
+//! The functions that are measured are called here and nowhere else in the benchmark. What is not the
+//! call itself belongs into `given`, before the meter begins to count.
 
 use arch_arm::clear::clear;
 use mm::addr::{Order, PAGE_SIZE, Pfn, PhysRange};
@@ -44,15 +44,26 @@ pub struct Blocks {
 
 impl Subject for Blocks {
     type Block = u32;
+    type Given<'a> = (&'static Pages, &'a LinearMap, Request, Order);
+    type Got = Option<Pfn>;
 
     #[inline(always)]
-    fn get(&mut self) -> Option<u32> {
-        alloc(self.pages, self.linear, self.request, self.order).map(Pfn::as_u32)
+    fn given(&mut self) -> (&'static Pages, &LinearMap, Request, Order) {
+        (self.pages, &self.linear, self.request, self.order)
     }
 
     #[inline(always)]
-    fn put(&mut self, block: u32) {
-        free(self.pages, Pfn::new(block), self.order);
+    fn get((pages, linear, request, order): Self::Given<'_>) -> Option<Pfn> {
+        alloc(pages, linear, request, order)
+    }
+
+    fn block(got: Option<Pfn>) -> Option<u32> {
+        got.map(Pfn::as_u32)
+    }
+
+    #[inline(always)]
+    fn put((pages, _, _, order): Self::Given<'_>, block: u32) {
+        free(pages, Pfn::new(block), order);
     }
 }
 
@@ -68,19 +79,33 @@ pub struct Addresses {
 
 impl Subject for Addresses {
     type Block = u32;
+    type Given<'a> = (&'static Pages, &'a LinearMap, Request);
+    type Got = Option<u32>;
 
     #[inline(always)]
-    fn get(&mut self) -> Option<u32> {
-        get_free_page(self.pages, self.linear, self.request)
+    fn given(&mut self) -> (&'static Pages, &LinearMap, Request) {
+        (self.pages, &self.linear, self.request)
     }
 
     #[inline(always)]
-    fn put(&mut self, block: u32) {
-        free_page(self.pages, self.linear, block);
+    fn get((pages, linear, request): Self::Given<'_>) -> Option<u32> {
+        get_free_page(pages, linear, request)
+    }
+
+    fn block(got: Option<u32>) -> Option<u32> {
+        got
+    }
+
+    #[inline(always)]
+    fn put((pages, linear, _): Self::Given<'_>, block: u32) {
+        free_page(pages, linear, block);
     }
 }
 
-/// Some pages in one call. It keeps them itself: its block says nothing.
+/// Pages of a bulk operation.
+pub const BULK: usize = 32;
+
+/// [`BULK`] pages in one call. It keeps them itself: its block says nothing.
 pub struct Bulk<'a> {
     /// The allocator.
     pub pages: &'static Pages,
@@ -92,16 +117,29 @@ pub struct Bulk<'a> {
 
 impl Subject for Bulk<'_> {
     type Block = u32;
+    type Given<'a>
+        = (&'static Pages, Request, &'a mut [Pfn])
+    where
+        Self: 'a;
+    type Got = usize;
 
     #[inline(always)]
-    fn get(&mut self) -> Option<u32> {
-        let count = alloc_bulk(self.pages, self.request, self.pfns);
-        (count == self.pfns.len()).then_some(0)
+    fn given(&mut self) -> (&'static Pages, Request, &mut [Pfn]) {
+        (self.pages, self.request, self.pfns)
     }
 
     #[inline(always)]
-    fn put(&mut self, _: u32) {
-        free_bulk(self.pages, self.pfns);
+    fn get((pages, request, pfns): (&'static Pages, Request, &mut [Pfn])) -> usize {
+        alloc_bulk(pages, request, pfns)
+    }
+
+    fn block(count: usize) -> Option<u32> {
+        (count == BULK).then_some(0)
+    }
+
+    #[inline(always)]
+    fn put((pages, _, pfns): (&'static Pages, Request, &mut [Pfn]), _: u32) {
+        free_bulk(pages, pfns);
     }
 }
 
@@ -116,7 +154,7 @@ pub fn give(pages: &Pages, pfn: Pfn, order: Order) {
 }
 
 #[inline(never)]
-fn alloc(pages: &Pages, linear: LinearMap, request: Request, order: Order) -> Option<Pfn> {
+fn alloc(pages: &Pages, linear: &LinearMap, request: Request, order: Order) -> Option<Pfn> {
     let pfn = pages.lock().alloc(request.zone, order).ok()?;
     if request.zero {
         let range = PhysRange::from_len(pfn.start(), u64::from(order.bytes()))?;
@@ -135,13 +173,13 @@ fn free(pages: &Pages, pfn: Pfn, order: Order) {
 }
 
 #[inline(never)]
-fn get_free_page(pages: &Pages, linear: LinearMap, request: Request) -> Option<u32> {
+fn get_free_page(pages: &Pages, linear: &LinearMap, request: Request) -> Option<u32> {
     let pfn = pages.lock().alloc(request.zone, Order::ZERO).ok()?;
     linear.virt(pfn.start()).map(mm::addr::VirtAddr::as_u32)
 }
 
 #[inline(never)]
-fn free_page(pages: &Pages, linear: LinearMap, address: u32) {
+fn free_page(pages: &Pages, linear: &LinearMap, address: u32) {
     let start = mm::addr::VirtAddr::new(address);
     let range = mm::addr::VirtRange::new(start, mm::addr::VirtAddr::new(address + PAGE_SIZE));
     if let Some(phys) = linear.phys(range) {

@@ -43,16 +43,29 @@ struct Pages<'a> {
 
 impl Subject for Pages<'_> {
     type Block = u32;
+    type Given<'a>
+        = &'a mut List
+    where
+        Self: 'a;
+    type Got = u32;
 
     #[inline(always)]
-    fn get(&mut self) -> Option<u32> {
-        let page = alloc(self.list);
+    fn given(&mut self) -> &mut List {
+        self.list
+    }
+
+    #[inline(always)]
+    fn get(list: &mut List) -> u32 {
+        alloc(list)
+    }
+
+    fn block(page: u32) -> Option<u32> {
         (page != 0).then_some(page)
     }
 
     #[inline(always)]
-    fn put(&mut self, page: u32) {
-        free(self.list, page);
+    fn put(list: &mut List, page: u32) {
+        free(list, page);
     }
 }
 
