@@ -30,17 +30,26 @@ impl FreeList {
         self.last.pfn()
     }
 
-    /// Makes `pfn` the first block; its descriptor becomes that of a free head.
-    pub(super) fn push_front(&mut self, frames: &FrameTable<'_>, pfn: Pfn, head: Head) {
+    /// Makes `pfn` the first block, and says whether it is the only one. Its descriptor becomes that of a
+    /// free head.
+    #[inline]
+    pub(super) fn push_front(&mut self, frames: &FrameTable<'_>, pfn: Pfn, head: Head) -> bool {
         let page = frames.at(pfn);
         page.set_head(head);
         page.set_prev(Link::NONE);
-        page.set_next(self.first);
-        match self.first.pfn() {
-            Some(next) => frames.at(next).set_prev(Link::to(pfn)),
-            None => self.last = Link::to(pfn),
-        }
+        let next = self.first;
+        page.set_next(next);
         self.first = Link::to(pfn);
+        match next.pfn() {
+            Some(next) => {
+                frames.at(next).set_prev(Link::to(pfn));
+                false
+            }
+            None => {
+                self.last = Link::to(pfn);
+                true
+            }
+        }
     }
 
     /// Makes `pfn` the last block; its descriptor becomes that of a free head.

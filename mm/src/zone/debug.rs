@@ -16,15 +16,13 @@ use super::request::Request;
 use crate::addr::{Order, Pfn, PfnRange};
 use crate::frame::page::Head;
 use crate::platform::{Platform, Report};
-use crate::sync::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use crate::sync::{AtomicU32, Ordering::Relaxed};
 
 /// What a free byte holds: Linux's `PAGE_POISON`.
 pub const POISON: u8 = 0xaa;
 
 /// What is on.
 pub(super) struct Debugging<'a> {
-    /// Is anything on? Everybody asks who comes to the zones.
-    on: AtomicBool,
     poisons: bool,
     /// For each frame of the table, who took or gave back the block that begins there.
     owners: Option<&'a [AtomicU32]>,
@@ -34,19 +32,12 @@ pub(super) struct Debugging<'a> {
 impl Debugging<'_> {
     /// Nothing is.
     pub(super) fn off() -> Self {
-        Self { on: AtomicBool::new(false), poisons: false, owners: None, fault: Fault::off() }
+        Self { poisons: false, owners: None, fault: Fault::off() }
     }
 
     /// Is anything on?
-    #[inline(always)]
     pub(super) fn is_on(&self) -> bool {
-        self.on.load(Relaxed)
-    }
-
-    /// Something was turned on or off.
-    fn note(&self) {
-        let on = self.poisons || self.owners.is_some() || self.fault.is_on();
-        self.on.store(on, Relaxed);
+        self.poisons || self.owners.is_some() || self.fault.is_on()
     }
 
     /// Is this request to fail?
@@ -61,7 +52,6 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     pub fn poison_free_pages(&mut self) {
         debug_assert!(self.managed().iter().all(|pages| *pages == 0), "pages are free already");
         self.debug.poisons = true;
-        self.debug.note();
     }
 
     /// Remembers from now on who takes each block, in `owners`, which has a zero word for each frame of
@@ -69,7 +59,6 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     pub fn track_owners(&mut self, owners: &'a [AtomicU32]) {
         debug_assert!(owners.len() >= self.frames.range().len() as usize);
         self.debug.owners = Some(owners);
-        self.debug.note();
     }
 
     /// Is somebody told apart from others by [`owner`](Self::owner)?
@@ -81,7 +70,6 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     /// Makes requests fail as `config` says; those that do not are served as ever.
     pub fn inject_failures(&self, config: FailConfig) {
         self.debug.fault.set(config);
-        self.debug.note();
         // Stacks lose their room, or get it back.
         self.start();
     }

@@ -17,13 +17,13 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     pub(super) fn free_to_zones(&self, pfn: Pfn, order: Order) -> Result<(), NotFreed> {
         // Blocks that no stack holds come this way every time.
         if order > Order::COSTLY
-            && !self.debug.is_on()
             && self.frames.get(pfn).is_some_and(|page| page.head().is_sole(order))
         {
             let masked = self.platform.mask();
-            self.settle(self.stacks(&masked));
-            self.give_block(pfn, order);
-            return Ok(());
+            if !self.stacks(&masked).is_asked() {
+                self.give_block(pfn, order);
+                return Ok(());
+            }
         }
         self.free_with_care(pfn, order)
     }

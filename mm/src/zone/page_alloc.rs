@@ -43,6 +43,8 @@ use crate::sync::{AtomicU8, Ordering::Relaxed};
 
 /// Combinations of the flags that name zones, which are the lowest three.
 const ZONE_FLAGS: usize = 8;
+/// The number of no zone.
+const NO_ZONE: u8 = u8::MAX;
 
 /// All zones, the descriptors of their frames, and the stacks of `CPUS` CPUs, a power of two.
 ///
@@ -51,9 +53,10 @@ const ZONE_FLAGS: usize = 8;
 pub struct PageAllocator<'a, P, const CPUS: usize = 1> {
     current: [Current; CPUS],
     pub(super) frames: FrameTable<'a>,
-    pub(super) behind: [Behind; CPUS],
-    /// For each combination of the zone flags, the zone of first choice.
+    /// For each combination of the zone flags, the zone of first choice; none that there is for those that
+    /// contradict each other.
     first_zone: [AtomicU8; ZONE_FLAGS],
+    pub(super) behind: [Behind; CPUS],
     pub(super) zones: [Zone; ZoneKind::COUNT],
     pub(super) shrinkers: Shrinkers<'a>,
     pub(super) debug: Debugging<'a>,
@@ -78,8 +81,8 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         Ok(Self {
             current: core::array::from_fn(|_| Current::new()),
             frames,
+            first_zone: core::array::from_fn(|_| AtomicU8::new(NO_ZONE)),
             behind: core::array::from_fn(|_| Behind::new()),
-            first_zone: core::array::from_fn(|_| AtomicU8::new(0)),
             zones: spans.each_ref().map(Zone::new),
             shrinkers: Shrinkers::new(ArrayVec::new()),
             debug: Debugging::off(),
@@ -184,7 +187,11 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
             zone.buddy.lock(|| self.platform.contended()).set_grouping(groups);
         }
         self.choose_first_zones(&managed);
-        self.behind.iter().for_each(|stacks| stacks.ask(Asked::ROOM));
+        for behind in &self.behind {
+            behind.ask(Asked::ROOM);
+            // Every request is to come to where debugging looks at it.
+            if self.debug.is_on() { behind.ask(Asked::CARE) } else { behind.ask_no_more(Asked::CARE) }
+        }
         self.settle(self.stacks(&masked));
     }
 
@@ -253,28 +260,28 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     }
 
     /// The zone of first choice, whose blocks the stacks for such requests hold: the highest that they may
-    /// use and that has memory. The lowest, if none of them has.
+    /// use and that has memory. `None` if none of them has, and for flags that contradict each other.
     #[inline(always)]
-    pub(super) fn first_zone(&self, gfp: Gfp) -> &Zone {
-        // Only zones are in the table.
-        let index = usize::from(self.first_zone[gfp.bits() as usize % ZONE_FLAGS].load(Relaxed));
-        &self.zones[index.min(ZoneKind::COUNT - 1)]
+    pub(super) fn first_zone(&self, gfp: Gfp) -> Option<&Zone> {
+        let index = self.first_zone[gfp.bits() as usize % ZONE_FLAGS].load(Relaxed);
+        self.zones.get(usize::from(index))
     }
 
     /// Which zone is of first choice, now that the zones have this much memory.
     fn choose_first_zones(&self, managed: &Managed) {
         for (flags, place) in self.first_zone.iter().enumerate() {
-            let highest = Gfp::from_bits_retain(flags as u32).highest_zone();
-            let usable = ZoneKind::ALL.into_iter().rev().filter(|kind| *kind <= highest);
+            let gfp = Gfp::from_bits_retain(flags as u32);
+            let usable = ZoneKind::ALL.into_iter().rev().filter(|kind| *kind <= gfp.highest_zone());
             let first = usable.into_iter().find(|kind| managed[kind.index()] > 0);
-            place.store(first.unwrap_or(ZoneKind::Dma).index() as u8, Relaxed);
+            let first = first.filter(|_| gfp.check().is_ok());
+            place.store(first.map_or(NO_ZONE, |kind| kind.index() as u8), Relaxed);
         }
     }
 
     /// The stacks that hold blocks of a zone, each with its order.
     pub(super) fn stacks_before(&self, zone: &Zone) -> impl Iterator<Item = (StackId, Order)> {
         let kind = zone.kind();
-        let is_of = move |class: &Gfp| self.first_zone(*class).kind() == kind;
+        let is_of = move |class: &Gfp| self.first_zone(*class).is_some_and(|zone| zone.kind() == kind);
         classes().filter(is_of).flat_map(|class| stack_ids(class).map(|(id, order, _)| (id, order)))
     }
 

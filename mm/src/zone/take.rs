@@ -29,7 +29,6 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         // Blocks that no stack holds come this way every time.
         if order > Order::COSTLY
             && gfp.is_plain()
-            && !self.debug.is_on()
             && let Some(pfn) = self.take_large(gfp, order)
         {
             return Ok(pfn);
@@ -41,9 +40,8 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     #[inline(always)]
     fn take_large(&self, gfp: Gfp, order: Order) -> Option<Pfn> {
         let masked = self.platform.mask();
-        self.settle(self.stacks(&masked));
-        let zone = self.first_zone(gfp);
-        if !zone.is_above_low(gfp.highest_zone(), order) {
+        let zone = self.first_zone(gfp)?;
+        if self.stacks(&masked).is_asked() || !zone.is_above_low(gfp.highest_zone(), order) {
             return None;
         }
         let class = Class::of_flags(gfp.bits());
@@ -161,10 +159,9 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     /// The class of a block for the request that comes from this zone: what was asked for, unless a
     /// higher zone would have been its first choice.
     fn class_from(&self, zone: &Zone, request: &Request) -> Class {
-        if self.first_zone(request.gfp).kind() == zone.kind() {
-            request.class()
-        } else {
-            class_in(zone.kind(), request.mobility)
+        match self.first_zone(request.gfp) {
+            Some(first) if first.kind() == zone.kind() => request.class(),
+            _ => class_in(zone.kind(), request.mobility),
         }
     }
 
@@ -255,10 +252,12 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     #[cold]
     fn settle_asked(&self, stacks: CpuStacks<'_>) {
         let asked = stacks.take_asked();
-        self.empty_stacks(stacks);
+        if asked.has(Asked::DRAIN) || asked.has(Asked::ROOM) {
+            self.empty_stacks(stacks);
+        }
         if asked.has(Asked::ROOM) {
             for class in classes() {
-                let room = self.first_zone(class).room();
+                let room = self.first_zone(class).map_or(0, Zone::room);
                 for (id, _, shift) in stack_ids(class) {
                     let less = if room > 0 { (room >> shift).max(1) } else { 0 };
                     stacks.set_room(id, less);
