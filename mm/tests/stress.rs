@@ -4,6 +4,7 @@
 //! with the real ticket lock. The gate runs this file as an ordinary test and once more under
 //! AddressSanitizer (`cargo xtask test --only sanitize`).
 
+#![cfg(not(loom))]
 #![allow(clippy::unwrap_used, reason = "a thread that failed fails the test")]
 
 use mm::sync::{AtomicU32, Lock, Ordering};
