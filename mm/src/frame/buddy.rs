@@ -48,15 +48,6 @@ pub struct Buddy {
     untouched: Pfn,
 }
 
-/// Where a block goes on its free list.
-#[derive(Clone, Copy)]
-enum Place {
-    /// At the head, unless it is about to merge further.
-    Freed,
-    /// At the tail: boot hands memory over upwards, and the lists shall start with the lowest.
-    Boot,
-}
-
 impl Buddy {
     /// A buddy without memory, for the frames of a zone.
     #[must_use]
@@ -184,7 +175,7 @@ impl Buddy {
         pfn: Pfn,
         order: Order,
     ) {
-        self.merge(frames, counts, pfn, order, Place::Freed);
+        self.merge::<false>(frames, counts, pfn, order);
     }
 
     /// Gives back a range, in the largest aligned blocks there are. No frame of it is a head any more,
@@ -303,7 +294,7 @@ impl Buddy {
         let (mut pfn, end) = (range.start(), range.end());
         while pfn < end {
             let order = largest_block(pfn, end);
-            self.merge(frames, counts, pfn, order, Place::Boot);
+            self.merge::<true>(frames, counts, pfn, order);
             pfn = pfn.saturating_add(order.pages());
         }
         self.untouched = self.untouched.max(end);
@@ -330,15 +321,16 @@ impl Buddy {
         }
     }
 
-    /// Merges a block with its free buddies and puts the result on its list.
+    /// Merges a block with its free buddies and puts the result on its list: at the head, unless it is
+    /// about to merge further, or `BOOT` hands memory over: that goes upwards, and the lists shall start
+    /// with the lowest.
     #[inline]
-    fn merge(
+    fn merge<const BOOT: bool>(
         &mut self,
         frames: &FrameTable<'_>,
         counts: &Counts,
         pfn: Pfn,
         order: Order,
-        place: Place,
     ) {
         counts.add_pages(order.pages());
         let (mut pfn, mut order) = (pfn, order);
@@ -346,11 +338,7 @@ impl Buddy {
             (pfn, order) = self.join(frames, counts, pfn, order);
         }
         let mobility = frames.blocks().get(pfn);
-        let at_tail = match place {
-            Place::Boot => true,
-            Place::Freed => merges_soon(frames, pfn, order, self.zone),
-        };
-        if at_tail {
+        if BOOT || merges_soon(frames, pfn, order, self.zone) {
             self.enlist_back(frames, counts, pfn, order, mobility);
         } else {
             self.enlist_front(frames, counts, pfn, order, mobility);

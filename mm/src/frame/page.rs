@@ -533,7 +533,10 @@ mod tests {
     #[test]
     fn the_words_are_where_the_drawing_has_them() {
         let (zone, order) = (ZoneId::new(2).unwrap(), Order::new(9).unwrap());
-        assert_eq!(Head::free(order, zone, Mobility::Reclaimable).0, 1 << 10 | 9 << 6 | 2 << 3 | 2 << 1);
+        assert_eq!(
+            Head::free(order, zone, Mobility::Reclaimable).0,
+            1 << 10 | 9 << 6 | 2 << 3 | 2 << 1
+        );
         let head = Head::allocated(order, Class::of_flags(0xfff8_0012));
         assert_eq!(head.0, 2 << 10 | 9 << 6 | 0x12 << 1);
         assert_eq!(head.stack(), 9 << 5 | 0x12);

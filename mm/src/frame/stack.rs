@@ -215,7 +215,10 @@ impl Current {
 
     /// Takes as many blocks of this head off their stack as `pfns` has places for, or as there are, and
     /// says how many.
-    #[inline]
+    ///
+    /// A function of its own, so that what it looks at stays in registers; eight at a time, since the
+    /// counting of a loop is a third of what there is to do.
+    #[inline(never)]
     pub(crate) fn pop_many(
         &self,
         frames: &FrameTable<'_>,
@@ -224,43 +227,47 @@ impl Current {
     ) -> usize {
         let current = &self.0[StackId::of(allocated).index()];
         let mut stack = Stack(current.load(Relaxed));
-        let mut count = 0;
-        for pfn in pfns {
+        let mut pop = |pfn: &mut Pfn| {
             let place = stack.top();
-            let Some(page) = frames.page(place) else { break };
+            let Some(page) = frames.page(place) else { return false };
             stack = Stack(page.below());
             page.set_head(allocated);
             *pfn = frames.pfn(place);
-            count += 1;
-        }
+            true
+        };
+        let (eights, rest) = pfns.as_chunks_mut::<8>();
+        let count =
+            each(eights.iter_mut().map(|eight| eight.iter_mut()), rest.iter_mut(), &mut pop);
         current.store(stack.0, Relaxed);
         count
     }
 
     /// Puts single pages on their stack, from the front, and says how many: up to the first that is not
     /// allocated with one owner, belongs on another stack than the first, or finds no room.
-    #[inline]
+    ///
+    /// Made as [`pop_many`](Self::pop_many) is.
+    #[inline(never)]
     pub(crate) fn push_many(&self, frames: &FrameTable<'_>, pfns: &[Pfn]) -> usize {
         let first = pfns.first().and_then(|pfn| frames.get(*pfn));
         let Some(head) = first.map(Page::head).filter(|head| head.is_sole(Order::ZERO)) else {
             return 0;
         };
-        let stacked = head.toggle_stacked();
         let current = &self.0[StackId::of(head).index()];
         let mut stack = Stack(current.load(Relaxed));
-        let mut count = 0;
-        for pfn in pfns.iter().take(stack.room_left() as usize) {
+        let fitting = pfns.get(..stack.room_left() as usize).unwrap_or(pfns);
+        let mut push = |pfn: &Pfn| {
             let place = frames.place(*pfn);
-            let Some(page) = frames.page(place) else { break };
             // A page that stands here twice is no longer allocated the second time.
-            if page.head() != head {
-                break;
-            }
+            let Some(page) = frames.page(place).filter(|page| page.head() == head) else {
+                return false;
+            };
             page.set_below(stack.0);
-            page.set_head(stacked);
+            page.set_head(head.toggle_stacked());
             stack = stack.over(place);
-            count += 1;
-        }
+            true
+        };
+        let (eights, rest) = fitting.as_chunks::<8>();
+        let count = each(eights.iter().map(|eight| eight.iter()), rest.iter(), &mut push);
         current.store(stack.0, Relaxed);
         count
     }
@@ -361,6 +368,31 @@ impl CpuStacks<'_> {
     }
 }
 
+/// Does `act` to one after the other until it says `false`, and says how many it was done to.
+#[inline(always)]
+fn each<T, I: Iterator<Item = T>>(
+    eights: impl Iterator<Item = I>,
+    rest: impl Iterator<Item = T>,
+    act: &mut impl FnMut(T) -> bool,
+) -> usize {
+    let mut done = 0;
+    for eight in eights {
+        for (number, one) in eight.enumerate() {
+            if !act(one) {
+                return done + number;
+            }
+        }
+        done += 8;
+    }
+    for one in rest {
+        if !act(one) {
+            break;
+        }
+        done += 1;
+    }
+    done
+}
+
 /// What the owner of stacks is asked to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Asked(u8);
@@ -450,7 +482,10 @@ mod tests {
                 assert!(!give(frames, stacks, 299), "room for {room}");
                 for number in (0..u32::from(room)).rev() {
                     let pfn = Pfn::new(0x40000 + number);
-                    assert_eq!(frames.at(pfn).state(), PageState::Stacked { order: ORDER, class: CLASS });
+                    assert_eq!(
+                        frames.at(pfn).state(),
+                        PageState::Stacked { order: ORDER, class: CLASS }
+                    );
                     assert_eq!(stacks.current.pop(frames, id), Some(pfn));
                     let state = ALLOCATED.decode();
                     assert_eq!(frames.at(pfn).state(), state);

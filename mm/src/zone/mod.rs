@@ -37,7 +37,7 @@ pub mod watermark;
 
 pub use block::PageBlock;
 pub use error::{AllocError, NotFreed, ReleaseError, SpanError, TooManyReferences, Why};
-pub use figures::{MemoryFigures, ZoneFigures};
+pub use figures::{MAX_CPUS, MemoryFigures, PerCpuFigures, ZoneFigures};
 pub use gfp::{Gfp, GfpError, ParseGfpError};
 pub use page_alloc::PageAllocator;
 pub use range::PageRun;

@@ -190,7 +190,11 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         for behind in &self.behind {
             behind.ask(Asked::ROOM);
             // Every request is to come to where debugging looks at it.
-            if self.debug.is_on() { behind.ask(Asked::CARE) } else { behind.ask_no_more(Asked::CARE) }
+            if self.debug.is_on() {
+                behind.ask(Asked::CARE)
+            } else {
+                behind.ask_no_more(Asked::CARE)
+            }
         }
         self.settle(self.stacks(&masked));
     }
@@ -281,7 +285,8 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     /// The stacks that hold blocks of a zone, each with its order.
     pub(super) fn stacks_before(&self, zone: &Zone) -> impl Iterator<Item = (StackId, Order)> {
         let kind = zone.kind();
-        let is_of = move |class: &Gfp| self.first_zone(*class).is_some_and(|zone| zone.kind() == kind);
+        let is_of =
+            move |class: &Gfp| self.first_zone(*class).is_some_and(|zone| zone.kind() == kind);
         classes().filter(is_of).flat_map(|class| stack_ids(class).map(|(id, order, _)| (id, order)))
     }
 

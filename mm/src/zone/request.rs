@@ -40,8 +40,7 @@ impl Request {
 /// Flags that the quick path does not take: zeroing is more work, and these two have rules of their own
 /// about other flags. The zone and mobility modifiers need no test, since those that contradict each
 /// other lead to a stack that has nothing.
-pub(super) const NOT_QUICK: Gfp =
-    Gfp::__GFP_ZERO.union(Gfp::__GFP_ATOMIC).union(Gfp::__GFP_NOFAIL);
+pub(super) const NOT_QUICK: Gfp = Gfp::__GFP_ZERO.union(Gfp::__GFP_ATOMIC).union(Gfp::__GFP_NOFAIL);
 
 /// The classes that make sense, each of which has stacks.
 pub(super) fn classes() -> impl Iterator<Item = Gfp> {

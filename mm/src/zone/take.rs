@@ -59,7 +59,9 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
             self.platform.zero(pfn, order);
             return Ok(pfn);
         }
-        gfp.check().map_err(AllocError::flags)?;
+        if !gfp.is_plain() || self.first_zone(gfp).is_none() {
+            gfp.check().map_err(AllocError::flags)?;
+        }
         let request = Request::new(gfp, order);
         if self.debug.is_on() {
             return self.alloc_debugging(&request);

@@ -263,7 +263,8 @@ impl Gfp {
         let bits = self.bits();
         // Pairs of neighbours: MOVABLE and RECLAIMABLE, ATOMIC and DIRECT_RECLAIM.
         let neighbours = bits & bits >> 1 & 0x208;
-        let careful = bits & (Self::__GFP_NOFAIL.bits() | Self::__GFP_ZERO.bits() | !Self::all().bits());
+        let careful =
+            bits & (Self::__GFP_NOFAIL.bits() | Self::__GFP_ZERO.bits() | !Self::all().bits());
         neighbours | careful == 0
     }
 

@@ -83,7 +83,7 @@ fn flags_are_printed_longest_combination_first() {
     assert_eq!(text(bits(0x4_0d40)), "GFP_NOFS|__GFP_COMP|__GFP_ZERO");
     assert_eq!(text(bits(0xcc1)), "GFP_KERNEL|GFP_DMA");
     assert_eq!(text(bits(0xcc5)), "GFP_KERNEL|GFP_DMA|GFP_DMA32");
-    assert_eq!(text(bits(0x820)), "GFP_NOWAIT|__GFP_HIGH");
+    assert_eq!(text(bits(0x820)), "GFP_ATOMIC");
     assert_eq!(text(bits(0x1000_0cc0)), "GFP_KERNEL|0x10000000");
     assert_eq!(text(bits(0xf000_0000)), "0xf0000000");
     assert_eq!(
