@@ -74,7 +74,13 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         self.start();
     }
 
-    /// How many requests were made to fail.
+    /// Which requests still are to fail; interval 0 when none is.
+    #[must_use]
+    pub fn failures_to_come(&self) -> FailConfig {
+        self.debug.fault.config()
+    }
+
+    /// How many requests were made to fail since [`inject_failures`](Self::inject_failures).
     #[must_use]
     pub fn injected_failures(&self) -> u32 {
         self.debug.fault.failed()
