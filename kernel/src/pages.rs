@@ -2,8 +2,7 @@
 //! crash.
 
 use mm::addr::{Order, Pfn};
-use mm::frame::FreeError;
-use mm::zone::{AllocError, Gfp, MemoryFigures, PageAllocator};
+use mm::zone::{AllocError, Gfp, MemoryFigures, NotFreed, PageAllocator};
 use spin::Once;
 
 use crate::platform::Hardware;
@@ -43,13 +42,13 @@ pub fn alloc(pages: &Pages, gfp: Gfp, order: Order) -> Result<Pfn, AllocError> {
 ///
 /// # Errors
 ///
-/// [`FreeError`].
+/// [`NotFreed`].
 ///
 /// # Safety
 ///
 /// As [`PageAllocator::free_raw`].
 #[inline(never)]
-pub unsafe fn free(pages: &Pages, pfn: Pfn, order: Order) -> Result<(), FreeError> {
+pub unsafe fn free(pages: &Pages, pfn: Pfn, order: Order) -> Result<(), NotFreed> {
     // SAFETY: the caller's duties are the same.
     unsafe { pages.free_raw(pfn, order) }
 }
@@ -64,13 +63,13 @@ pub fn alloc_bulk(pages: &Pages, gfp: Gfp, pfns: &mut [Pfn]) -> usize {
 ///
 /// # Errors
 ///
-/// [`FreeError`].
+/// [`NotFreed`].
 ///
 /// # Safety
 ///
 /// As [`PageAllocator::free_bulk_raw`].
 #[inline(never)]
-pub unsafe fn free_bulk(pages: &Pages, pfns: &[Pfn]) -> Result<(), FreeError> {
+pub unsafe fn free_bulk(pages: &Pages, pfns: &[Pfn]) -> Result<(), NotFreed> {
     // SAFETY: the caller's duties are the same.
     unsafe { pages.free_bulk_raw(pfns) }
 }

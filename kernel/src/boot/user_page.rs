@@ -20,8 +20,7 @@ use arch_arm::mmu::walk::TableRead;
 use arch_arm::tlb;
 use arrayvec::ArrayVec;
 use mm::addr::{Order, PAGE_SIZE, Pfn, PhysAddr, VirtAddr, VirtRange};
-use mm::frame::FreeError;
-use mm::zone::{AllocError, Gfp};
+use mm::zone::{AllocError, Gfp, NotFreed};
 
 use super::LinearMap;
 use crate::monitor::Kernel;
@@ -50,7 +49,7 @@ pub enum UserPagesError {
     /// Something is mapped there already.
     Map(MapError),
     /// Their frames could not be given back.
-    Free(FreeError),
+    Free(NotFreed),
 }
 
 impl fmt::Display for UserPagesError {

@@ -73,7 +73,8 @@ pub fn free(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
             let (linear, virt) = (kernel.tables.linear(), VirtAddr::new(number));
             kernel.pages.free_address(&linear, virt, order)
         } else {
-            pages::free(kernel.pages, Pfn::new(number), order)
+            let pfn = Pfn::new(number);
+            pages::free(kernel.pages, pfn, order).map_err(|_| kernel.pages.why_not_free(pfn, order))
         }
     };
     freed.map_err(Failure::Free)

@@ -240,6 +240,14 @@ times at most, -1 for ever. As fail_page_alloc= on the command line. Without WHE
 come.",
         run: pages::fail,
     },
+    #[cfg(feature = "bench")]
+    Command {
+        name: "bench",
+        args: &[Arg::one_of("NAME", &crate::bench::NAMES).optional()],
+        help: "count instructions for each operation",
+        details: "Measures the operation NAME, or all. Wants QEMU's -icount.",
+        run: machine::bench,
+    },
     Command {
         name: "ticks",
         args: &[Arg::number("SECONDS", 1, 3600)],
@@ -322,6 +330,9 @@ pub enum Failure {
     },
     /// Self-tests failed.
     SelfTest(selftest::Failed),
+    /// Nothing could be measured.
+    #[cfg(feature = "bench")]
+    Unmeasured(crate::bench::Unmeasured),
     /// The processor did not mind a crash.
     NotCrashed {
         /// Which.
@@ -393,6 +404,8 @@ impl fmt::Display for Failure {
                 write!(f, "{bytes} bytes from {start} run past the end of the address space")
             }
             Self::SelfTest(failed) => failed.fmt(f),
+            #[cfg(feature = "bench")]
+            Self::Unmeasured(error) => error.fmt(f),
             Self::NotCrashed { name } => write!(f, "the processor has no objection to {name}"),
             Self::Edges { wrong } => {
                 write!(f, "{wrong} pages do not answer as the layout predicts")

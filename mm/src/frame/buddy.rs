@@ -26,7 +26,7 @@ use super::counts::Counts;
 use super::error::{FreeError, ReleaseError};
 use super::list::FreeList;
 use super::mobility::Mobility;
-use super::page::{Head, Kin, ZoneId};
+use super::page::{Class, Head, ZoneId};
 use super::table::FrameTable;
 use crate::addr::{Order, Pfn, PfnRange};
 
@@ -102,7 +102,7 @@ impl Buddy {
         Order::new(order.as_u8() + larger.trailing_zeros() as u8)
     }
 
-    /// Takes a block of `order`: out of the smallest free block of its mobility that holds one, or of
+    /// Takes a block of `order` and this class: out of the smallest free block of its mobility that holds one, or of
     /// one that is stolen from another mobility. Returns its first frame: the lowest of the block
     /// that was split. `None` when no block is large enough.
     ///
@@ -113,11 +113,11 @@ impl Buddy {
         &mut self,
         frames: &FrameTable<'_>,
         counts: &Counts,
-        mobility: Mobility,
+        class: Class,
         order: Order,
     ) -> Option<Pfn> {
-        let (pfn, _) = self.take(frames, counts, mobility, order, order)?;
-        frames.at(pfn).set_head(Head::allocated(Kin { order, zone: self.zone, mobility }));
+        let (pfn, _) = self.take(frames, counts, class.mobility(), order, order)?;
+        frames.at(pfn).set_head(Head::allocated(order, class));
         Some(pfn)
     }
 
@@ -195,7 +195,7 @@ impl Buddy {
         order: Order,
     ) -> Result<(), FreeError> {
         let head = frames.get(pfn).map_or(Head::NONE, |page| page.head());
-        if !head.is_sole(order) || head.zone() != self.zone {
+        if !head.is_sole(order) || !self.span.contains(pfn) {
             return Err(frames.why_not_free(pfn, order));
         }
         self.insert(frames, counts, pfn, order);
@@ -208,14 +208,14 @@ impl Buddy {
         &mut self,
         frames: &FrameTable<'_>,
         counts: &Counts,
-        kin: Kin,
+        class: Class,
         run: PfnRange,
         end: Pfn,
     ) {
         let mut pfn = run.start();
         while pfn < run.end() {
             let order = largest_block(pfn, run.end());
-            frames.at(pfn).set_head(Head::allocated(Kin { order, ..kin }));
+            frames.at(pfn).set_head(Head::allocated(order, class));
             pfn = pfn.saturating_add(order.pages());
         }
         self.insert_range(frames, counts, PfnRange::new(run.end(), end));
@@ -228,7 +228,7 @@ impl Buddy {
         &mut self,
         frames: &FrameTable<'_>,
         counts: &Counts,
-        mobility: Mobility,
+        class: Class,
         pages: u32,
     ) -> Option<PfnRange> {
         let size = Order::MAX.pages();
@@ -256,9 +256,8 @@ impl Buddy {
             frames.at(pfn).set_head(Head::NONE);
         }
         counts.remove_pages(whole.len());
-        let kin = Kin { order: Order::MAX, zone: self.zone, mobility };
         let run = PfnRange::new(whole.start(), whole.start().saturating_add(pages));
-        self.carve(frames, counts, kin, run, whole.end());
+        self.carve(frames, counts, class, run, whole.end());
         Some(run)
     }
 
@@ -375,7 +374,7 @@ impl Buddy {
         order: Order,
         mobility: Mobility,
     ) {
-        let head = Head::free(Kin { order, zone: self.zone, mobility });
+        let head = Head::free(order, self.zone, mobility);
         self.lists[order.index()][mobility.index()].push_front(frames, pfn, head);
         self.filled[mobility.index()] |= 1 << order.as_u8();
         counts.add(order, mobility);
@@ -390,7 +389,7 @@ impl Buddy {
         order: Order,
         mobility: Mobility,
     ) {
-        let head = Head::free(Kin { order, zone: self.zone, mobility });
+        let head = Head::free(order, self.zone, mobility);
         self.lists[order.index()][mobility.index()].push_back(frames, pfn, head);
         self.filled[mobility.index()] |= 1 << order.as_u8();
         counts.add(order, mobility);

@@ -152,12 +152,14 @@ impl FrameTable<'_> {
         };
         match block.state {
             PageState::NoHead => FreeError::Reserved { pfn },
-            PageState::Free(_) | PageState::Stacked(_) => FreeError::DoubleFree { pfn, block },
-            PageState::Allocated { kin, .. } if block.head == pfn && kin.order == order => {
+            PageState::Free { .. } | PageState::Stacked { .. } => {
+                FreeError::DoubleFree { pfn, block }
+            }
+            PageState::Allocated { order: real, .. } if block.head == pfn && real == order => {
                 FreeError::OtherZone { pfn }
             }
             PageState::Allocated { .. } => FreeError::WrongOrder { pfn, order, block },
-            PageState::Bad(_) => FreeError::Bad { pfn, block },
+            PageState::Bad { .. } => FreeError::Bad { pfn, block },
             PageState::Corrupt { .. } => FreeError::Corrupt { pfn, block },
         }
     }

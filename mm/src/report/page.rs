@@ -54,20 +54,29 @@ pub fn write(
     };
     let state = match block.state {
         PageState::NoHead => "reserved",
-        PageState::Free(_) => "free",
+        PageState::Free { .. } => "free",
         PageState::Allocated { .. } => "allocated",
-        PageState::Stacked(_) => "free, in a per-CPU stack",
-        PageState::Bad(_) => "bad: written to while it was free, and kept out",
+        PageState::Stacked { .. } => "free, in a per-CPU stack",
+        PageState::Bad { .. } => "bad: written to while it was free, and kept out",
         PageState::Corrupt { .. } => "not known: the descriptor has been overwritten",
     };
     writeln!(out, "state      : {state}")?;
     if let PageState::Corrupt { word } = block.state {
         writeln!(out, "descriptor : {word:#010x}")?;
     }
-    if let Some(kin) = block.state.kin() {
-        let pages = kin.order.pages();
-        writeln!(out, "block      : pfn {}, order {}, {pages} pages", block.head, kin.order)?;
-        let (own, around) = (kin.mobility, page.page_block);
+    if let Some(order) = block.state.order() {
+        let pages = order.pages();
+        writeln!(out, "block      : pfn {}, order {order}, {pages} pages", block.head)?;
+    }
+    let own = match block.state {
+        PageState::NoHead | PageState::Corrupt { .. } => None,
+        PageState::Free { mobility, .. } => Some(mobility),
+        PageState::Allocated { class, .. }
+        | PageState::Stacked { class, .. }
+        | PageState::Bad { class, .. } => Some(class.mobility()),
+    };
+    if let Some(own) = own {
+        let around = page.page_block;
         writeln!(out, "mobility   : {own}, in a page block that is for {around}")?;
     }
     if let PageState::Allocated { further_references, .. } = block.state {
@@ -87,7 +96,7 @@ mod tests {
     use super::super::test_machine::print;
     use super::*;
     use crate::addr::{Order, Pfn};
-    use crate::frame::{Block, Kin, Mobility};
+    use crate::frame::{Block, Class, Mobility};
     use crate::zone::ZoneKind;
 
     fn page(state: Option<PageState>) -> PageFigures {
@@ -100,9 +109,8 @@ mod tests {
         }
     }
 
-    fn kin() -> Kin {
-        let order = Order::new(3).unwrap();
-        Kin { order, zone: ZoneKind::Dma.id(), mobility: Mobility::Unmovable }
+    fn order() -> Order {
+        Order::new(3).unwrap()
     }
 
     fn form(page: &PageFigures, virt: Option<u32>, is_memory: bool) -> String {
@@ -112,7 +120,8 @@ mod tests {
 
     #[test]
     fn golden() {
-        let allocated = PageState::Allocated { kin: kin(), further_references: 2 };
+        let class = Class::of_flags(0);
+        let allocated = PageState::Allocated { order: order(), class, further_references: 2 };
         let mut page = page(Some(allocated));
         page.owner = Some(0xc020_7f1c);
         assert_eq!(
@@ -137,10 +146,11 @@ owner      : 0xc0207f1c in somebody
             let lines: Vec<String> = text.lines().skip(2).map(str::to_string).collect();
             lines
         };
+        let (order, class, zone) = (order(), Class::of_flags(0), ZoneKind::Dma.id());
         for (state, word) in [
-            (PageState::Free(kin()), "free"),
-            (PageState::Stacked(kin()), "free, in a per-CPU stack"),
-            (PageState::Bad(kin()), "bad: written to while it was free, and kept out"),
+            (PageState::Free { order, zone, mobility: Mobility::Movable }, "free"),
+            (PageState::Stacked { order, class }, "free, in a per-CPU stack"),
+            (PageState::Bad { order, class }, "bad: written to while it was free, and kept out"),
         ] {
             let lines = lines(Some(state), Some(5));
             assert_eq!(lines[0], format!("state      : {word}"));

@@ -14,7 +14,7 @@ use super::fault::{FailConfig, Fault};
 use super::page_alloc::PageAllocator;
 use super::request::Request;
 use crate::addr::{Order, Pfn, PfnRange};
-use crate::frame::page::{Head, PageState};
+use crate::frame::page::Head;
 use crate::platform::{Platform, Report};
 use crate::sync::{AtomicU32, Ordering::Relaxed};
 
@@ -111,9 +111,8 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         if self.debug.poisons
             && let Some((at, found)) = self.platform.first_other_than(pfn, order, POISON)
         {
-            if let PageState::Allocated { kin, .. } = self.frames.at(pfn).state() {
-                self.frames.at(pfn).set_head(Head::bad(kin));
-            }
+            let page = self.frames.at(pfn);
+            page.set_head(Head::bad(order, page.head().class()));
             let freed_by = self.owner(pfn);
             let report = Report::WrittenWhileFree { pfn, order, at, found, freed_by };
             self.platform.report(&report);

@@ -40,7 +40,7 @@ pub mod validate;
 pub mod watermark;
 
 pub use block::PageBlock;
-pub use error::{AllocError, ReleaseError, SpanError, TooManyReferences};
+pub use error::{AllocError, NotFreed, ReleaseError, SpanError, TooManyReferences, Why};
 pub use figures::{MemoryFigures, ZoneFigures};
 pub use gfp::{Gfp, GfpError, ParseGfpError};
 pub use page_alloc::PageAllocator;

@@ -105,7 +105,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
             while next < end {
                 let pfn = next;
                 let state = frames.get(pfn)?.state();
-                let order = state.kin().map_or(Order::ZERO, |kin| kin.order);
+                let order = state.order().unwrap_or(Order::ZERO);
                 next = pfn.saturating_add(order.pages());
                 if let PageState::Allocated { .. } = state {
                     return Some((pfn, order));

@@ -5,7 +5,7 @@
 #![expect(unsafe_code, reason = "the duties of who gives back a block by its number")]
 
 use super::block::PageBlock;
-use super::error::{AllocError, TooManyReferences};
+use super::error::{AllocError, NotFreed, TooManyReferences};
 use super::gfp::Gfp;
 use super::page_alloc::PageAllocator;
 use super::request::Request;
@@ -35,9 +35,9 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     ///
     /// As `alloc_raw`. A failure is not reported.
     pub fn alloc_raw_in(&self, kind: ZoneKind, gfp: Gfp, order: Order) -> Result<Pfn, AllocError> {
-        gfp.check().map_err(AllocError::Flags)?;
+        gfp.check().map_err(AllocError::flags)?;
         let request = Request::new(gfp, order);
-        let no_memory = AllocError::NoMemory { order, highest: kind };
+        let no_memory = AllocError::no_memory(order, kind);
         loop {
             let pfn = self.take_only(kind, &request, Mark::Nothing).or_else(|| {
                 self.drain();
@@ -58,7 +58,7 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     ///
     /// # Errors
     ///
-    /// [`FreeError`] when no such block is allocated: it was given back before, has another order, was never
+    /// [`NotFreed`] when no such block is allocated: it was given back before, has another order, was never
     /// the allocator's. Nothing has changed then: the frame stays where it was, so it is not handed out
     /// by mistake. The fault has been reported.
     ///
@@ -69,7 +69,7 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     /// 2. If it is the last one, nobody reads or writes the pages, or has them mapped, from now on. That
     ///    includes devices.
     #[inline]
-    pub unsafe fn free_raw(&self, pfn: Pfn, order: Order) -> Result<(), FreeError> {
+    pub unsafe fn free_raw(&self, pfn: Pfn, order: Order) -> Result<(), NotFreed> {
         self.free_block(pfn, order)
     }
 
@@ -92,7 +92,9 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         order: Order,
     ) -> Result<(), FreeError> {
         let error = match linear.virt_to_page(virt) {
-            Some(pfn) if virt.is_aligned(PAGE_SIZE) => return self.free_block(pfn, order),
+            Some(pfn) if virt.is_aligned(PAGE_SIZE) => {
+                return self.free_block(pfn, order).map_err(|_| self.why_not_free(pfn, order));
+            }
             Some(pfn) => FreeError::InsidePage { virt, pfn },
             None => FreeError::NotLinear { virt },
         };
@@ -132,12 +134,12 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     ///
     /// # Errors
     ///
-    /// The first [`FreeError`]; the other pages have been given back all the same.
+    /// The first [`NotFreed`]; the other pages have been given back all the same.
     ///
     /// # Safety
     ///
     /// As [`free_raw`](Self::free_raw), for each of them.
-    pub unsafe fn free_bulk_raw(&self, pfns: &[Pfn]) -> Result<(), FreeError> {
+    pub unsafe fn free_bulk_raw(&self, pfns: &[Pfn]) -> Result<(), NotFreed> {
         self.free_bulk(pfns)
     }
 }

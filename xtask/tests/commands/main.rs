@@ -3,4 +3,5 @@
 
 mod host;
 mod run;
+mod steps;
 mod toolchain;

@@ -38,7 +38,7 @@ const MODIFIERS: [(Gfp, u32, &str); 28] = [
 const COMBINATIONS: [(Gfp, u32, &str); 13] = [
     (Gfp::GFP_KERNEL, 0xcc0, "GFP_KERNEL"),
     (Gfp::GFP_KERNEL_ACCOUNT, 0x400cc0, "GFP_KERNEL_ACCOUNT"),
-    (Gfp::GFP_ATOMIC, 0xa20, "GFP_ATOMIC"),
+    (Gfp::GFP_ATOMIC, 0x820, "GFP_ATOMIC"),
     (Gfp::GFP_NOWAIT, 0x800, "GFP_NOWAIT"),
     (Gfp::GFP_NOIO, 0xc00, "GFP_NOIO"),
     (Gfp::GFP_NOFS, 0xc40, "GFP_NOFS"),

@@ -1,0 +1,121 @@
+//! Our page allocator as subjects of the workload: the one file that knows its interface.
+//!
+//! The functions that are measured are called here and nowhere else in the benchmark. They are those
+//! that the kernel itself calls, out of line, so both images have the same code for them.
+
+use mm::addr::{Order, PAGE_SIZE, Pfn, VirtAddr, VirtRange};
+use mm::zone::{Gfp, PageRun};
+use workload::{Flags, Subject};
+
+use crate::boot::LinearMap;
+use crate::pages::{self, Pages};
+use crate::platform::Hardware;
+
+/// The request with these flags.
+pub const fn gfp(flags: Flags) -> Gfp {
+    match flags {
+        Flags::Kernel => Gfp::GFP_KERNEL,
+        Flags::Atomic => Gfp::GFP_ATOMIC,
+        Flags::Nowait => Gfp::GFP_NOWAIT,
+        Flags::Dma => Gfp::GFP_KERNEL.union(Gfp::__GFP_DMA),
+        Flags::Highmem => Gfp::GFP_KERNEL.union(Gfp::__GFP_HIGHMEM),
+        Flags::HighuserMovable => Gfp::GFP_HIGHUSER_MOVABLE,
+        Flags::Zero => Gfp::GFP_KERNEL.union(Gfp::__GFP_ZERO),
+    }
+}
+
+/// Blocks of one order for one kind of request, by frame number.
+pub struct Blocks {
+    /// The allocator.
+    pub pages: &'static Pages,
+    /// What is asked for.
+    pub gfp: Gfp,
+    /// How large.
+    pub order: Order,
+}
+
+impl Subject for Blocks {
+    type Block = u32;
+
+    #[inline(always)]
+    fn get(&mut self) -> Option<u32> {
+        pages::alloc(self.pages, self.gfp, self.order).ok().map(Pfn::as_u32)
+    }
+
+    #[inline(always)]
+    fn put(&mut self, block: u32) {
+        // SAFETY: 1. `get` took it; 2. nobody looks at its pages.
+        let _ = unsafe { pages::free(self.pages, Pfn::new(block), self.order) };
+    }
+}
+
+/// Single pages by their address in the linear map.
+pub struct Addresses {
+    /// The allocator.
+    pub pages: &'static Pages,
+    /// Where its pages are mapped.
+    pub linear: LinearMap,
+    /// What is asked for.
+    pub gfp: Gfp,
+}
+
+impl Subject for Addresses {
+    type Block = u32;
+
+    #[inline(always)]
+    fn get(&mut self) -> Option<u32> {
+        get_free_page(self.pages, self.linear, self.gfp)
+    }
+
+    #[inline(always)]
+    fn put(&mut self, block: u32) {
+        free_page(self.pages, self.linear, block);
+    }
+}
+
+/// Some pages in one call. It keeps them itself: its block says nothing.
+pub struct Bulk<'a> {
+    /// The allocator.
+    pub pages: &'static Pages,
+    /// What is asked for.
+    pub gfp: Gfp,
+    /// Where the pages are noted.
+    pub pfns: &'a mut [Pfn],
+}
+
+impl Subject for Bulk<'_> {
+    type Block = u32;
+
+    #[inline(always)]
+    fn get(&mut self) -> Option<u32> {
+        let count = pages::alloc_bulk(self.pages, self.gfp, self.pfns);
+        (count == self.pfns.len()).then_some(0)
+    }
+
+    #[inline(always)]
+    fn put(&mut self, _: u32) {
+        // SAFETY: 1. `get` took them; 2. nobody looks at them.
+        let _ = unsafe { pages::free_bulk(self.pages, self.pfns) };
+    }
+}
+
+/// Pages in a row that are not part of a measurement: memory for the peers.
+pub fn take(pages: &'static Pages, count: u32) -> Option<PageRun<'static, 'static, Hardware>> {
+    pages.alloc_contig(Gfp::GFP_KERNEL | Gfp::__GFP_NOWARN, count).ok()
+}
+
+#[inline(never)]
+fn get_free_page(pages: &Pages, linear: LinearMap, gfp: Gfp) -> Option<u32> {
+    let pfn = pages.get_free_pages(gfp, Order::ZERO).ok()?.into_raw();
+    linear.virt(pfn.start()).map(VirtAddr::as_u32)
+}
+
+#[inline(never)]
+fn free_page(pages: &Pages, linear: LinearMap, address: u32) {
+    let start = VirtAddr::new(address);
+    let range = VirtRange::new(start, VirtAddr::new(address + PAGE_SIZE));
+    if let Some(phys) = linear.phys(range) {
+        // SAFETY: 1. `get_free_page` took it; 2. nobody looks at it.
+        let _ = unsafe { pages::free(pages, phys.start().pfn_down(), Order::ZERO) };
+    }
+}
