@@ -103,9 +103,10 @@ fn write_site(out: &mut dyn core::fmt::Write, site: u32) -> core::fmt::Result {
 }
 
 pub fn drain(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
-    let stacked = kernel.pages.figures().in_stacks();
+    let before = kernel.pages.figures().in_stacks();
     kernel.pages.drain();
-    println!("{stacked} pages were in stacks");
+    let now = kernel.pages.figures().in_stacks();
+    println!("pages in stacks: {before}, now {now}");
     Ok(())
 }
 
@@ -123,7 +124,7 @@ pub fn shrinkers(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
         none = false;
     }
     if none {
-        println!("nobody has registered");
+        println!("no shrinker has registered");
     }
     Ok(())
 }

@@ -261,7 +261,7 @@ pub fn many_banks() {
         .collect();
     let dtb = trees::tree("explain-many", &nodes);
     let options = ["--dtb", dtb.to_str().unwrap()];
-    let run = run(&options, "buddyinfo; explain --json; explain; buddyinfo");
+    let run = run(&options, "drain; buddyinfo; explain --json; explain; drain; buddyinfo");
     let mut banks = vec![range(RAM, 0x8000_0000)];
     banks.extend(starts().map(|start| range(start, start + 0x10_0000)));
     run.expect_status(0);
