@@ -117,6 +117,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
 }
 
 #[cfg(all(test, not(loom)))]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::super::tiny_machine::{Frames, PAGES, Tiny};
     use super::*;

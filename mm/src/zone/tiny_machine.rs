@@ -1,5 +1,6 @@
 //! A machine for tests of single questions: one zone of frames without memory, one CPU that nothing
 //! interrupts, and a call site and reports that the test can set and read.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use core::cell::{Cell, RefCell};
 
