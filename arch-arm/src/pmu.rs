@@ -60,24 +60,24 @@ impl InstructionCounter {
 
     /// The count, behind all instructions before this call.
     ///
-    /// All of it is one piece of assembly, so that a reading takes the same number of instructions
-    /// wherever the compiler puts it. It selects counter 0, which was selected before, unless
+    /// All of it is one piece of assembly that leaves the registers of arguments and results alone, so
+    /// that a reading takes the same number of instructions wherever the compiler puts it. It selects counter 0, which was selected before, unless
     /// firmware has used another one since entry; and as all of the kernel selects this one, interrupts
     /// need not be masked.
     #[inline(always)]
     #[must_use]
     pub fn read(self) -> Reading {
-        let value: u32;
+        let value;
         // SAFETY: PMSELR selects which counter PMXEVCNTR shows, and nothing but the monitors' own
         // registers depends on it; the `isb` that follows makes it so before the read, which has no
         // side effect. Without `nomem` no memory access moves over the reading.
         unsafe {
             asm!(
-                "mov {0}, #0",
-                "mcr p15, 0, {0}, c9, c12, 5",
+                "mov r12, #0",
+                "mcr p15, 0, r12, c9, c12, 5",
                 "isb",
-                "mrc p15, 0, {0}, c9, c13, 2",
-                out(reg) value,
+                "mrc p15, 0, r12, c9, c13, 2",
+                out("r12") value,
                 options(nostack, preserves_flags),
             );
         }

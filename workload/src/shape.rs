@@ -7,8 +7,7 @@
 //! | random | hold many, and replace one at random, again | a system that has run for a while |
 //! | churn | give and take at random, so that half of many are held | what free blocks between held ones cost |
 //!
-//! Everything here is inlined into its caller, so that around the call which is measured there is
-//! nothing but the call.
+//! What stands around a call that is measured is the meter's business; here is only the order of calls.
 
 use crate::{Exhausted, Random};
 
@@ -43,21 +42,34 @@ impl Shape {
 pub trait Subject {
     /// What it hands out.
     type Block: Copy;
+    /// What both calls are given. A meter has it ready, in registers, before it begins to count.
+    type Given<'a>
+    where
+        Self: 'a;
+
+    /// What the call that takes a block answers. A meter has stopped counting when it is looked at.
+    type Got;
+
+    /// What the next call is given.
+    fn given(&mut self) -> Self::Given<'_>;
 
     /// Takes a block.
-    fn get(&mut self) -> Option<Self::Block>;
+    fn get(given: Self::Given<'_>) -> Self::Got;
+
+    /// The block in the answer, if there is one.
+    fn block(got: Self::Got) -> Option<Self::Block>;
 
     /// Gives a block back.
-    fn put(&mut self, block: Self::Block);
+    fn put(given: Self::Given<'_>, block: Self::Block);
 }
 
 /// What is done around each call.
 pub trait Meter {
-    /// Around the taking of a block.
-    fn get<R>(&mut self, call: impl FnOnce() -> R) -> R;
+    /// Takes a block.
+    fn get<S: Subject>(&mut self, subject: &mut S) -> Option<S::Block>;
 
-    /// Around the giving back of a block.
-    fn put<R>(&mut self, call: impl FnOnce() -> R) -> R;
+    /// Gives a block back.
+    fn put<S: Subject>(&mut self, subject: &mut S, block: S::Block);
 }
 
 /// Measures nothing.
@@ -66,13 +78,13 @@ pub struct Silent;
 
 impl Meter for Silent {
     #[inline(always)]
-    fn get<R>(&mut self, call: impl FnOnce() -> R) -> R {
-        call()
+    fn get<S: Subject>(&mut self, subject: &mut S) -> Option<S::Block> {
+        S::block(S::get(subject.given()))
     }
 
     #[inline(always)]
-    fn put<R>(&mut self, call: impl FnOnce() -> R) -> R {
-        call()
+    fn put<S: Subject>(&mut self, subject: &mut S, block: S::Block) {
+        S::put(subject.given(), block);
     }
 }
 
@@ -108,7 +120,7 @@ pub fn run<S: Subject>(
             fill(subject, &mut Silent, held)?;
             replace(warm_up, &mut random, subject, &mut Silent, held)?;
             replace(pairs, &mut random, subject, meter, held)?;
-            held.iter().for_each(|&block| subject.put(block));
+            held.iter().for_each(|&block| Silent.put(subject, block));
             Ok(())
         }
         Shape::Churn(count) => {
@@ -119,7 +131,7 @@ pub fn run<S: Subject>(
             let first = warm_up.max(4 * count);
             let done = churn(first, &mut random, subject, &mut Silent, held, &mut len)
                 .and_then(|()| churn(2 * pairs, &mut random, subject, meter, held, &mut len));
-            held.iter().take(len).for_each(|&block| subject.put(block));
+            held.iter().take(len).for_each(|&block| Silent.put(subject, block));
             done
         }
     }
@@ -132,8 +144,8 @@ fn repeat<S: Subject>(
     meter: &mut impl Meter,
 ) -> Result<(), Exhausted> {
     for _ in 0..pairs {
-        let block = meter.get(|| subject.get()).ok_or(Exhausted)?;
-        meter.put(|| subject.put(block));
+        let block = meter.get(subject).ok_or(Exhausted)?;
+        meter.put(subject, block);
     }
     Ok(())
 }
@@ -146,7 +158,7 @@ fn batch<S: Subject>(
 ) -> Result<(), Exhausted> {
     fill(subject, meter, held)?;
     for &block in held.iter() {
-        meter.put(|| subject.put(block));
+        meter.put(subject, block);
     }
     Ok(())
 }
@@ -158,8 +170,8 @@ fn fill<S: Subject>(
     held: &mut [S::Block],
 ) -> Result<(), Exhausted> {
     for index in 0..held.len() {
-        let Some(block) = meter.get(|| subject.get()) else {
-            held.iter().take(index).for_each(|&block| subject.put(block));
+        let Some(block) = meter.get(subject) else {
+            held.iter().take(index).for_each(|&block| Silent.put(subject, block));
             return Err(Exhausted);
         };
         held[index] = block;
@@ -178,10 +190,10 @@ fn replace<S: Subject>(
     for _ in 0..pairs {
         let place = random.below(held.len() as u32) as usize;
         let Some(&block) = held.get(place) else { return Err(Exhausted) };
-        meter.put(|| subject.put(block));
-        let Some(block) = meter.get(|| subject.get()) else {
+        meter.put(subject, block);
+        let Some(block) = meter.get(subject) else {
             let others = held.iter().enumerate().filter(|&(other, _)| other != place);
-            others.for_each(|(_, &block)| subject.put(block));
+            others.for_each(|(_, &block)| Silent.put(subject, block));
             return Err(Exhausted);
         };
         held[place] = block;
@@ -205,9 +217,9 @@ fn churn<S: Subject>(
             *len -= 1;
             held.swap(place, *len);
             let block = held[*len];
-            meter.put(|| subject.put(block));
+            meter.put(subject, block);
         } else {
-            held[*len] = meter.get(|| subject.get()).ok_or(Exhausted)?;
+            held[*len] = meter.get(subject).ok_or(Exhausted)?;
             *len += 1;
         }
     }
@@ -234,18 +246,28 @@ mod tests {
 
     impl Subject for Ledger {
         type Block = usize;
+        type Given<'a> = &'a mut Self;
+        type Got = Option<usize>;
 
-        fn get(&mut self) -> Option<usize> {
-            let block = (0..self.limit).find(|block| !self.out.contains(block))?;
-            self.out.insert(block);
-            self.most = self.most.max(self.out.len());
-            self.log.push((true, block));
+        fn given(&mut self) -> &mut Self {
+            self
+        }
+
+        fn get(ledger: &mut Self) -> Option<usize> {
+            let block = (0..ledger.limit).find(|block| !ledger.out.contains(block))?;
+            ledger.out.insert(block);
+            ledger.most = ledger.most.max(ledger.out.len());
+            ledger.log.push((true, block));
             Some(block)
         }
 
-        fn put(&mut self, block: usize) {
-            assert!(self.out.remove(&block), "{block} is not out");
-            self.log.push((false, block));
+        fn block(got: Option<usize>) -> Option<usize> {
+            got
+        }
+
+        fn put(ledger: &mut Self, block: usize) {
+            assert!(ledger.out.remove(&block), "{block} is not out");
+            ledger.log.push((false, block));
         }
     }
 
@@ -256,14 +278,14 @@ mod tests {
     }
 
     impl Meter for Count {
-        fn get<R>(&mut self, call: impl FnOnce() -> R) -> R {
+        fn get<S: Subject>(&mut self, subject: &mut S) -> Option<S::Block> {
             self.gets += 1;
-            call()
+            S::block(S::get(subject.given()))
         }
 
-        fn put<R>(&mut self, call: impl FnOnce() -> R) -> R {
+        fn put<S: Subject>(&mut self, subject: &mut S, block: S::Block) {
             self.puts += 1;
-            call()
+            S::put(subject.given(), block);
         }
     }
 

@@ -56,6 +56,8 @@ enum Step {
     Sanitize,
     /// The images of all four splits
     Images,
+    /// Instruction counts of the memory operations are within their budgets
+    Bench,
     /// Whole boots under QEMU, and the Linux oracle
     Boot,
 }
@@ -72,6 +74,7 @@ impl Step {
             Self::Loom => "per-CPU protocols under loom",
             Self::Sanitize => "threads under AddressSanitizer",
             Self::Images => "images of all splits",
+            Self::Bench => "instruction budgets",
             Self::Boot => "whole boots and the Linux oracle",
         }
     }
@@ -83,6 +86,7 @@ impl Step {
             Self::Doc | Self::Host | Self::Loom | Self::Sanitize => vec![],
             Self::Host32 => vec![Need::Compiler(Target::Host32), Need::Multilib],
             Self::Images => setup::FOR_BUILD.to_vec(),
+            Self::Bench => setup::FOR_RUN.to_vec(),
             Self::Boot => [&setup::FOR_RUN[..], &[Need::Dtc]].concat(),
         }
     }
@@ -96,14 +100,14 @@ enum Outcome {
 }
 
 /// What the steps share.
-struct Bench {
+struct Gate {
     workspace: Workspace,
     machine: Machine,
     /// This program. Asked for at the start: a step may build it anew.
     xtask: PathBuf,
 }
 
-impl Bench {
+impl Gate {
     fn perform(&self, step: Step) -> Result<Outcome> {
         let host = |words: &str| {
             let mut cargo = self.workspace.cargo();
@@ -116,8 +120,14 @@ impl Bench {
                 "clippy --workspace --exclude kernel --all-targets -- -D warnings",
             )),
             Step::ClippyKernel => {
-                let mut cargo = self.toolchain(Target::Kernel)?.cargo(&self.workspace, "clippy");
-                succeed(cargo.args(["--package", "kernel", "--", "-D", "warnings"]))
+                let toolchain = self.toolchain(Target::Kernel)?;
+                // Without the benchmark too: it may be the only user of something.
+                for features in ["", "bench"] {
+                    let mut cargo = toolchain.cargo(&self.workspace, "clippy");
+                    cargo.args(["--package", "kernel", "--features", features]);
+                    succeed(cargo.args(["--", "-D", "warnings"]))?;
+                }
+                Ok(Outcome::Passed)
             }
             Step::Doc => {
                 let mut cargo = host("doc --workspace --exclude kernel --no-deps");
@@ -126,7 +136,7 @@ impl Bench {
             Step::Host => succeed(&mut host("test --workspace --exclude kernel --exclude tests")),
             Step::Host32 => {
                 let mut cargo = self.toolchain(Target::Host32)?.cargo(&self.workspace, "test");
-                for package in ["mm", "board", "arch-arm", "monitor", "symbols"] {
+                for package in ["mm", "board", "arch-arm", "monitor", "symbols", "workload"] {
                     cargo.args(["--package", package]);
                 }
                 succeed(&mut cargo)
@@ -152,6 +162,7 @@ impl Bench {
                 }
                 Ok(Outcome::Passed)
             }
+            Step::Bench => succeed(Command::new(&self.xtask).args(["bench", "--check"])),
             Step::Boot => succeed(host("test --package tests").env(XTASK_VARIABLE, &self.xtask)),
         }
     }
@@ -189,7 +200,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let needs: Vec<Need> = steps.iter().flat_map(|step| step.needs()).collect();
     let machine = setup::ensure(&needs)?;
-    let bench = Bench { workspace: Workspace::find()?, machine, xtask };
+    let gate = Gate { workspace: Workspace::find()?, machine, xtask };
 
     let count = steps.len();
     let mut skipped = 0;
@@ -198,7 +209,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let title = format!("[{}/{count}] {}", index + 1, step.title());
         say(&format!("{title} …"))?;
         let step_begin = Instant::now();
-        let outcome = bench.perform(step);
+        let outcome = gate.perform(step);
         let seconds = step_begin.elapsed().as_secs_f32();
         match outcome {
             Ok(Outcome::Passed) => say(&format!("{title}: ok, {seconds:.1} s"))?,

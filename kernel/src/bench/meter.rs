@@ -1,14 +1,17 @@
 //! Two readings of the counter around one call, interrupts masked, the empty bracket subtracted.
 //!
 //! A reading is one piece of assembly ([`InstructionCounter::read`]), so a bracket around nothing
-//! always counts the same, and what remains of one around a call is the call: the instructions that
-//! set up its arguments, `bl`, and all that runs until it has returned.
+//! always counts the same. The brackets are functions of their own, small enough that all they need
+//! stays in registers: what remains of one around a call is `bl` and all that runs until it has
+//! returned, and now and then a move into the register of an argument. So a figure does not depend on
+//! the shape.
 
 use core::fmt;
+use core::hint::black_box;
 
 use arch_arm::interrupt;
 use arch_arm::pmu::InstructionCounter;
-use workload::Meter;
+use workload::{Meter, Subject};
 
 /// Sums of instructions, and of how many calls.
 pub struct Brackets {
@@ -21,12 +24,7 @@ pub struct Brackets {
 impl Brackets {
     /// No call yet.
     pub fn new(counter: InstructionCounter) -> Self {
-        let mut empty = 0;
-        for _ in 0..4 {
-            // The last one counts; they are all the same.
-            empty = bracket(counter, || ()).1;
-        }
-        Self { counter, empty, get: Sum::default(), put: Sum::default() }
+        Self { counter, empty: nothing(counter), get: Sum::default(), put: Sum::default() }
     }
 
     /// The means.
@@ -36,29 +34,46 @@ impl Brackets {
 }
 
 impl Meter for Brackets {
-    #[inline(always)]
-    fn get<R>(&mut self, call: impl FnOnce() -> R) -> R {
-        let (result, count) = bracket(self.counter, call);
+    fn get<S: Subject>(&mut self, subject: &mut S) -> Option<S::Block> {
+        let (block, count) = get(self.counter, subject);
         self.get.add(count - self.empty);
-        result
+        block
     }
 
-    #[inline(always)]
-    fn put<R>(&mut self, call: impl FnOnce() -> R) -> R {
-        let (result, count) = bracket(self.counter, call);
+    fn put<S: Subject>(&mut self, subject: &mut S, block: S::Block) {
+        let count = put(self.counter, subject, block);
         self.put.add(count - self.empty);
-        result
     }
 }
 
-/// The result of `call`, and the instructions from one reading to the other.
-#[inline(always)]
-fn bracket<R>(counter: InstructionCounter, call: impl FnOnce() -> R) -> (R, u32) {
+/// The instructions between two readings with nothing between them.
+#[inline(never)]
+fn nothing(counter: InstructionCounter) -> u32 {
     let _no_others = interrupt::mask();
     let before = counter.read();
-    let result = call();
     let after = counter.read();
-    (result, after.since(before))
+    after.since(before)
+}
+
+#[inline(never)]
+fn get<S: Subject>(counter: InstructionCounter, subject: &mut S) -> (Option<S::Block>, u32) {
+    let _no_others = interrupt::mask();
+    let given = subject.given();
+    let before = counter.read();
+    let got = S::get(given);
+    let after = counter.read();
+    // The compiler must not look at the answer any sooner.
+    (S::block(black_box(got)), after.since(before))
+}
+
+#[inline(never)]
+fn put<S: Subject>(counter: InstructionCounter, subject: &mut S, block: S::Block) -> u32 {
+    let _no_others = interrupt::mask();
+    let given = subject.given();
+    let before = counter.read();
+    S::put(given, block);
+    let after = counter.read();
+    after.since(before)
 }
 
 /// Instructions of so many calls.

@@ -7,14 +7,11 @@ use mm::addr::{Order, Pfn};
 use workload::{Flags, Operation, Subject, What};
 
 use super::meter::{Brackets, Figures};
-use super::subject::{Addresses, Blocks, Bulk, gfp};
+use super::subject::{Addresses, BULK, Blocks, Bulk, gfp};
 use crate::monitor::Kernel;
 
 /// Pairs before the measured ones, so that what is filled on demand has been filled.
 pub const WARM_UP: u32 = 1000;
-
-/// The most pages of a bulk operation.
-const MAX_BULK: usize = 32;
 
 /// Measures `operation`; `None` when memory ran out, or when it is wrong in the table.
 pub fn measure(
@@ -38,7 +35,7 @@ pub fn measure(
         }
         What::Bulk { pages: count } => {
             let gfp = black_box(gfp(Flags::Kernel));
-            let mut pfns = [Pfn::default(); MAX_BULK];
+            let mut pfns = [Pfn::default(); BULK];
             let pfns = black_box(pfns.get_mut(..count)?);
             measure_subject(Bulk { pages, gfp, pfns }, counter, operation, held)
         }

@@ -1,10 +1,11 @@
 //! Our page allocator as subjects of the workload: the one file that knows its interface.
 //!
 //! The functions that are measured are called here and nowhere else in the benchmark. They are those
-//! that the kernel itself calls, out of line, so both images have the same code for them.
+//! that the kernel itself calls, out of line, so both images have the same code for them. What is not the
+//! call itself belongs into `given`, before the meter begins to count.
 
 use mm::addr::{Order, PAGE_SIZE, Pfn, VirtAddr, VirtRange};
-use mm::zone::{Gfp, PageRun};
+use mm::zone::{AllocError, Gfp, PageRun};
 use workload::{Flags, Subject};
 
 use crate::boot::LinearMap;
@@ -36,16 +37,27 @@ pub struct Blocks {
 
 impl Subject for Blocks {
     type Block = u32;
+    type Given<'a> = (&'static Pages, Gfp, Order);
+    type Got = Result<Pfn, AllocError>;
 
     #[inline(always)]
-    fn get(&mut self) -> Option<u32> {
-        pages::alloc(self.pages, self.gfp, self.order).ok().map(Pfn::as_u32)
+    fn given(&mut self) -> Self::Given<'_> {
+        (self.pages, self.gfp, self.order)
     }
 
     #[inline(always)]
-    fn put(&mut self, block: u32) {
+    fn get((pages, gfp, order): Self::Given<'_>) -> Self::Got {
+        pages::alloc(pages, gfp, order)
+    }
+
+    fn block(got: Self::Got) -> Option<u32> {
+        got.ok().map(Pfn::as_u32)
+    }
+
+    #[inline(always)]
+    fn put((pages, _, order): Self::Given<'_>, block: u32) {
         // SAFETY: 1. `get` took it; 2. nobody looks at its pages.
-        let _ = unsafe { pages::free(self.pages, Pfn::new(block), self.order) };
+        let _ = unsafe { pages::free(pages, Pfn::new(block), order) };
     }
 }
 
@@ -61,19 +73,33 @@ pub struct Addresses {
 
 impl Subject for Addresses {
     type Block = u32;
+    type Given<'a> = (&'static Pages, &'a LinearMap, Gfp);
+    type Got = Option<u32>;
 
     #[inline(always)]
-    fn get(&mut self) -> Option<u32> {
-        get_free_page(self.pages, self.linear, self.gfp)
+    fn given(&mut self) -> (&'static Pages, &LinearMap, Gfp) {
+        (self.pages, &self.linear, self.gfp)
     }
 
     #[inline(always)]
-    fn put(&mut self, block: u32) {
-        free_page(self.pages, self.linear, block);
+    fn get((pages, linear, gfp): Self::Given<'_>) -> Option<u32> {
+        get_free_page(pages, linear, gfp)
+    }
+
+    fn block(got: Option<u32>) -> Option<u32> {
+        got
+    }
+
+    #[inline(always)]
+    fn put((pages, linear, _): Self::Given<'_>, block: u32) {
+        free_page(pages, linear, block);
     }
 }
 
-/// Some pages in one call. It keeps them itself: its block says nothing.
+/// Pages of a bulk operation.
+pub const BULK: usize = 32;
+
+/// [`BULK`] pages in one call. It keeps them itself: its block says nothing.
 pub struct Bulk<'a> {
     /// The allocator.
     pub pages: &'static Pages,
@@ -85,17 +111,30 @@ pub struct Bulk<'a> {
 
 impl Subject for Bulk<'_> {
     type Block = u32;
+    type Given<'a>
+        = (&'static Pages, Gfp, &'a mut [Pfn])
+    where
+        Self: 'a;
+    type Got = usize;
 
     #[inline(always)]
-    fn get(&mut self) -> Option<u32> {
-        let count = pages::alloc_bulk(self.pages, self.gfp, self.pfns);
-        (count == self.pfns.len()).then_some(0)
+    fn given(&mut self) -> (&'static Pages, Gfp, &mut [Pfn]) {
+        (self.pages, self.gfp, self.pfns)
     }
 
     #[inline(always)]
-    fn put(&mut self, _: u32) {
+    fn get((pages, gfp, pfns): (&'static Pages, Gfp, &mut [Pfn])) -> usize {
+        pages::alloc_bulk(pages, gfp, pfns)
+    }
+
+    fn block(count: usize) -> Option<u32> {
+        (count == BULK).then_some(0)
+    }
+
+    #[inline(always)]
+    fn put((pages, _, pfns): (&'static Pages, Gfp, &mut [Pfn]), _: u32) {
         // SAFETY: 1. `get` took them; 2. nobody looks at them.
-        let _ = unsafe { pages::free_bulk(self.pages, self.pfns) };
+        let _ = unsafe { pages::free_bulk(pages, pfns) };
     }
 }
 
@@ -105,13 +144,13 @@ pub fn take(pages: &'static Pages, count: u32) -> Option<PageRun<'static, 'stati
 }
 
 #[inline(never)]
-fn get_free_page(pages: &Pages, linear: LinearMap, gfp: Gfp) -> Option<u32> {
+fn get_free_page(pages: &Pages, linear: &LinearMap, gfp: Gfp) -> Option<u32> {
     let pfn = pages.get_free_pages(gfp, Order::ZERO).ok()?.into_raw();
     linear.virt(pfn.start()).map(VirtAddr::as_u32)
 }
 
 #[inline(never)]
-fn free_page(pages: &Pages, linear: LinearMap, address: u32) {
+fn free_page(pages: &Pages, linear: &LinearMap, address: u32) {
     let start = VirtAddr::new(address);
     let range = VirtRange::new(start, VirtAddr::new(address + PAGE_SIZE));
     if let Some(phys) = linear.phys(range) {

@@ -121,6 +121,28 @@ impl Buddy {
         Some(pfn)
     }
 
+    /// As [`alloc`](Self::alloc), if there is a block of just this order on the list of its mobility.
+    #[inline(always)]
+    pub(crate) fn alloc_listed(
+        &mut self,
+        frames: &FrameTable<'_>,
+        counts: &Counts,
+        class: Class,
+        order: Order,
+    ) -> Option<Pfn> {
+        let mobility = class.mobility();
+        let list = &mut self.lists[order.index()][mobility.index()];
+        let pfn = list.first()?;
+        let page = frames.at(pfn);
+        if list.pop_front(frames, page) {
+            self.filled[mobility.index()] &= !(1 << order.as_u32());
+        }
+        page.set_head(Head::allocated(order, class));
+        counts.remove(order, mobility);
+        counts.remove_pages(order.pages());
+        Some(pfn)
+    }
+
     /// Takes a free block of at least `order`, the smallest there is, and cuts it down to `most` if it
     /// is larger. Returns its first frame and its order.
     ///
@@ -320,20 +342,8 @@ impl Buddy {
     ) {
         counts.add_pages(order.pages());
         let (mut pfn, mut order) = (pfn, order);
-        while let Some(up) = order.up() {
-            let buddy = buddy_of(pfn, order);
-            let Some(page) = frames.get(buddy) else { break };
-            let head = page.head();
-            if !head.is_free(self.zone, order) {
-                break;
-            }
-            let mobility = head.mobility().unwrap_or(Mobility::Movable);
-            self.unlist(frames, counts, buddy, order, mobility);
-            // The upper half is no head any more; the lower one's descriptor is yet to be written.
-            let lower = pfn.min(buddy);
-            frames.at(pfn.max(buddy)).set_head(Head::NONE);
-            pfn = lower;
-            order = up;
+        if order < Order::MAX && frames.is_free(buddy_of(pfn, order), self.zone, order) {
+            (pfn, order) = self.join(frames, counts, pfn, order);
         }
         let mobility = frames.blocks().get(pfn);
         let at_tail = match place {
@@ -345,6 +355,33 @@ impl Buddy {
         } else {
             self.enlist_front(frames, counts, pfn, order, mobility);
         }
+    }
+
+    /// Takes a block's buddy, which is free, off its list, and that of both together, and so on. Returns the
+    /// block that they all are, whose descriptor is yet to be written.
+    fn join(
+        &mut self,
+        frames: &FrameTable<'_>,
+        counts: &Counts,
+        pfn: Pfn,
+        order: Order,
+    ) -> (Pfn, Order) {
+        let (mut pfn, mut order) = (pfn, order);
+        while let Some(up) = order.up() {
+            let buddy = buddy_of(pfn, order);
+            let Some(page) = frames.get(buddy) else { break };
+            let head = page.head();
+            if !head.is_free(self.zone, order) {
+                break;
+            }
+            let mobility = head.mobility().unwrap_or(Mobility::Movable);
+            self.unlist(frames, counts, buddy, order, mobility);
+            // The upper half is no head any more.
+            frames.at(pfn.max(buddy)).set_head(Head::NONE);
+            pfn = pfn.min(buddy);
+            order = up;
+        }
+        (pfn, order)
     }
 
     /// Takes a block off its list.
@@ -375,8 +412,9 @@ impl Buddy {
         mobility: Mobility,
     ) {
         let head = Head::free(order, self.zone, mobility);
-        self.lists[order.index()][mobility.index()].push_front(frames, pfn, head);
-        self.filled[mobility.index()] |= 1 << order.as_u8();
+        if self.lists[order.index()][mobility.index()].push_front(frames, pfn, head) {
+            self.filled[mobility.index()] |= 1 << order.as_u32();
+        }
         counts.add(order, mobility);
     }
 

@@ -93,13 +93,24 @@ impl Stack {
         self.0 & PLACE_MASK == PLACE_MASK
     }
 
+    /// With one block more, which is in the table, on top. The caller knows that there is room.
+    #[inline(always)]
+    const fn over(self, place: Place) -> Self {
+        // A sum and not a union: a place in the table has no higher bits.
+        Self((self.0 & !PLACE_MASK).wrapping_add(place.as_u32()).wrapping_add(ONE_BLOCK))
+    }
+
     /// With one block more, which is in the table, on top; `None` when there is no room.
     #[inline(always)]
     const fn with(self, place: Place) -> Option<Self> {
-        // A sum and not a union: a place in the table has no higher bits.
-        let word = (self.0 & !PLACE_MASK).wrapping_add(place.as_u32()).wrapping_add(ONE_BLOCK);
+        let more = self.over(place);
         // The carry is the sign: an addition that sets the flags answers.
-        if (word as i32) < 0 { None } else { Some(Self(word)) }
+        if (more.0 as i32) < 0 { None } else { Some(more) }
+    }
+
+    /// For how many blocks more there is room.
+    const fn room_left(self) -> u32 {
+        MAX_ROOM as u32 - (self.0 >> PLACE_BITS)
     }
 
     /// How many blocks a stack has that began with room for so many.
@@ -125,12 +136,13 @@ impl Default for Current {
     }
 }
 
-/// What lies behind the current stacks of one CPU.
+/// What lies behind the current stacks of one CPU: first what everybody asks who comes past them.
+#[repr(C)]
 pub struct Behind {
-    spare: [AtomicU32; STACKS],
+    asked: AtomicU8,
     /// For each stack how many blocks it has room for.
     room: [AtomicU8; STACKS],
-    asked: AtomicU8,
+    spare: [AtomicU32; STACKS],
 }
 
 impl Behind {
@@ -148,6 +160,17 @@ impl Behind {
     /// tick.
     pub(crate) fn ask(&self, what: Asked) {
         self.asked.fetch_or(what.0, Ordering::Release);
+    }
+
+    /// Any CPU: asks for something no more.
+    pub(crate) fn ask_no_more(&self, what: Asked) {
+        self.asked.fetch_and(!what.0, Ordering::Release);
+    }
+
+    /// Is anything asked of the owner?
+    #[inline(always)]
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked.load(Relaxed) != 0
     }
 }
 
@@ -190,18 +213,24 @@ impl Current {
         true
     }
 
-    /// Takes as many blocks off a stack as `pfns` has places for, or as there are, and says how many.
+    /// Takes as many blocks of this head off their stack as `pfns` has places for, or as there are, and
+    /// says how many.
     #[inline]
-    pub(crate) fn pop_many(&self, frames: &FrameTable<'_>, id: StackId, pfns: &mut [Pfn]) -> usize {
-        let current = &self.0[id.index()];
+    pub(crate) fn pop_many(
+        &self,
+        frames: &FrameTable<'_>,
+        allocated: Head,
+        pfns: &mut [Pfn],
+    ) -> usize {
+        let current = &self.0[StackId::of(allocated).index()];
         let mut stack = Stack(current.load(Relaxed));
         let mut count = 0;
-        for place in pfns {
-            let top = stack.top();
-            let Some(page) = frames.page(top) else { break };
+        for pfn in pfns {
+            let place = stack.top();
+            let Some(page) = frames.page(place) else { break };
             stack = Stack(page.below());
-            page.set_head(page.head().toggle_stacked());
-            *place = frames.pfn(top);
+            page.set_head(allocated);
+            *pfn = frames.pfn(place);
             count += 1;
         }
         current.store(stack.0, Relaxed);
@@ -216,17 +245,20 @@ impl Current {
         let Some(head) = first.map(Page::head).filter(|head| head.is_sole(Order::ZERO)) else {
             return 0;
         };
+        let stacked = head.toggle_stacked();
         let current = &self.0[StackId::of(head).index()];
         let mut stack = Stack(current.load(Relaxed));
         let mut count = 0;
-        for pfn in pfns {
+        for pfn in pfns.iter().take(stack.room_left() as usize) {
             let place = frames.place(*pfn);
             let Some(page) = frames.page(place) else { break };
             // A page that stands here twice is no longer allocated the second time.
-            let (true, Some(more)) = (page.head() == head, stack.with(place)) else { break };
+            if page.head() != head {
+                break;
+            }
             page.set_below(stack.0);
-            page.set_head(head.toggle_stacked());
-            stack = more;
+            page.set_head(stacked);
+            stack = stack.over(place);
             count += 1;
         }
         current.store(stack.0, Relaxed);
@@ -320,12 +352,12 @@ impl CpuStacks<'_> {
     /// The owner: is anything asked of it?
     #[inline(always)]
     pub(crate) fn is_asked(&self) -> bool {
-        self.behind.asked.load(Relaxed) != 0
+        self.behind.is_asked()
     }
 
-    /// The owner: what is asked of it. Asked once, answered once.
+    /// The owner: what is asked of it. Asked once, answered once, but for what stays.
     pub(crate) fn take_asked(&self) -> Asked {
-        Asked(self.behind.asked.swap(0, Ordering::Acquire))
+        Asked(self.behind.asked.fetch_and(Asked::CARE.0, Ordering::Acquire))
     }
 }
 
@@ -338,6 +370,8 @@ impl Asked {
     pub(crate) const DRAIN: Self = Self(1);
     /// To give them the room that they should have now.
     pub(crate) const ROOM: Self = Self(2);
+    /// To take care with every request from now on: somebody debugs.
+    pub(crate) const CARE: Self = Self(4);
 
     /// Is this among it?
     pub(crate) const fn has(self, what: Self) -> bool {

@@ -9,7 +9,7 @@ use super::page_alloc::PageAllocator;
 use super::request::NOT_QUICK;
 use crate::addr::{Order, Pfn};
 use crate::frame::Class;
-use crate::frame::stack::StackId;
+use crate::frame::page::Head;
 use crate::platform::Platform;
 
 impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
@@ -45,8 +45,8 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
                 0
             } else {
                 let masked = self.platform.mask();
-                let id = StackId::new(Class::of_flags(gfp.bits()), Order::ZERO);
-                self.current(&masked).pop_many(&self.frames, id, rest)
+                let head = Head::allocated(Order::ZERO, Class::of_flags(gfp.bits()));
+                self.current(&masked).pop_many(&self.frames, head, rest)
             };
             let Some(next) = pfns.get_mut(got) else { break };
             let Ok(pfn) = self.alloc_from_zones(gfp, Order::ZERO) else { break };

@@ -15,6 +15,21 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     /// A block that no stack could take.
     #[inline(never)]
     pub(super) fn free_to_zones(&self, pfn: Pfn, order: Order) -> Result<(), NotFreed> {
+        // Blocks that no stack holds come this way every time.
+        if order > Order::COSTLY
+            && self.frames.get(pfn).is_some_and(|page| page.head().is_sole(order))
+        {
+            let masked = self.platform.mask();
+            if !self.stacks(&masked).is_asked() {
+                self.give_block(pfn, order);
+                return Ok(());
+            }
+        }
+        self.free_with_care(pfn, order)
+    }
+
+    #[inline(never)]
+    fn free_with_care(&self, pfn: Pfn, order: Order) -> Result<(), NotFreed> {
         match self.drop_reference(pfn, order) {
             Dropped::Last(page) => {
                 if self.debug.is_on() {
@@ -69,6 +84,12 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
             debug_assert!(pushed, "an empty stack with room is full");
             return;
         }
+        self.give_block(pfn, order);
+    }
+
+    /// Gives one block to its zone's buddy. Interrupts are masked.
+    #[inline]
+    fn give_block(&self, pfn: Pfn, order: Order) {
         let Some(zone) = self.zone_of(pfn) else { return };
         zone.buddy.lock(|| self.platform.contended()).insert(
             &self.frames,

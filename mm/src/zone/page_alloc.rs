@@ -39,6 +39,12 @@ use crate::frame::page_block;
 use crate::frame::stack::{Asked, Behind, CpuStacks, Current, MAX_ROOM, StackId};
 use crate::frame::{Class, FrameTable, FreeError, Mobility};
 use crate::platform::Platform;
+use crate::sync::{AtomicU8, Ordering::Relaxed};
+
+/// Combinations of the flags that name zones, which are the lowest three.
+const ZONE_FLAGS: usize = 8;
+/// The number of no zone.
+const NO_ZONE: u8 = u8::MAX;
 
 /// All zones, the descriptors of their frames, and the stacks of `CPUS` CPUs, a power of two.
 ///
@@ -47,6 +53,9 @@ use crate::platform::Platform;
 pub struct PageAllocator<'a, P, const CPUS: usize = 1> {
     current: [Current; CPUS],
     pub(super) frames: FrameTable<'a>,
+    /// For each combination of the zone flags, the zone of first choice; none that there is for those that
+    /// contradict each other.
+    first_zone: [AtomicU8; ZONE_FLAGS],
     pub(super) behind: [Behind; CPUS],
     pub(super) zones: [Zone; ZoneKind::COUNT],
     pub(super) shrinkers: Shrinkers<'a>,
@@ -72,6 +81,7 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         Ok(Self {
             current: core::array::from_fn(|_| Current::new()),
             frames,
+            first_zone: core::array::from_fn(|_| AtomicU8::new(NO_ZONE)),
             behind: core::array::from_fn(|_| Behind::new()),
             zones: spans.each_ref().map(Zone::new),
             shrinkers: Shrinkers::new(ArrayVec::new()),
@@ -176,7 +186,12 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
             zone.set_room(room);
             zone.buddy.lock(|| self.platform.contended()).set_grouping(groups);
         }
-        self.behind.iter().for_each(|stacks| stacks.ask(Asked::ROOM));
+        self.choose_first_zones(&managed);
+        for behind in &self.behind {
+            behind.ask(Asked::ROOM);
+            // Every request is to come to where debugging looks at it.
+            if self.debug.is_on() { behind.ask(Asked::CARE) } else { behind.ask_no_more(Asked::CARE) }
+        }
         self.settle(self.stacks(&masked));
     }
 
@@ -244,16 +259,29 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         CpuStacks { current: &self.current[cpu], behind: &self.behind[cpu] }
     }
 
-    /// The zone whose blocks a class's stacks hold: the highest that it may use and that has memory.
-    pub(super) fn zone_of_class(&self, class: Gfp) -> Option<&Zone> {
-        let usable = self.zones.iter().take(class.highest_zone().index() + 1).rev();
-        usable.into_iter().find(|zone| zone.managed() > 0)
+    /// The zone of first choice, whose blocks the stacks for such requests hold: the highest that they may
+    /// use and that has memory. `None` if none of them has, and for flags that contradict each other.
+    #[inline(always)]
+    pub(super) fn first_zone(&self, gfp: Gfp) -> Option<&Zone> {
+        let index = self.first_zone[gfp.bits() as usize % ZONE_FLAGS].load(Relaxed);
+        self.zones.get(usize::from(index))
+    }
+
+    /// Which zone is of first choice, now that the zones have this much memory.
+    fn choose_first_zones(&self, managed: &Managed) {
+        for (flags, place) in self.first_zone.iter().enumerate() {
+            let gfp = Gfp::from_bits_retain(flags as u32);
+            let usable = ZoneKind::ALL.into_iter().rev().filter(|kind| *kind <= gfp.highest_zone());
+            let first = usable.into_iter().find(|kind| managed[kind.index()] > 0);
+            let first = first.filter(|_| gfp.check().is_ok());
+            place.store(first.map_or(NO_ZONE, |kind| kind.index() as u8), Relaxed);
+        }
     }
 
     /// The stacks that hold blocks of a zone, each with its order.
     pub(super) fn stacks_before(&self, zone: &Zone) -> impl Iterator<Item = (StackId, Order)> {
         let kind = zone.kind();
-        let is_of = move |class: &Gfp| self.zone_of_class(*class).is_some_and(|z| z.kind() == kind);
+        let is_of = move |class: &Gfp| self.first_zone(*class).is_some_and(|zone| zone.kind() == kind);
         classes().filter(is_of).flat_map(|class| stack_ids(class).map(|(id, order, _)| (id, order)))
     }
 

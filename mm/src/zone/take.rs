@@ -26,6 +26,33 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     /// A request that no stack could answer, or that wants more than a block as it is.
     #[inline(never)]
     pub(super) fn alloc_from_zones(&self, gfp: Gfp, order: Order) -> Result<Pfn, AllocError> {
+        // Blocks that no stack holds come this way every time.
+        if order > Order::COSTLY
+            && gfp.is_plain()
+            && let Some(pfn) = self.take_large(gfp, order)
+        {
+            return Ok(pfn);
+        }
+        self.alloc_with_care(gfp, order)
+    }
+
+    /// A large block from the zone of first choice, if that is above its low watermark and has one.
+    #[inline(always)]
+    fn take_large(&self, gfp: Gfp, order: Order) -> Option<Pfn> {
+        let masked = self.platform.mask();
+        let zone = self.first_zone(gfp)?;
+        if self.stacks(&masked).is_asked() || !zone.is_above_low(gfp.highest_zone(), order) {
+            return None;
+        }
+        let class = Class::of_flags(gfp.bits());
+        let mut buddy = zone.buddy.lock(|| self.platform.contended());
+        buddy
+            .alloc_listed(&self.frames, &zone.counts, class, order)
+            .or_else(|| buddy.alloc(&self.frames, &zone.counts, class, order))
+    }
+
+    #[inline(never)]
+    fn alloc_with_care(&self, gfp: Gfp, order: Order) -> Result<Pfn, AllocError> {
         if gfp.wants_zero() {
             // What a stack has serves as well.
             let pfn = self.alloc_block(gfp.difference(Gfp::__GFP_ZERO), order)?;
@@ -94,14 +121,14 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     ) -> Option<Pfn> {
         let above = zone.above(request, mark)?;
         let order = request.order;
-        if order > Order::COSTLY || mark == Mark::Min && request.is_urgent() && order > Order::ZERO
-        {
+        if order > Order::COSTLY || is_urgent(request, mark) {
             return self.take_block(zone, request, mark);
         }
         self.take_small(zone, stacks, request, above)
     }
 
     /// Takes a block by way of the stack for such blocks of this zone.
+    #[inline(never)]
     fn take_small(
         &self,
         zone: &Zone,
@@ -132,7 +159,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     /// The class of a block for the request that comes from this zone: what was asked for, unless a
     /// higher zone would have been its first choice.
     fn class_from(&self, zone: &Zone, request: &Request) -> Class {
-        match self.zone_of_class(request.gfp) {
+        match self.first_zone(request.gfp) {
             Some(first) if first.kind() == zone.kind() => request.class(),
             _ => class_in(zone.kind(), request.mobility),
         }
@@ -144,14 +171,14 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         let order = request.order;
         let class = request.class();
         let mut buddy = zone.buddy.lock(|| self.platform.contended());
-        let urgent = request.is_urgent() && order > Order::ZERO;
+        let urgent = is_urgent(request, mark);
         if urgent && let Some(pfn) = self.take_reserved(zone, &mut buddy, request) {
             return Some(pfn);
         }
         let pfn = buddy
             .alloc(&self.frames, &zone.counts, class, order)
             .or_else(|| self.take_reserved(zone, &mut buddy, request))?;
-        if urgent && mark == Mark::Min {
+        if urgent {
             self.set_aside(zone, &mut buddy, pfn);
         }
         Some(pfn)
@@ -225,10 +252,12 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     #[cold]
     fn settle_asked(&self, stacks: CpuStacks<'_>) {
         let asked = stacks.take_asked();
-        self.empty_stacks(stacks);
+        if asked.has(Asked::DRAIN) || asked.has(Asked::ROOM) {
+            self.empty_stacks(stacks);
+        }
         if asked.has(Asked::ROOM) {
             for class in classes() {
-                let room = self.zone_of_class(class).map_or(0, Zone::room);
+                let room = self.first_zone(class).map_or(0, Zone::room);
                 for (id, _, shift) in stack_ids(class) {
                     let less = if room > 0 { (room >> shift).max(1) } else { 0 };
                     stacks.set_room(id, less);
@@ -242,4 +271,9 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         let masked = self.platform.mask();
         self.settle(self.stacks(&masked));
     }
+}
+
+/// Is this the second try of an urgent request of several pages, which what is set aside is for?
+const fn is_urgent(request: &Request, mark: Mark) -> bool {
+    matches!(mark, Mark::Min) && request.is_urgent() && request.order.as_u32() > 0
 }

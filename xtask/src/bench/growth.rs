@@ -45,8 +45,14 @@ fn rows(columns: &[Vec<Measured>]) -> Vec<Vec<String>> {
     for operation in OPERATIONS {
         for (index, who) in whos.iter().enumerate() {
             let name = if index == 0 { operation } else { "" };
-            let figures = columns.iter().map(|column| number(pair(column, operation, who)));
-            rows.push([name.to_owned(), (*who).to_owned()].into_iter().chain(figures).collect());
+            let figures: Vec<_> =
+                columns.iter().map(|column| pair(column, operation, who)).collect();
+            // Who can not do it anywhere has no row, but for ours, which bears the name.
+            if index > 0 && figures.iter().all(Option::is_none) {
+                continue;
+            }
+            let words = [name.to_owned(), (*who).to_owned()];
+            rows.push(words.into_iter().chain(figures.into_iter().map(number)).collect());
         }
     }
     rows
@@ -71,6 +77,6 @@ mod tests {
         let rows = rows(&[found(&[]), found(&[("x", 9.5)])]);
         assert_eq!(rows[0], [OPERATIONS[0], "vmsplit", "3.00", "3.00"]);
         assert_eq!(rows[1], ["", "x", "-", "9.50"]);
-        assert_eq!(rows.len(), 2 * OPERATIONS.len());
+        assert_eq!(rows.len(), 1 + OPERATIONS.len(), "and no row for what x can not do");
     }
 }

@@ -49,7 +49,8 @@ pub fn measure(image: &Image, memory: MemorySize, names: Option<&[&str]>) -> Res
         None => vec!["bench".to_owned()],
     };
     let count = names.map_or(workload::OPERATIONS.len(), <[_]>::len);
-    note(format_args!("bench: -m {memory}, {count} operations"));
+    let all = workload::OPERATIONS.len();
+    note(format_args!("bench: -m {memory}, {count} of {all} operations"));
     let text = boot(image, memory, commands)?;
     let (measured, complaints) = read(&text)?;
     for complaint in complaints {

@@ -13,12 +13,14 @@
 //! | `budgets` | what an operation may cost |
 //! | `table` | the figures as a table, and as JSON |
 //! | `growth` | how cost grows with memory |
+//! | `host` | the host's part |
 //!
 //! Figures go to standard output, everything else to standard error.
 
 mod budgets;
 mod growth;
 mod guest;
+mod host;
 mod linux;
 mod select;
 mod table;
@@ -69,6 +71,10 @@ fn image(workspace: &Workspace) -> Result<Image> {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let chosen = args.only.as_deref().map(select::select).transpose()?;
     let workspace = Workspace::find()?;
+    if args.host {
+        host::run(&workspace)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let image = image(&workspace)?;
     let measured = guest::measure(&image, args.memory, chosen.as_deref())?;
     let mut out = io::stdout().lock();
@@ -88,6 +94,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if !args.json && chosen.is_none() {
         writeln!(out)?;
         growth::write(&mut out, &image)?;
+        writeln!(out)?;
+        drop(out);
+        host::run(&workspace)?;
     }
     Ok(ExitCode::SUCCESS)
 }

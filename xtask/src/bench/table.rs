@@ -15,8 +15,9 @@ const NOTES: &str = "\
 Guest instructions, interrupts off, mean of all calls, the same on every run; get and put of ours, pairs
 of the others. `+lock`: the crate behind the lock that a kernel with interrupts needs, which is the fair
 comparison; without it the algorithm alone, which neither an interrupt nor a second CPU may enter.
+`floor`: a list of pages, interrupts masked, no zones and no checks: the least that can be done.
 LLFree does not build for 32 bits. Its authors publish times, not counts: 90 ns for a pair of single
-pages in the shape repeat, 88 in bulk, 102 in random, one core of a Xeon Gold 5320 at 2.2 GHz.
+pages in the shape repeat, 88 in bulk, one core of a Xeon Gold 5320 at 2.2 GHz (docs/bench.md).
 ";
 
 /// A table without lines, numbers to the right.

@@ -46,15 +46,29 @@ struct Bare<'a> {
 
 impl Subject for Bare<'_> {
     type Block = u32;
+    type Given<'a>
+        = (&'a mut BitAlloc64K, u32)
+    where
+        Self: 'a;
+    type Got = Option<usize>;
 
     #[inline(always)]
-    fn get(&mut self) -> Option<u32> {
-        alloc(self.bitmap, self.order).map(|page| page as u32)
+    fn given(&mut self) -> (&mut BitAlloc64K, u32) {
+        (self.bitmap, self.order)
     }
 
     #[inline(always)]
-    fn put(&mut self, block: u32) {
-        free(self.bitmap, block as usize, self.order);
+    fn get((bitmap, order): (&mut BitAlloc64K, u32)) -> Self::Got {
+        alloc(bitmap, order)
+    }
+
+    fn block(got: Self::Got) -> Option<u32> {
+        got.map(|page| page as u32)
+    }
+
+    #[inline(always)]
+    fn put((bitmap, order): (&mut BitAlloc64K, u32), block: u32) {
+        free(bitmap, block as usize, order);
     }
 }
 
@@ -65,15 +79,29 @@ struct Locked<'a> {
 
 impl Subject for Locked<'_> {
     type Block = u32;
+    type Given<'a>
+        = (&'a IrqLock<BitAlloc64K>, u32)
+    where
+        Self: 'a;
+    type Got = Option<usize>;
 
     #[inline(always)]
-    fn get(&mut self) -> Option<u32> {
-        locked_alloc(self.bitmap, self.order).map(|page| page as u32)
+    fn given(&mut self) -> (&IrqLock<BitAlloc64K>, u32) {
+        (self.bitmap, self.order)
     }
 
     #[inline(always)]
-    fn put(&mut self, block: u32) {
-        locked_free(self.bitmap, block as usize, self.order);
+    fn get((bitmap, order): (&IrqLock<BitAlloc64K>, u32)) -> Self::Got {
+        locked_alloc(bitmap, order)
+    }
+
+    fn block(got: Self::Got) -> Option<u32> {
+        got.map(|page| page as u32)
+    }
+
+    #[inline(always)]
+    fn put((bitmap, order): (&IrqLock<BitAlloc64K>, u32), block: u32) {
+        locked_free(bitmap, block as usize, order);
     }
 }
 

@@ -51,17 +51,31 @@ struct Bare<'a> {
 
 impl Subject for Bare<'_> {
     type Block = u32;
+    type Given<'a>
+        = (&'a mut Buddy, Layout)
+    where
+        Self: 'a;
+    type Got = Option<NonNull<u8>>;
 
     #[inline(always)]
-    fn get(&mut self) -> Option<u32> {
-        alloc(self.buddy, self.layout).map(|block| block.as_ptr() as u32)
+    fn given(&mut self) -> (&mut Buddy, Layout) {
+        (self.buddy, self.layout)
     }
 
     #[inline(always)]
-    fn put(&mut self, block: u32) {
-        if let Some(block) = NonNull::new(block as *mut u8) {
-            free(self.buddy, block, self.layout);
-        }
+    fn get((buddy, layout): (&mut Buddy, Layout)) -> Self::Got {
+        alloc(buddy, layout)
+    }
+
+    fn block(got: Self::Got) -> Option<u32> {
+        got.map(|block| block.as_ptr() as u32)
+    }
+
+    #[inline(always)]
+    fn put((buddy, layout): (&mut Buddy, Layout), block: u32) {
+        // SAFETY: `get` gave it, so it is not 0.
+        let block = unsafe { NonNull::new_unchecked(block as *mut u8) };
+        free(buddy, block, layout);
     }
 }
 
@@ -72,17 +86,31 @@ struct Locked<'a> {
 
 impl Subject for Locked<'_> {
     type Block = u32;
+    type Given<'a>
+        = (&'a IrqLock<Buddy>, Layout)
+    where
+        Self: 'a;
+    type Got = Option<NonNull<u8>>;
 
     #[inline(always)]
-    fn get(&mut self) -> Option<u32> {
-        locked_alloc(self.buddy, self.layout).map(|block| block.as_ptr() as u32)
+    fn given(&mut self) -> (&IrqLock<Buddy>, Layout) {
+        (self.buddy, self.layout)
     }
 
     #[inline(always)]
-    fn put(&mut self, block: u32) {
-        if let Some(block) = NonNull::new(block as *mut u8) {
-            locked_free(self.buddy, block, self.layout);
-        }
+    fn get((buddy, layout): (&IrqLock<Buddy>, Layout)) -> Self::Got {
+        locked_alloc(buddy, layout)
+    }
+
+    fn block(got: Self::Got) -> Option<u32> {
+        got.map(|block| block.as_ptr() as u32)
+    }
+
+    #[inline(always)]
+    fn put((buddy, layout): (&IrqLock<Buddy>, Layout), block: u32) {
+        // SAFETY: `get` gave it, so it is not 0.
+        let block = unsafe { NonNull::new_unchecked(block as *mut u8) };
+        locked_free(buddy, block, layout);
     }
 }
 

@@ -5,12 +5,14 @@
 //! needs whose interrupt handlers allocate, [`IrqLock`], as `NAME+lock`. They know no GFP flags,
 //! so they have figures beside `GFP_KERNEL` only.
 //!
-//! A peer is a file: its subjects, and a function that measures them.
+//! A peer is a file: its subjects, and a function that measures them. One is no crate but the least
+//! that could be done, `floor`.
 //!
 //! [`IrqLock`]: arch_arm::sync::IrqLock
 
 mod bitmap;
 mod buddy_system;
+mod floor;
 
 use arch_arm::pmu::InstructionCounter;
 use mm::addr::{MIB, Order, PAGE_SIZE};
@@ -70,9 +72,11 @@ impl Peers {
         let bytes = self.run.as_ref().map_or(0, |run| run.phys().len()) as usize;
         let start = self.start;
         let mut task = Task { counter, operation, order, start, bytes, held, see };
-        // SAFETY: `new` took these blocks of lowmem from our allocator, which gives them to nobody
+        // SAFETY: 1. `new` took these blocks of lowmem from our allocator, which gives them to nobody
         // else; they lie in a row from `start`, and each peer is gone when its function returns.
         unsafe { buddy_system::measure(&mut task) };
         bitmap::measure(&mut task);
+        // SAFETY: 1. as above.
+        unsafe { floor::measure(&mut task) };
     }
 }

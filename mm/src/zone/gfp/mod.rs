@@ -255,6 +255,18 @@ impl Gfp {
         self.contains(Self::__GFP_ZERO)
     }
 
+    /// Does a look at a few bits show that the flags make sense together, those that name zones left out,
+    /// and that the pages are taken as they are? Of `__GFP_NOFAIL`, [`check`](Self::check) knows more.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_plain(self) -> bool {
+        let bits = self.bits();
+        // Pairs of neighbours: MOVABLE and RECLAIMABLE, ATOMIC and DIRECT_RECLAIM.
+        let neighbours = bits & bits >> 1 & 0x208;
+        let careful = bits & (Self::__GFP_NOFAIL.bits() | Self::__GFP_ZERO.bits() | !Self::all().bits());
+        neighbours | careful == 0
+    }
+
     /// Is a failure to be reported?
     #[must_use]
     pub const fn warns(self) -> bool {

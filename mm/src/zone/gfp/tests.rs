@@ -371,3 +371,17 @@ fn reclaim_and_retry_questions() {
     assert!(Gfp::__GFP_ZERO.wants_zero() && !Gfp::GFP_KERNEL.wants_zero());
     assert!(Gfp::GFP_KERNEL.warns() && !Gfp::GFP_TRANSHUGE.warns());
 }
+
+#[test]
+fn plain_flags_pass_the_check() {
+    // Every pair and triple of single bits, which is all that a rule is about.
+    let all = || (0..32).map(|bit| 1_u32 << bit);
+    for (one, two) in all().flat_map(|one| all().map(move |two| (one, two))) {
+        for three in all() {
+            let gfp = bits(one | two | three);
+            let careful = gfp.intersects(Gfp::__GFP_NOFAIL | Gfp::__GFP_ZERO);
+            let without_zones = gfp.difference(ZONES).check().is_ok();
+            assert_eq!(gfp.is_plain(), without_zones && !careful, "{gfp}");
+        }
+    }
+}
