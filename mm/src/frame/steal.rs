@@ -160,9 +160,7 @@ impl Buddy {
         pfn: Pfn,
         most: u32,
     ) -> bool {
-        let ordinary = Mobility::ALL.iter().take(Mobility::PCP_COUNT);
-        let is_ordinary = ordinary.into_iter().any(|m| *m == frames.blocks().get(pfn));
-        if self.high_atomic_pages >= most || !is_ordinary {
+        if self.high_atomic_pages >= most || !frames.blocks().get(pfn).is_ordinary() {
             return false;
         }
         self.high_atomic_pages += page_block::PAGES;

@@ -333,6 +333,22 @@ fn a_run_is_the_lowest_row_of_free_blocks() {
 }
 
 #[test]
+fn a_run_is_taken_from_any_mobility_but_not_from_what_is_set_aside() {
+    let mut arena = Arena::free(0, 4096);
+    for (at, mobility) in [(0, Unmovable), (1024, HighAtomic), (2048, Reclaimable)] {
+        let taken = arena.alloc(10).unwrap();
+        assert_eq!(taken, at);
+        arena.frames().blocks().set(pfn(at), mobility);
+    }
+    for at in [0, 1024, 2048] {
+        arena.free_block(at, 10).unwrap();
+    }
+    assert_eq!(take_run(&mut arena, Movable, 1500), Some((2048, 3548)));
+    assert_eq!(take_run(&mut arena, Movable, 1500), None);
+    arena.check();
+}
+
+#[test]
 fn a_block_is_carved_into_the_largest_blocks_of_its_beginning() {
     for size in 0..=10 {
         for pages in 1..=(1_u32 << size) {
