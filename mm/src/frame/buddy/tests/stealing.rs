@@ -282,6 +282,21 @@ fn only_ordinary_page_blocks_are_set_aside() {
     }
 }
 
+/// Two zones would keep the books of one page block, each under its own lock.
+#[test]
+fn a_page_block_that_two_zones_share_is_not_set_aside() {
+    let mut arena = Arena::reserved(0, 2048);
+    arena.buddy = Buddy::new(ZONE, range(512, 1536));
+    arena.release(512, 1536).unwrap();
+    for at in [512, 1024] {
+        assert!(!set_aside(&mut arena, at, u32::MAX));
+        assert_eq!((arena.block(at), arena.buddy.high_atomic_pages()), (Movable, 0));
+    }
+    arena.buddy.span = range(512, 2048);
+    assert!(!set_aside(&mut arena, 512, u32::MAX));
+    assert!(set_aside(&mut arena, 1024, u32::MAX));
+}
+
 fn take_run(arena: &mut Arena, mobility: Mobility, pages: u32) -> Option<(u32, u32)> {
     let run =
         arena.with(|buddy, frames, counts| buddy.take_run(frames, counts, mobility, pages))?;
