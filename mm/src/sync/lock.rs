@@ -56,6 +56,8 @@ impl<T> Lock<T> {
     fn wait(&self, contended: impl FnOnce()) -> LockGuard<'_, T> {
         contended();
         let guard = self.mutex.lock();
+        #[cfg(all(test, not(loom)))]
+        watch::taken();
         // `loom` has the signature of `std`; it never poisons.
         #[cfg(loom)]
         let guard = guard.unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -73,6 +75,8 @@ impl<T> Lock<T> {
         #[cfg(loom)]
         let guard = guard.ok();
         let guard = guard?;
+        #[cfg(all(test, not(loom)))]
+        watch::taken();
         #[cfg(loom)]
         self.step.swap(true, Ordering::Relaxed);
         Some(LockGuard { guard })
@@ -132,6 +136,43 @@ impl<T> DerefMut for LockGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         &mut self.guard
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+impl<T> Drop for LockGuard<'_, T> {
+    fn drop(&mut self) {
+        watch::released();
+    }
+}
+
+/// For tests: how many locks a thread holds, and whether it may take one.
+#[cfg(all(test, not(loom)))]
+pub(crate) mod watch {
+    use std::cell::Cell;
+
+    thread_local! {
+        static HELD: Cell<u32> = const { Cell::new(0) };
+        static FORBIDDEN: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// How many locks this thread holds.
+    pub(crate) fn held() -> u32 {
+        HELD.get()
+    }
+
+    /// May this thread take a lock from now on? A test's machine says no where interrupts are on.
+    pub(crate) fn forbid(is_forbidden: bool) {
+        FORBIDDEN.set(is_forbidden);
+    }
+
+    pub(super) fn taken() {
+        assert!(!FORBIDDEN.get(), "a lock is taken with interrupts on");
+        HELD.set(HELD.get() + 1);
+    }
+
+    pub(super) fn released() {
+        HELD.set(HELD.get() - 1);
     }
 }
 
