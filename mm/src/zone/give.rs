@@ -38,7 +38,12 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         let mut head = page.head();
         loop {
             if head.is_sole(order) {
-                return Dropped::Last(page);
+                // No stack is open for a zone or a mobility that does not exist, so a head that has been
+                // overwritten with one comes here.
+                let zone = self.zones.get(head.zone().index());
+                let is_known =
+                    zone.is_some_and(|zone| zone.span().contains(pfn)) && head.mobility().is_some();
+                return if is_known { Dropped::Last(page) } else { Dropped::Wrong };
             }
             let PageState::Allocated { kin, .. } = head.decode() else { return Dropped::Wrong };
             let Some(less) = head.one_less().filter(|_| kin.order == order) else {

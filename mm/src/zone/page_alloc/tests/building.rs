@@ -183,3 +183,33 @@ fn validate_sees_blocks_outside_every_zone() {
         memory.table().at(pfn(at)).set_head(Head::NONE);
     }
 }
+
+/// The word of an allocated block is all that the quick way looks at, and bits of it that are wrong lead
+/// to stacks that are always closed. So the slow way must see them.
+#[test]
+fn a_corrupt_zone_or_mobility_is_an_error() {
+    let memory = Memory::new(0, 4096);
+    let allocator = started::<1>(&memory, [0, 2048, 4096, 4096]);
+    let at = allocator.alloc_block(Gfp::GFP_DMA, order(1)).unwrap();
+    let page = memory.table().at(at);
+    let good = page.head();
+
+    let other = Kin { zone: ZoneId::new(3).unwrap(), ..good.decode().kin().unwrap() };
+    page.set_head(Head::allocated(other));
+    let error = FreeError::OtherZone { pfn: at };
+    assert_eq!(allocator.free_block(at, order(1)), Err(error));
+    assert_eq!(allocator.platform().told(), [Told::WrongFree(error)]);
+    assert_eq!(page.head(), Head::allocated(other));
+
+    // A mobility that does not exist.
+    let word = page.words()[0] | 7 << 10;
+    page.set_head(frame::Page::of_words([word, 0, 0, 0]).head());
+    let block = frame::Block { head: at, state: PageState::Corrupt { word } };
+    let error = FreeError::Corrupt { pfn: at, block };
+    assert_eq!(allocator.free_block(at, order(1)), Err(error));
+    assert_eq!(allocator.platform().told(), [Told::WrongFree(error)]);
+
+    page.set_head(good);
+    allocator.free_block(at, order(1)).unwrap();
+    allocator.validate().unwrap();
+}
