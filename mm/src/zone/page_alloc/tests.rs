@@ -1,6 +1,10 @@
 //! The page allocator on a machine made of vectors, by topic.
 
+mod blocks;
 mod building;
+mod debugging;
+mod shortage;
+mod stacks;
 mod zones;
 
 use super::*;
