@@ -199,7 +199,6 @@ fn a_short_zone_closes_its_stacks_until_it_has_recovered() {
 
 /// Pages in stacks of other mobilities and orders are found when nothing else is left.
 #[test]
-#[ignore = "finds a defect"]
 fn what_lies_in_this_cpus_stacks_is_not_lost() {
     for gfp in [Gfp::GFP_NOWAIT, Gfp::GFP_KERNEL | Gfp::__GFP_MEMALLOC] {
         let memory = Memory::new(0, 4096);
