@@ -14,7 +14,7 @@ use super::page_alloc::PageAllocator;
 use super::request::Request;
 use super::state::{Mark, Zone};
 use crate::addr::{Order, Pfn, PfnRange, PhysRange};
-use crate::frame::page::Head;
+use crate::frame::page::{Head, PageState};
 use crate::platform::Platform;
 use core::fmt;
 
@@ -202,7 +202,7 @@ impl<P: Platform, const CPUS: usize> Drop for PageRun<'_, '_, P, CPUS> {
     fn drop(&mut self) {
         for (pfn, order) in self.blocks() {
             // A block that is bad since it was taken stays out.
-            if self.from.frames.at(pfn).head().is_sole(order) {
+            if !matches!(self.from.frames.at(pfn).state(), PageState::Bad(_)) {
                 let _ = self.from.free_block(pfn, order);
             }
         }

@@ -308,7 +308,6 @@ fn a_long_run_comes_from_the_highest_zone_that_will_do() {
 }
 
 #[test]
-#[ignore = "finds a defect"]
 fn a_split_block_is_single_pages() {
     let memory = Memory::new(0, 12288);
     let allocator = started::<1>(&memory, BORDERS);
