@@ -29,7 +29,6 @@ fn check_poison(allocator: &Allocator<'_>, memory: &Memory) {
 }
 
 #[test]
-#[ignore = "finds a defect"]
 fn what_is_free_is_poison() {
     let memory = Memory::new(0, 9000);
     let allocator = poisoned(&memory);

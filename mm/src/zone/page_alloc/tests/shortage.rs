@@ -369,7 +369,6 @@ fn not_all_of_a_zone_is_set_aside() {
 
 /// Interrupts come at every point at which they can, and their handler takes and gives back pages.
 #[test]
-#[ignore = "finds a defect"]
 fn a_handler_may_allocate_wherever_it_interrupts() {
     let memory: &'static Memory = Box::leak(Box::new(Memory::new(0, 6144)));
     let mut allocator: Allocator<'static> = memory.allocator([0, 1500, 4000, 6144]);
