@@ -32,9 +32,10 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         if let Some(pfn) = self.take_low(request) {
             return Ok(pfn);
         }
-        if request.gfp.may_reclaim()
-            && let Some(pfn) = self.reclaim(request)
-        {
+        if !request.gfp.may_reclaim() {
+            return Err(self.failed(request));
+        }
+        if let Some(pfn) = self.reclaim(request) {
             return Ok(pfn);
         }
         while self.give_up_reserve(request) {

@@ -289,7 +289,6 @@ fn memory_block(allocator: &Allocator<'_>, at: Pfn) -> Mobility {
 }
 
 #[test]
-#[ignore = "finds a defect"]
 fn urgent_requests_of_several_pages_get_a_page_block_for_themselves() {
     let memory = Memory::new(0, 8192);
     let allocator = started::<1>(&memory, [0, 0, 8192, 8192]);
@@ -319,7 +318,6 @@ fn urgent_requests_of_several_pages_get_a_page_block_for_themselves() {
 }
 
 #[test]
-#[ignore = "finds a defect"]
 fn before_a_request_that_may_reclaim_fails_the_reserve_is_given_up() {
     let memory = Memory::new(0, 8192);
     let allocator = started::<1>(&memory, [0, 0, 8192, 8192]);
