@@ -184,6 +184,9 @@ impl<'p, 'a, P: Platform, const CPUS: usize> PageBlock<'p, 'a, P, CPUS> {
             return Err(self);
         };
         let Some(zone) = from.zones.get(kin.zone.index()) else { return Err(self) };
+        if from.debug.is_on() {
+            from.debug_carve(self.frames(), self.frames().end());
+        }
         {
             // Whoever walks the zone's frames sees the block whole, or its pages.
             let _masked = from.platform.mask();

@@ -139,7 +139,6 @@ fn memory_that_holds_something_else_is_no_poison_of_one_zone_alone() {
 }
 
 #[test]
-#[ignore = "finds a defect"]
 fn an_owner_is_who_took_the_block_or_gave_it_back_last() {
     let memory = Memory::new(100, 9000);
     let mut allocator: Allocator<'_> = memory.allocator([100, 100, 6000, 9000]);
