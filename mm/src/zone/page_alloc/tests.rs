@@ -3,6 +3,7 @@
 mod blocks;
 mod building;
 mod debugging;
+mod model;
 mod shortage;
 mod stacks;
 mod zones;
