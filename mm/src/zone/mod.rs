@@ -32,7 +32,8 @@ mod slow_path;
 pub mod span;
 pub mod state;
 mod take;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod test_machine;
 pub mod validate;
 pub mod watermark;

@@ -760,7 +760,7 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
         let mut at = span.start().as_u32();
         while at < span.end().as_u32() {
             let largest =
-                (0..=10_u8).rev().find(|size| at % (1 << size) == 0 && is_whole(at, *size));
+                (0..=10_u8).rev().find(|size| at.is_multiple_of(1 << size) && is_whole(at, *size));
             if let Some(size) = largest {
                 blocks[usize::from(size)] += 1;
             }

@@ -56,7 +56,7 @@ fn stacks_are_bounded_whatever_is_freed() {
     let zone = allocator.zone(Normal);
     let room = u32::from(zone.room());
     assert_eq!(room, crate::zone::watermark::pcp_batch(zone.managed()) + 1);
-    let per_mobility: u32 = (0..4).map(|size| 2 * (room >> size).max(1) << size).sum();
+    let per_mobility: u32 = (0..4).map(|size| (2 * (room >> size).max(1)) << size).sum();
     assert_eq!(allocator.figures().zone(Normal).per_cpu[0].high, 3 * per_mobility);
     allocator.drain();
     assert_eq!(stacked(&allocator, 0), 0);
