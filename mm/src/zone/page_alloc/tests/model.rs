@@ -826,7 +826,7 @@ macro_rules! model {
     };
 }
 
-const CASES: u32 = 200;
+const CASES: u32 = 600;
 
 model! {
     dma_normal_and_highmem_on_one_cpu: [true, true, true], 1;
