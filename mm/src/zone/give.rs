@@ -53,7 +53,9 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         let mut head = page.head();
         loop {
             if head.is_sole(order) {
-                return Dropped::Last(page);
+                // A head that has been overwritten may say so of a frame that is in no zone.
+                let is_known = self.zone_of(pfn).is_some();
+                return if is_known { Dropped::Last(page) } else { Dropped::Wrong };
             }
             let PageState::Allocated { order: real, .. } = head.decode() else {
                 return Dropped::Wrong;
