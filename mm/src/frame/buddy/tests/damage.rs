@@ -7,8 +7,8 @@ type Damage<'a> = &'a dyn Fn(&mut Buddy, &FrameTable<'_>, &Counts);
 
 #[test]
 fn validate_sees_damage() {
-    let allocated = |size| Head::allocated(kin(size, Movable));
-    let foreign = |size| Head::allocated(Kin { zone: OTHER_ZONE, ..kin(size, Movable) });
+    let allocated = |size| allocated(size, Movable);
+    let foreign = |size| Head::free(order(size), OTHER_ZONE, Movable);
     let list_length = |mobility, size, recorded, linked, found| Inconsistency::ListLength {
         order: order(size),
         mobility,
@@ -74,12 +74,12 @@ fn validate_sees_damage() {
         ),
         (
             "a stacked block on a list",
-            &|_, frames, _| frames.at(pfn(1)).set_head(Head::stacked(kin(0, Movable))),
+            &|_, frames, _| frames.at(pfn(1)).set_head(stacked(0, Movable)),
             broken_link(Movable, 0, 1),
         ),
         (
             "a block on another mobility's list than it says",
-            &|_, frames, _| frames.at(pfn(1)).set_head(Head::free(kin(0, Reclaimable))),
+            &|_, frames, _| frames.at(pfn(1)).set_head(free(0, Reclaimable)),
             broken_link(Movable, 0, 1),
         ),
         (
@@ -130,10 +130,10 @@ fn validate_sees_damage() {
                 // Taken off through a copy of the list, whose end then is not the list's.
                 let mut copy = buddy.lists[2][Movable.index()].clone();
                 copy.remove(frames, pfn(4));
-                copy.push_back(frames, pfn(4), Head::free(kin(2, Movable)));
-                copy.push_back(frames, pfn(0), Head::free(kin(2, Unmovable)));
+                copy.push_back(frames, pfn(4), free(2, Movable));
+                copy.push_back(frames, pfn(0), free(2, Unmovable));
                 frames.at(pfn(4)).set_next(Link::NONE);
-                frames.at(pfn(0)).set_head(Head::allocated(kin(0, Movable)));
+                frames.at(pfn(0)).set_head(allocated(0));
                 buddy.lists[2][Movable.index()] = copy;
                 let _ = counts;
             },
@@ -159,8 +159,8 @@ fn validate_says_where_the_other_pages_are() {
     let mut arena = Arena::free(0, 16);
     let (one, two, four) = (arena.alloc(0), arena.alloc(1), arena.alloc(2));
     assert_eq!((one, two, four), (Some(0), Some(2), Some(4)));
-    arena.frames().at(pfn(2)).set_head(Head::stacked(kin(1, Movable)));
-    arena.frames().at(pfn(4)).set_head(Head::bad(kin(2, Movable)));
+    arena.frames().at(pfn(2)).set_head(stacked(1, Movable));
+    arena.frames().at(pfn(4)).set_head(bad(2, Movable));
     assert_eq!(arena.validate(), Ok(Elsewhere { allocated: 1, stacked: 2, bad: 4 }));
 }
 

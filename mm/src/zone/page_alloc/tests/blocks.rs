@@ -52,7 +52,11 @@ fn the_last_reference_frees() {
         assert_eq!(references(at), Some(2));
         // With another order than the block's it is wrong even while there are others.
         let wrong = allocator.free_block(at, order((size + 1) % 11));
-        assert!(matches!(wrong, Err(FreeError::WrongOrder { .. } | FreeError::Misaligned { .. })));
+        assert_eq!(wrong, Err(NotFreed { pfn: at }));
+        assert!(matches!(
+            allocator.platform().told()[..],
+            [Told::WrongFree(FreeError::WrongOrder { .. } | FreeError::Misaligned { .. })]
+        ));
         assert_eq!(references(at), Some(2));
         drop(block);
         drop(third);
@@ -60,7 +64,9 @@ fn the_last_reference_frees() {
         allocator.validate().unwrap();
         drop(other);
         assert_eq!(references(at), None);
-        assert!(matches!(allocator.free_block(at, order(size)), Err(FreeError::DoubleFree { .. })));
+        assert_eq!(allocator.free_block(at, order(size)), Err(NotFreed { pfn: at }));
+        let told = allocator.platform().told();
+        assert!(matches!(told[..], [Told::WrongFree(FreeError::DoubleFree { .. })]), "{told:?}");
         allocator.validate().unwrap();
     }
     check_all_free(&allocator, &at_boot);
@@ -141,7 +147,7 @@ fn a_wrong_page_among_many_is_named_and_the_others_are_given_back() {
     pages.insert(30, pages[29]);
     pages.insert(10, pfn(50_000));
     pages.push(pages[0]);
-    let not_covered = FreeError::NotCovered { pfn: pfn(50_000) };
+    let not_covered = NotFreed { pfn: pfn(50_000) };
     assert_eq!(allocator.free_bulk(&pages), Err(not_covered), "the first error");
     let told = allocator.platform().told();
     let kinds: Vec<_> = told
@@ -184,9 +190,9 @@ fn an_exact_run_has_its_pages_and_no_more() {
     }
     for pages in [0, 1025, 4096, u32::MAX] {
         let result = allocator.alloc_pages_exact(Gfp::GFP_KERNEL, pages).map(drop);
-        assert_eq!(result, Err(AllocError::TooLarge { pages }));
+        assert_eq!(result, Err(AllocError::too_large(pages)));
     }
-    assert_eq!(AllocError::TooLarge { pages: 0 }.to_string(), "a request for no page");
+    assert_eq!(AllocError::too_large(0).to_string(), "a request for no page");
     assert_eq!(allocator.managed(), managed);
     check_all_free(&allocator, &at_boot);
 }
@@ -247,12 +253,12 @@ fn a_long_run_is_a_row_of_whole_blocks_and_its_end_is_free() {
         check_all_free(&allocator, &at_boot);
     }
     for pages in [10_241, 19_000, u32::MAX] {
-        let error = AllocError::NoMemory { order: order(10), highest: ZoneKind::Normal };
+        let error = AllocError::no_memory(order(10), ZoneKind::Normal);
         assert_eq!(allocator.alloc_contig(Gfp::GFP_KERNEL, pages).map(drop), Err(error));
         assert_eq!(allocator.platform().told().len(), 1);
     }
     let none = allocator.alloc_contig(Gfp::GFP_KERNEL, 0).map(drop);
-    assert_eq!(none, Err(AllocError::TooLarge { pages: 0 }));
+    assert_eq!(none, Err(AllocError::too_large(0)));
     // Up to 1024 it is what an exact run is.
     let run = allocator.alloc_contig(Gfp::GFP_KERNEL, 1000).unwrap();
     assert_eq!(run.frames().len(), 1000);
@@ -320,8 +326,7 @@ fn a_split_block_is_single_pages() {
         let run = block.split().unwrap();
         assert_eq!(run.frames(), frames);
         for at in frames.iter() {
-            let kin = memory.table().at(at).state().kin().unwrap();
-            assert_eq!(kin.order, order(0));
+            assert_eq!(memory.table().at(at).state().order(), Some(order(0)));
         }
         allocator.validate().unwrap();
         // A reference to one of the pages keeps that one when the run is gone.
@@ -356,7 +361,7 @@ fn each_wrong_free_is_reported_and_changes_nothing() {
     let around = |head: Pfn| Block { head, state: state(head) };
     let next = |at: Pfn, more| pfn(at.as_u32() + more);
     let free = memory.table().block_of(pfn(8500)).unwrap();
-    assert!(matches!(free.state, PageState::Free(_)));
+    assert!(matches!(free.state, PageState::Free { .. }));
     for (at, size, error) in [
         (pfn(12_288), 0, FreeError::NotCovered { pfn: pfn(12_288) }),
         (pfn(u32::MAX), 0, FreeError::NotCovered { pfn: pfn(u32::MAX) }),
@@ -383,12 +388,11 @@ fn each_wrong_free_is_reported_and_changes_nothing() {
             }
             error => error,
         };
-        assert_eq!(allocator.free_block(at, order(size)), Err(expected), "{at} {size}");
+        let result = allocator.free_block(at, order(size));
+        assert_eq!(result, Err(NotFreed { pfn: at }), "{at} {size}");
         assert_eq!(allocator.platform().told(), [Told::WrongFree(expected)]);
-        assert_eq!(
-            allocator.free_bulk(&[at]).is_err(),
-            size == 0 || state(at).kin().is_none_or(|kin| kin.order != order(0))
-        );
+        assert_eq!(allocator.why_not_free(at, order(size)), expected);
+        assert_eq!(allocator.free_bulk(&[at]), Err(NotFreed { pfn: at }));
         allocator.platform().told();
         assert_eq!((allocator.figures(), words()), (before, heads.clone()), "{at} {size}");
     }

@@ -1,9 +1,9 @@
 //! Making an allocator, and handing memory over to it.
 
 use super::*;
+use crate::frame;
 use crate::frame::page::Head;
 use crate::frame::validate::Elsewhere;
-use crate::frame::{self, Kin, ZoneId};
 
 /// DMA 0..8, Normal 8..12, HighMem 12..20: the borders fall inside what could be one block.
 const SMALL: [u32; 4] = [0, 8, 12, 20];
@@ -176,40 +176,66 @@ fn validate_sees_blocks_outside_every_zone() {
     allocator.release(range(2, 20)).unwrap();
     for at in [0, 1, 20, 23] {
         allocator.validate().unwrap();
-        let kin =
-            Kin { order: order(0), zone: ZoneId::new(0).unwrap(), mobility: Mobility::Movable };
-        memory.table().at(pfn(at)).set_head(Head::allocated(kin));
+        memory.table().at(pfn(at)).set_head(Head::allocated(order(0), Class::of_flags(0)));
         assert_eq!(allocator.validate(), Err(Inconsistency::NoZone { pfn: pfn(at) }));
         memory.table().at(pfn(at)).set_head(Head::NONE);
     }
 }
 
-/// The word of an allocated block is all that the quick way looks at, and bits of it that are wrong lead
-/// to stacks that are always closed. So the slow way must see them.
+/// Requests of a class that contradicts itself are refused, so nothing has a head with such a class; one
+/// that was overwritten leads to a stack that is always closed. The frame says whose the block is.
 #[test]
-fn a_corrupt_zone_or_mobility_is_an_error() {
+fn a_block_of_a_corrupt_class_goes_back_to_its_own_zone() {
     let memory = Memory::new(0, 4096);
     let allocator = started::<1>(&memory, [0, 2048, 4096, 4096]);
+    let contradictions =
+        (0..Class::COUNT).filter(|bits| Gfp::from_bits_retain(*bits).check().is_err());
+    let mut count = 0;
+    for (class, size) in contradictions.flat_map(|bits| [0, 3, 4].map(|size| (bits, size))) {
+        let at = allocator.alloc_raw_in(ZoneKind::Dma, Gfp::GFP_NOWAIT, order(size)).unwrap();
+        allocator.drain();
+        let free = free_pages(&allocator);
+        memory.table().at(at).set_head(Head::allocated(order(size), Class::of_flags(class)));
+        assert_eq!(allocator.free_block(at, order(size)), Ok(()), "{class:#x}");
+        assert_eq!(free_pages(&allocator), [free[0] + (1 << size), free[1], 0], "{class:#x}");
+        allocator.validate().unwrap();
+        count += 1;
+    }
+    assert!(count > 0);
+}
+
+/// Where a stack is open for such a block nobody looks further than at its head.
+#[test]
+fn a_corrupt_head_is_an_error() {
+    let memory = Memory::new(0, 4200);
+    let allocator = started::<1>(&memory, [0, 2048, 4096, 4096]);
+    let wrong = |at: Pfn, size, error| {
+        let before = memory.table().at(at).head();
+        assert_eq!(allocator.free_block(at, order(size)), Err(NotFreed { pfn: at }), "{size}");
+        assert_eq!(allocator.platform().told(), [Told::WrongFree(error)]);
+        assert_eq!(memory.table().at(at).head(), before);
+    };
+    // Bits that nothing sets.
     let at = allocator.alloc_block(Gfp::GFP_DMA, order(1)).unwrap();
     let page = memory.table().at(at);
     let good = page.head();
-
-    let other = Kin { zone: ZoneId::new(3).unwrap(), ..good.decode().kin().unwrap() };
-    page.set_head(Head::allocated(other));
-    let error = FreeError::OtherZone { pfn: at };
-    assert_eq!(allocator.free_block(at, order(1)), Err(error));
-    assert_eq!(allocator.platform().told(), [Told::WrongFree(error)]);
-    assert_eq!(page.head(), Head::allocated(other));
-
-    // A mobility that does not exist.
-    let word = page.words()[0] | 7 << 10;
-    page.set_head(frame::Page::of_words([word, 0, 0, 0]).head());
-    let block = frame::Block { head: at, state: PageState::Corrupt { word } };
-    let error = FreeError::Corrupt { pfn: at, block };
-    assert_eq!(allocator.free_block(at, order(1)), Err(error));
-    assert_eq!(allocator.platform().told(), [Told::WrongFree(error)]);
-
-    page.set_head(good);
+    for bit in [0, 14, 15] {
+        let word = page.words()[0] | 1 << bit;
+        page.set_head(frame::Page::of_words([word, 0, 0, 0]).head());
+        let block = frame::Block { head: at, state: PageState::Corrupt { word } };
+        wrong(at, 1, FreeError::Corrupt { pfn: at, block });
+        page.set_head(good);
+    }
     allocator.free_block(at, order(1)).unwrap();
+
+    // A frame of no zone.
+    let beyond = pfn(4096);
+    for (size, class) in [(0, 3), (3, 3), (4, 0), (4, 3), (5, 0x12)] {
+        let head = Head::allocated(order(size), Class::of_flags(class));
+        memory.table().at(beyond).set_head(head);
+        wrong(beyond, size, FreeError::OtherZone { pfn: beyond });
+        assert_eq!(allocator.validate(), Err(Inconsistency::NoZone { pfn: beyond }));
+    }
+    memory.table().at(beyond).set_head(Head::NONE);
     allocator.validate().unwrap();
 }

@@ -21,7 +21,7 @@ fn poisoned(memory: &Memory) -> Allocator<'_> {
 fn check_poison(allocator: &Allocator<'_>, memory: &Memory) {
     for at in memory.table().range().iter() {
         let block = memory.table().block_of(at);
-        if block.is_some_and(|block| matches!(block.state, PageState::Free(_))) {
+        if block.is_some_and(|block| matches!(block.state, PageState::Free { .. })) {
             assert!(allocator.platform().is_all(at, POISON), "{at}");
         }
     }
@@ -87,10 +87,9 @@ fn a_byte_written_while_free_takes_the_block_out_of_circulation() {
         };
         assert_eq!(machine.told(), [told]);
         let state = memory.table().at(block).state();
-        assert!(matches!(state, PageState::Bad(kin) if kin.order == order(size)), "{state}");
-        let error = allocator.free_block(block, order(size));
-        assert!(matches!(error, Err(FreeError::Bad { .. })), "{error:?}");
-        assert_eq!(machine.told().len(), 1);
+        assert!(matches!(state, PageState::Bad { order: of, .. } if of == order(size)), "{state}");
+        assert_eq!(allocator.free_block(block, order(size)), Err(NotFreed { pfn: block }));
+        assert!(matches!(machine.told()[..], [Told::WrongFree(FreeError::Bad { .. })]));
         allocator.free_block(next, order(size)).unwrap();
         assert_eq!(free_pages(&allocator)[1], before - (1 << size));
         check_poison(&allocator, &memory);
@@ -119,7 +118,7 @@ fn a_run_with_a_bad_block_gives_the_others_back() {
         .table()
         .range()
         .iter()
-        .filter(|at| matches!(memory.table().at(*at).state(), PageState::Bad(_)))
+        .filter(|at| matches!(memory.table().at(*at).state(), PageState::Bad { .. }))
         .collect();
     assert_eq!(bad, [pfn(1024)]);
     let again = allocator.alloc_contig(gfp, 2500).unwrap();

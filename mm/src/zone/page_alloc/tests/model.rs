@@ -14,6 +14,7 @@ use proptest::sample::Index;
 use super::*;
 use crate::zone::PageRun;
 use crate::zone::debug::POISON;
+use crate::zone::error::Why;
 use crate::zone::watermark::Watermarks;
 
 /// Flags of requests, contradictions among them.
@@ -263,7 +264,7 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
     /// Is the frame in some stack?
     fn is_stacked(&self, at: u32) -> bool {
         let block = self.allocator.frames().block_of(pfn(at));
-        block.is_some_and(|block| matches!(block.state, PageState::Stacked(_)))
+        block.is_some_and(|block| matches!(block.state, PageState::Stacked { .. }))
     }
 
     fn is_set_aside(&self, at: u32) -> bool {
@@ -306,7 +307,7 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
     /// A request for a block was refused: was that right?
     fn check_refusal(&self, gfp: Gfp, size: u8, error: AllocError) -> Outcome {
         let highest = gfp.highest_zone();
-        prop_assert_eq!(error, AllocError::NoMemory { order: order(size), highest });
+        prop_assert_eq!(error, AllocError::no_memory(order(size), highest));
         self.check_told_failure(gfp, size)?;
         for kind in ZoneKind::ALL.into_iter().filter(|kind| *kind <= highest) {
             let zone = self.allocator.zone(kind);
@@ -359,8 +360,8 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
         gfp: Gfp,
         result: &Result<T, AllocError>,
     ) -> Result<bool, TestCaseError> {
-        let check = gfp.check().map_err(AllocError::Flags);
-        let refused = matches!(result, Err(AllocError::Flags(_)));
+        let check = gfp.check().map_err(AllocError::flags);
+        let refused = matches!(result.as_ref().map_err(|error| error.why()), Err(Why::Flags(_)));
         prop_assert_eq!(refused, check.is_err());
         if let (Err(error), Err(expected)) = (result, check) {
             prop_assert_eq!(*error, expected);
@@ -435,7 +436,7 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
                 self.live.insert(at.as_u32(), Live { size, references: 0 });
             }
             Err(error) => {
-                prop_assert_eq!(error, AllocError::NoMemory { order: order(size), highest: kind });
+                prop_assert_eq!(error, AllocError::no_memory(order(size), kind));
                 // It does not reclaim, so what is set aside stays.
                 let available = self.available(kind, gfp.non_blocking_high());
                 prop_assert!(!self.has_room(kind, &available, size, 1), "{kind} has one");
@@ -456,7 +457,7 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
         }
         if got < count {
             let highest = gfp.highest_zone();
-            self.check_refusal(gfp, 0, AllocError::NoMemory { order: order(0), highest })?;
+            self.check_refusal(gfp, 0, AllocError::no_memory(order(0), highest))?;
         }
         Ok(())
     }
@@ -477,7 +478,7 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
             }
             (Err(error), Some(size)) => self.check_refusal(gfp, size.as_u8(), error)?,
             (Err(error), None) if pages == 0 => {
-                prop_assert_eq!(error, AllocError::TooLarge { pages });
+                prop_assert_eq!(error, AllocError::too_large(pages));
             }
             (Err(_), None) => {
                 self.check_told_failure(gfp, 10)?;
@@ -505,11 +506,11 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
     fn exact(&mut self, gfp: Gfp, pages: u32) -> Outcome {
         let result = self.allocator.alloc_pages_exact(gfp, pages);
         if let Err(error) = gfp.check_exact() {
-            prop_assert_eq!(result.err(), Some(AllocError::Flags(error)));
+            prop_assert_eq!(result.err(), Some(AllocError::flags(error)));
             return Ok(());
         }
         if pages > 1024 {
-            prop_assert_eq!(result.err(), Some(AllocError::TooLarge { pages }));
+            prop_assert_eq!(result.err(), Some(AllocError::too_large(pages)));
             return Ok(());
         }
         self.run(gfp, pages, result)
@@ -564,7 +565,8 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
             let live = self.live[at];
             self.dropped(*at, live);
         }
-        prop_assert_eq!(result.is_err(), is_wrong, "{:?}", result);
+        let error = chosen.last().filter(|_| is_wrong).map(|(at, _)| NotFreed { pfn: pfn(*at) });
+        prop_assert_eq!(result.err(), error);
         let told = self.allocator.platform().told();
         prop_assert_eq!(told.len(), usize::from(is_wrong));
         Ok(())
@@ -612,7 +614,7 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
             Place::Free => Some("DoubleFree"),
             Place::Used if in_run => {
                 let block = self.allocator.frames().block_of(pfn(at))?;
-                let is_it = block.head == pfn(at) && block.state.kin()?.order == order(size);
+                let is_it = block.head == pfn(at) && block.state.order() == Some(order(size));
                 (!is_it).then_some("WrongOrder")
             }
             Place::Used => {
@@ -630,11 +632,12 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
             };
         };
         let before = self.allocator.figures();
-        let error = self.allocator.free_block(pfn(at), order(size)).err();
+        let result = self.allocator.free_block(pfn(at), order(size));
+        prop_assert_eq!(result, Err(NotFreed { pfn: pfn(at) }));
+        let error = self.allocator.why_not_free(pfn(at), order(size));
         let said = format!("{error:?}");
-        prop_assert!(said.starts_with(&format!("Some({name}")), "{} instead of {}", said, name);
-        let told = self.allocator.platform().told();
-        prop_assert_eq!(told, error.map(Told::WrongFree).into_iter().collect::<Vec<_>>());
+        prop_assert!(said.starts_with(name), "{} instead of {}", said, name);
+        prop_assert_eq!(self.allocator.platform().told(), vec![Told::WrongFree(error)]);
         prop_assert_eq!(self.allocator.figures(), before);
         Ok(())
     }

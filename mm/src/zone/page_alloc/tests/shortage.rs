@@ -22,7 +22,7 @@ fn deplete(allocator: &Allocator<'_>) -> Vec<Pfn> {
 }
 
 fn no_memory(gfp: Gfp, size: u8) -> AllocError {
-    AllocError::NoMemory { order: order(size), highest: gfp.highest_zone() }
+    AllocError::no_memory(order(size), gfp.highest_zone())
 }
 
 #[test]
@@ -356,7 +356,7 @@ fn not_all_of_a_zone_is_set_aside() {
         let table = allocator.frames();
         let is_page = |at: &Pfn| {
             let ours = memory_block(&allocator, *at) != Mobility::HighAtomic;
-            ours && matches!(table.at(*at).state(), PageState::Allocated { kin, .. } if kin.order == order(0))
+            ours && matches!(table.at(*at).state(), PageState::Allocated { order: Order::ZERO, .. })
         };
         let pages: Vec<_> = table.range().iter().filter(is_page).take(64).collect();
         for at in pages {

@@ -128,7 +128,7 @@ fn contradicting_flags_are_errors_with_a_warm_stack_too() {
         let Err(error) = gfp.check() else { continue };
         for size in [0, 3] {
             let got = allocator.alloc_block(gfp, order(size));
-            assert_eq!(got, Err(AllocError::Flags(error)), "{gfp}");
+            assert_eq!(got, Err(AllocError::flags(error)), "{gfp}");
         }
         let mut pfns = [pfn(0); 4];
         assert_eq!(allocator.alloc_bulk(gfp, &mut pfns), 0, "{gfp}");
@@ -139,17 +139,17 @@ fn contradicting_flags_are_errors_with_a_warm_stack_too() {
     assert_eq!(allocator.platform().told(), [], "who asks is told, nobody else");
 
     // An address is for lowmem only, and what has an exact size is no compound page.
-    let no_address = Err(AllocError::Flags(GfpError::NoAddress));
+    let no_address = Err(AllocError::flags(GfpError::NoAddress));
     let high = Gfp::GFP_HIGHUSER;
     assert_eq!(allocator.get_free_pages(high, order(0)).map(drop), no_address);
     assert_eq!(allocator.get_zeroed_page(high).map(drop), no_address);
     assert_eq!(allocator.alloc_pages_exact(high, 3).map(drop), no_address);
     let compound = allocator.alloc_pages_exact(Gfp::GFP_KERNEL | Gfp::__GFP_COMP, 3).map(drop);
-    assert_eq!(compound, Err(AllocError::Flags(GfpError::ExactCompound)));
+    assert_eq!(compound, Err(AllocError::flags(GfpError::ExactCompound)));
     let both = Gfp::__GFP_DMA | Gfp::__GFP_HIGHMEM;
     for contig in [3, 3000] {
         let refused = allocator.alloc_contig(both, contig).map(drop);
-        assert_eq!(refused, Err(AllocError::Flags(both.check().unwrap_err())));
+        assert_eq!(refused, Err(AllocError::flags(both.check().unwrap_err())));
     }
     assert_eq!(allocator.figures(), before);
 }

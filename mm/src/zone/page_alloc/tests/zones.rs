@@ -56,8 +56,11 @@ fn each_request_begins_at_the_highest_zone_that_it_may_use() {
             for size in [0, 0, 3, 3, 4, 9] {
                 let block = allocator.alloc_pages(gfp, order(size)).unwrap();
                 assert_eq!(zone_of(&allocator, block.pfn()), Some(best(wanted)), "{gfp} {size}");
-                let kin = memory.table().at(block.pfn()).state().kin().unwrap();
-                assert_eq!((kin.order, kin.mobility), (order(size), gfp.mobility()));
+                let state = memory.table().at(block.pfn()).state();
+                let PageState::Allocated { order: of, class, further_references: 0 } = state else {
+                    panic!("{state}");
+                };
+                assert_eq!((of, class.mobility()), (order(size), gfp.mobility()));
             }
         }
         allocator.validate().unwrap();
@@ -91,7 +94,7 @@ fn where_no_zone_will_do_there_is_none() {
     let memory = Memory::new(0, 4096);
     let allocator = started::<1>(&memory, [0, 0, 0, 4096]);
     for (gfp, highest) in [(Gfp::GFP_KERNEL, Normal), (Gfp::GFP_DMA, Dma)] {
-        let error = AllocError::NoMemory { order: order(0), highest };
+        let error = AllocError::no_memory(order(0), highest);
         assert_eq!(allocator.alloc_block(gfp, order(0)), Err(error));
     }
     assert!(allocator.alloc_page(Gfp::GFP_HIGHUSER).is_ok());
@@ -114,11 +117,11 @@ fn a_request_falls_back_downwards_only() {
     allocator.free_block(high, order(0)).unwrap();
     for gfp in [Gfp::GFP_KERNEL, Gfp::GFP_DMA | Gfp::GFP_KERNEL] {
         let highest = gfp.highest_zone();
-        let error = AllocError::NoMemory { order: order(0), highest };
+        let error = AllocError::no_memory(order(0), highest);
         assert_eq!(allocator.alloc_block(gfp | Gfp::__GFP_MEMALLOC, order(0)), Err(error));
     }
     assert_eq!(
-        AllocError::NoMemory { order: order(2), highest: HighMem }.to_string(),
+        AllocError::no_memory(order(2), HighMem).to_string(),
         "no free block of order 2 for zone HighMem"
     );
     assert_eq!(allocator.alloc_raw_in(HighMem, Gfp::empty(), order(0)), Ok(high));
@@ -143,7 +146,8 @@ fn one_zone_alone_is_asked_down_to_its_last_page() {
         allocator.validate().unwrap();
         assert_eq!(allocator.platform().told(), [], "no report");
         let bad = Gfp::GFP_DMA | Gfp::__GFP_HIGHMEM;
-        assert!(matches!(allocator.alloc_raw_in(kind, bad, order(0)), Err(AllocError::Flags(_))));
+        let refused = AllocError::flags(bad.check().unwrap_err());
+        assert_eq!(allocator.alloc_raw_in(kind, bad, order(0)), Err(refused));
     }
 }
 
