@@ -20,8 +20,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
             && self.frames.get(pfn).is_some_and(|page| page.head().is_sole(order))
         {
             let masked = self.platform.mask();
-            if !self.stacks(&masked).is_asked() {
-                self.give_block(pfn, order);
+            if !self.stacks(&masked).is_asked() && self.give_block(pfn, order) {
                 return Ok(());
             }
         }
@@ -89,10 +88,11 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         self.give_block(pfn, order);
     }
 
-    /// Gives one block to its zone's buddy. Interrupts are masked.
+    /// Gives one block to its zone's buddy. Says `false`, and has done nothing, when it is in none.
+    /// Interrupts are masked.
     #[inline]
-    fn give_block(&self, pfn: Pfn, order: Order) {
-        let Some(zone) = self.zone_of(pfn) else { return };
+    fn give_block(&self, pfn: Pfn, order: Order) -> bool {
+        let Some(zone) = self.zone_of(pfn) else { return false };
         zone.buddy.lock(|| self.platform.contended()).insert(
             &self.frames,
             &zone.counts,
@@ -103,6 +103,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
             zone.set_short(false);
             self.behind.iter().for_each(|stacks| stacks.ask(Asked::ROOM));
         }
+        true
     }
 
     /// Gives back what this CPU's stacks hold. Interrupts are masked.
