@@ -400,3 +400,37 @@ fn each_wrong_free_is_reported_and_changes_nothing() {
     allocator.free_block(large, order(8)).unwrap();
     allocator.validate().unwrap();
 }
+
+/// A stack holds blocks of one zone, so what came from another one than its request's first choice must
+/// not go there. Large blocks have no stack, but their pieces do.
+#[test]
+fn the_pieces_of_a_block_lie_in_the_stacks_of_its_zone() {
+    let memory = Memory::new(0, 12288);
+    let allocator = started::<1>(&memory, BORDERS);
+    // Flags that would rather have a lower zone: their stacks must not get what lies higher.
+    let split = |kind: ZoneKind, gfp, size| {
+        let at = allocator.alloc_raw_in(kind, gfp, order(size)).unwrap();
+        drop(allocator.block(at, order(size)).split().unwrap());
+        allocator.validate().unwrap();
+    };
+    for kind in ZoneKind::ALL {
+        for gfp in [Gfp::GFP_DMA, Gfp::GFP_KERNEL, Gfp::GFP_HIGHUSER_MOVABLE] {
+            split(kind, gfp, 3);
+            split(kind, gfp, 4);
+            allocator.drain();
+        }
+    }
+    split(ZoneKind::HighMem, Gfp::GFP_KERNEL, 6);
+    let kernel = allocator.alloc_page(Gfp::GFP_KERNEL).unwrap();
+    assert_eq!(zone_of(&allocator, kernel.pfn()), Some(ZoneKind::Normal));
+
+    // Runs that had to fall back, of each length.
+    let gfp = Gfp::GFP_HIGHUSER_MOVABLE | Gfp::__GFP_MEMALLOC | Gfp::__GFP_NOWARN;
+    for pages in [5, 33, 1000, 1100] {
+        let runs: Vec<_> =
+            core::iter::from_fn(|| allocator.alloc_contig(gfp, pages).ok()).collect();
+        assert!(runs.iter().any(|run| run.frames().start() < pfn(BORDERS[1])), "{pages}");
+        drop(runs);
+        allocator.validate().unwrap();
+    }
+}
