@@ -10,7 +10,7 @@ use arrayvec::ArrayVec;
 use super::error::AllocError;
 use super::gfp::Gfp;
 use super::page_alloc::{PageAllocator, stack_ids};
-use super::request::{Request, class_in, classes};
+use super::request::{NOT_QUICK, Request, class_in, classes};
 use super::span::ZoneKind;
 use super::state::{Mark, Zone};
 use crate::addr::{Order, Pfn};
@@ -55,10 +55,29 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     fn alloc_with_care(&self, gfp: Gfp, order: Order) -> Result<Pfn, AllocError> {
         if gfp.wants_zero() {
             // What a stack has serves as well.
-            let pfn = self.alloc_block(gfp.difference(Gfp::__GFP_ZERO), order)?;
+            let pfn = match self.take_stacked(gfp.difference(Gfp::__GFP_ZERO), order) {
+                Some(pfn) => pfn,
+                None => self.alloc_checked(gfp, order)?,
+            };
             self.platform.zero(pfn, order);
             return Ok(pfn);
         }
+        self.alloc_checked(gfp, order)
+    }
+
+    /// What this CPU's stack has for a request, if that may be quick.
+    #[inline]
+    fn take_stacked(&self, gfp: Gfp, order: Order) -> Option<Pfn> {
+        if gfp.intersects(NOT_QUICK) {
+            return None;
+        }
+        let masked = self.platform.mask();
+        let id = StackId::new(Class::of_flags(gfp.bits()), order);
+        self.current(&masked).pop(&self.frames, id)
+    }
+
+    /// A block as it is, if the flags make sense.
+    fn alloc_checked(&self, gfp: Gfp, order: Order) -> Result<Pfn, AllocError> {
         if !gfp.is_plain() || self.first_zone(gfp).is_none() {
             gfp.check().map_err(AllocError::flags)?;
         }

@@ -429,3 +429,20 @@ fn exercise_with_handler(allocator: &'static Allocator<'static>) {
     let told = machine.told();
     assert!(told.iter().all(|told| matches!(told, Told::Failed { .. })), "{told:?}");
 }
+
+/// What is zeroed may come from a stack, like everything else; when there is none, those who help or read
+/// of it see the request as it was.
+#[test]
+fn a_request_for_zeroes_is_told_as_it_was_made() {
+    let memory = Memory::new(0, 4096);
+    let allocator = started::<1>(&memory, [0, 0, 4096, 4096]);
+    deplete(&allocator);
+    for (more, size) in [(Gfp::empty(), 0), (Gfp::__GFP_NOFAIL, 2), (Gfp::__GFP_RETRY_MAYFAIL, 5)] {
+        let gfp = Gfp::GFP_KERNEL | Gfp::__GFP_ZERO | more;
+        assert_eq!(allocator.alloc_block(gfp, order(size)), Err(no_memory(gfp, size)));
+        let told = allocator.platform().told();
+        assert!(matches!(told[..], [Told::Failed { gfp: asked, .. }] if asked == gfp), "{told:?}");
+        let shortage = Shortage { gfp, order: order(size), round: 0, freed: 0 };
+        assert_eq!(allocator.platform().shortages(), [shortage]);
+    }
+}
