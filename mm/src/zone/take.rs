@@ -126,10 +126,15 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
 
     /// As [`take`](Self::take), from this zone alone.
     pub(super) fn take_only(&self, kind: ZoneKind, request: &Request, mark: Mark) -> Option<Pfn> {
+        let zone = self.zone(kind);
+        if zone.managed() == 0 {
+            // The stack for its blocks is another zone's.
+            return None;
+        }
         let masked = self.platform.mask();
         let stacks = self.stacks(&masked);
         self.settle(stacks);
-        self.take_from(self.zone(kind), stacks, request, mark)
+        self.take_from(zone, stacks, request, mark)
     }
 
     #[inline]

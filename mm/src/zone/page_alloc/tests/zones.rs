@@ -151,6 +151,27 @@ fn one_zone_alone_is_asked_down_to_its_last_page() {
     }
 }
 
+#[test]
+fn a_zone_without_memory_gives_nothing_whatever_lies_in_stacks() {
+    for (borders, empty) in [
+        ([0, 4000, 4000, 9001], &[Normal][..]),
+        ([0, 9001, 9001, 9001], &[Normal, HighMem]),
+        ([0, 0, 9001, 9001], &[Dma, HighMem]),
+    ] {
+        let memory = Memory::new(0, 9100);
+        let allocator = started::<1>(&memory, borders);
+        for gfp in [Gfp::GFP_DMA, Gfp::GFP_KERNEL, Gfp::GFP_HIGHUSER_MOVABLE] {
+            for kind in empty {
+                // Whichever stack a request of this kind would look at is warm.
+                let _ = allocator.alloc_page(gfp).map(drop);
+                let error = AllocError::no_memory(order(0), *kind);
+                assert_eq!(allocator.alloc_raw_in(*kind, gfp, order(0)), Err(error), "{gfp}");
+            }
+        }
+        allocator.validate().unwrap();
+    }
+}
+
 /// What a request that has taken all that it may have leaves behind.
 fn left(borders: [u32; 4], kind: ZoneKind, gfp: Gfp, stacks: bool) -> (u32, Watermarks) {
     let memory = Memory::new(0, 9100);
