@@ -116,7 +116,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     }
 
     /// Gives back the blocks of a stack that has left its CPU's hands. They are all of one zone, unless
-    /// memory has come to a zone that had none.
+    /// somebody has overwritten a head.
     fn give_stack(&self, stack: Stack, order: Order) {
         let mut blocks = Blocks::of(&self.frames, stack);
         let mut next = blocks.next();

@@ -88,6 +88,37 @@ fn memory_that_comes_later_moves_the_watermarks() {
     allocator.validate().unwrap();
 }
 
+/// What lower zones gave in its place still goes back to their stacks.
+#[test]
+fn memory_may_come_to_a_zone_that_had_none() {
+    let memory = Memory::new(0, 12288);
+    let allocator = memory.allocator::<1>([0, 4096, 8192, 12288]);
+    allocator.release(range(0, 4096)).unwrap();
+    allocator.start();
+    let mut pages = vec![];
+    for (gfp, start) in [(Gfp::GFP_KERNEL, 4096), (Gfp::GFP_HIGHUSER, 8192)] {
+        let take = || allocator.alloc_page(gfp).unwrap();
+        pages.extend((0..3).map(|_| take()));
+        drop(pages.swap_remove(0));
+        allocator.release(range(start, start + 4096)).unwrap();
+        allocator.validate().unwrap();
+        // Between the two calls, too.
+        drop(take());
+        drop(pages.pop());
+        allocator.validate().unwrap();
+        allocator.start();
+        allocator.validate().unwrap();
+        assert!(take().pfn() >= pfn(start));
+        let page = pages.pop().unwrap();
+        let lower = zone_of(&allocator, page.pfn()).unwrap();
+        let held = || allocator.figures().zone(lower).in_stacks();
+        let before = held();
+        drop(page);
+        assert_eq!(held(), before + 1, "in its own zone's stack");
+        allocator.validate().unwrap();
+    }
+}
+
 #[test]
 fn spans_must_ascend_and_be_covered() {
     let memory = Memory::new(4, 20);
