@@ -136,8 +136,8 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         self.note_owner(pfn);
     }
 
-    /// The block that begins where `run` does, and ended at `end`, has become the blocks of `run`: its
-    /// owner has taken them all.
+    /// The block that begins where `run` does, and ends at `end`, is about to become the blocks of `run`,
+    /// the rest of it to be given back: its owner has taken them all.
     pub(super) fn debug_carve(&self, run: PfnRange, end: Pfn) {
         let owner = self.owner(run.start()).unwrap_or(0);
         for pfn in PfnRange::new(run.start(), end).iter() {

@@ -137,6 +137,8 @@ pub mod span;
 pub mod state;
 mod take;
 #[cfg(all(test, not(loom)))]
+mod test_machine;
+#[cfg(all(test, not(loom)))]
 mod tiny_machine;
 pub mod validate;
 pub mod watermark;
