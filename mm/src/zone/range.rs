@@ -116,14 +116,13 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         else {
             return;
         };
-        {
-            let _masked = self.platform.mask();
-            let mut buddy = zone.buddy.lock(|| self.platform.contended());
-            buddy.carve(&self.frames, &zone.counts, kin, run, end);
-        }
+        // While the rest is the caller's: once it is back, anybody may take it.
         if self.debug.is_on() {
             self.debug_carve(run, end);
         }
+        let _masked = self.platform.mask();
+        let mut buddy = zone.buddy.lock(|| self.platform.contended());
+        buddy.carve(&self.frames, &zone.counts, kin, run, end);
     }
 
     fn take_run(&self, request: &Request, pages: u32) -> Option<PfnRange> {
