@@ -15,19 +15,25 @@
 mod call_site;
 mod edges;
 mod exceptions;
+mod faults;
+mod hoard;
 mod irqs;
 mod kuser;
 mod layout;
 mod ledger;
 mod lock;
+mod owner;
 mod pmu;
+mod poison;
 mod probe;
+mod shortage;
 mod soak;
 mod tables;
 mod ticks;
 mod user_faults;
 mod user_mode;
 mod window;
+mod zones;
 
 use core::fmt;
 
@@ -51,7 +57,12 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "layout", what: "regions and zones are the decided ones", run: layout::run },
     Suite { name: "edges", what: "each region ends where it should", run: edges::run },
     Suite { name: "tables", what: "the MMU translates as the tables say", run: tables::run },
+    Suite { name: "zones", what: "requests get pages of their zone", run: zones::run },
     SOAK,
+    Suite { name: "shortage", what: "without memory requests fail, no more", run: shortage::run },
+    Suite { name: "faults", what: "any request may fail, and nothing is lost", run: faults::run },
+    Suite { name: "poison", what: "a write into a free page is noticed", run: poison::run },
+    Suite { name: "owner", what: "who took a block is known", run: owner::run },
     Suite { name: "window", what: "every frame can be looked at, lowmem or not", run: window::run },
     Suite {
         name: "exceptions",

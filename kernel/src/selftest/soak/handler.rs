@@ -16,8 +16,12 @@ use crate::pages::{self, Pages};
 const HELD: usize = 64;
 /// Blocks that it takes or gives back at a tick, beside one larger than stacks have for each zone.
 const BLOCKS: u32 = 8;
-/// The smallest order that no stack has.
-const LEAST_WITHOUT_STACK: u8 = Order::COSTLY.as_u8() + 1;
+/// The smallest order that no stack has. One in so many blocks is as large as blocks get.
+const WITHOUT_STACK: Order = match Order::new(Order::COSTLY.as_u8() + 1) {
+    Some(order) => order,
+    None => Order::MAX,
+};
+const LARGE: u32 = 4;
 /// Ticks without an operation of what was interrupted, after which it hangs for good: a minute.
 const PATIENCE: u32 = 15_000;
 
@@ -111,8 +115,8 @@ impl Handler {
         }
         // These come from no stack: the zone's lock had better be free.
         for zone in ZONES {
-            let order = Order::new(self.random.large_order().as_u8().max(LEAST_WITHOUT_STACK));
-            self.take(pages, zone, order.unwrap_or_default());
+            let is_large = self.random.one_in(LARGE) && !pages.poisons();
+            self.take(pages, zone, if is_large { Order::MAX } else { WITHOUT_STACK });
             self.give(pages);
         }
     }

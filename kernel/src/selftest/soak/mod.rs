@@ -173,7 +173,9 @@ impl<'c> Soak<'c> {
     }
 
     fn order(&mut self, large: bool) -> Order {
-        if large { self.random.large_order() } else { self.random.small_order() }
+        let order = if large { self.random.large_order() } else { self.random.small_order() };
+        // To poison a large block, and to look for other bytes in it, takes a million instructions each.
+        if self.pages.poisons() { order.min(Order::COSTLY) } else { order }
     }
 
     fn take_exact(&mut self) {
@@ -189,7 +191,8 @@ impl<'c> Soak<'c> {
     }
 
     fn take_contiguous(&mut self) {
-        let pages = self.random.below(4 * Order::MAX.pages());
+        let most = if self.pages.poisons() { Order::COSTLY } else { Order::MAX };
+        let pages = self.random.below(4 * most.pages());
         let gfp = self.random.gfp(Order::MAX);
         let result = self.pages.alloc_contig(gfp, pages);
         if let Some(run) = self.judge(result, gfp.check()) {
@@ -334,7 +337,7 @@ impl<'c> Soak<'c> {
         if gfp.contains(Gfp::__GFP_ZERO)
             && let Err(wrong) = stamp::check_zeroed(frames, stamp)
         {
-            self.checks.that(false, format_args!("not zeroed: {wrong:?} in {frames:?}"));
+            self.checks.that(false, format_args!("not zeroed: {wrong} in {frames:?}"));
         }
         stamp::write(frames, stamp);
         if let Err(over) = self.held.try_push((what, stamp)) {
@@ -370,7 +373,7 @@ impl<'c> Soak<'c> {
 
     fn check_stamp(&mut self, frames: PfnRange, stamp: u32) {
         if let Err(wrong) = stamp::check(frames, stamp) {
-            self.checks.that(false, format_args!("two owners: {wrong:x?} in {frames:?}"));
+            self.checks.that(false, format_args!("two owners: {wrong} in {frames:?}"));
         }
     }
 }

@@ -6,6 +6,8 @@
 //! Of a large block only some pages are stamped, the first and the last among them. HighMem has no
 //! address, so of its blocks only some are stamped at all.
 
+use core::fmt;
+
 use mm::addr::{PAGE_SIZE, Pfn, PfnRange};
 
 use crate::window;
@@ -18,7 +20,6 @@ const HIGHMEM_BLOCKS: u32 = 8;
 const LAST_WORD: usize = PAGE_SIZE as usize / 4 - 1;
 
 /// A page that does not hold what it should.
-#[derive(Debug)]
 pub struct Wrong {
     /// The page.
     pub pfn: Pfn,
@@ -26,6 +27,13 @@ pub struct Wrong {
     pub found: u32,
     /// What it should hold.
     pub expected: u32,
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pfn, found, expected } = self;
+        write!(f, "pfn {pfn} holds {found:#010x}, expected {expected:#010x}")
+    }
 }
 
 /// Stamps a block, which is the caller's.
