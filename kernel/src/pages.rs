@@ -4,8 +4,7 @@
 use core::mem::MaybeUninit;
 
 use mm::addr::{Order, Pfn};
-use mm::frame::FreeError;
-use mm::zone::{AllocError, Gfp, MemoryFigures, PageAllocator};
+use mm::zone::{AllocError, Gfp, MemoryFigures, NotFreed, PageAllocator};
 use spin::Once;
 
 use crate::platform::Hardware;
@@ -52,13 +51,13 @@ pub fn alloc(pages: &Pages, gfp: Gfp, order: Order) -> Result<Pfn, AllocError> {
 ///
 /// # Errors
 ///
-/// [`FreeError`].
+/// [`NotFreed`].
 ///
 /// # Safety
 ///
 /// As [`PageAllocator::free_raw`].
 #[inline(never)]
-pub unsafe fn free(pages: &Pages, pfn: Pfn, order: Order) -> Result<(), FreeError> {
+pub unsafe fn free(pages: &Pages, pfn: Pfn, order: Order) -> Result<(), NotFreed> {
     // SAFETY: the caller's duties are the same.
     unsafe { pages.free_raw(pfn, order) }
 }
@@ -73,13 +72,13 @@ pub fn alloc_bulk(pages: &Pages, gfp: Gfp, pfns: &mut [Pfn]) -> usize {
 ///
 /// # Errors
 ///
-/// [`FreeError`].
+/// [`NotFreed`].
 ///
 /// # Safety
 ///
 /// As [`PageAllocator::free_bulk_raw`].
 #[inline(never)]
-pub unsafe fn free_bulk(pages: &Pages, pfns: &[Pfn]) -> Result<(), FreeError> {
+pub unsafe fn free_bulk(pages: &Pages, pfns: &[Pfn]) -> Result<(), NotFreed> {
     // SAFETY: the caller's duties are the same.
     unsafe { pages.free_bulk_raw(pfns) }
 }

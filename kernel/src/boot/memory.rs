@@ -144,7 +144,7 @@ fn region_arrays(
     };
     let taken = PhysRange::new(start, start.saturating_add(bytes));
     let linear = LinearMap::new(image::SPLIT.page_offset(), window);
-    let Some(at) = linear.virt(start).filter(|_| low.contains_range(&taken)) else {
+    let Some(at) = linear.phys_to_virt(start).filter(|_| low.contains_range(&taken)) else {
         halt(format_args!("{taken} lies outside {low}"));
     };
     stop_for(early.map_memory(at, taken), "can not map memblock's lists");
@@ -227,7 +227,8 @@ impl Memory {
         self.memblock.set_current_limit(before.lowmem_end);
         self.place_dynamic_regions(machine);
         let layout = decide(self, true);
-        self.memblock.set_current_limit(layout.lowmem_end);
+        // The linear map has whole pages only. Lowmem may end inside one, with room for a small array.
+        self.memblock.set_current_limit(layout.lowmem_end.pfn_down().start());
         if let Some(lost) = layout.lost(&self.memblock) {
             stop_for(self.memblock.remove(lost), "can not drop HighMem");
             self.dropped = Some(lost);

@@ -101,8 +101,8 @@ mod tests {
     use super::super::test_machine::{figures, print};
     use super::*;
     use crate::addr::{Pfn, PfnRange};
+    use crate::zone::figures::{MAX_CPUS, PerCpuFigures};
     use crate::zone::watermark::Watermarks;
-    use crate::zone::{MAX_CPUS, PerCpuFigures};
 
     #[test]
     fn golden() {

@@ -4,8 +4,9 @@
 use core::fmt;
 
 use crate::addr::{Pfn, PfnRange};
+use crate::zone::figures::{MAX_CPUS, PerCpuFigures};
 use crate::zone::watermark::Watermarks;
-use crate::zone::{MAX_CPUS, MemoryFigures, PerCpuFigures, ZoneFigures, ZoneKind};
+use crate::zone::{MemoryFigures, ZoneFigures, ZoneKind};
 
 /// Two CPUs of which each holds that many pages, of `high` at most.
 fn two_cpus(counts: [u32; 2], high: u32) -> [PerCpuFigures; MAX_CPUS] {

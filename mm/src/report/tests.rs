@@ -9,8 +9,9 @@ use super::memory_line::{self, ImageSizes};
 use super::test_machine::print;
 use super::{buddyinfo, fragment, meminfo, pagetypeinfo, show_mem, zoneinfo};
 use crate::addr::{Order, Pfn, PfnRange, VirtAddr, VirtRange};
+use crate::zone::figures::PerCpuFigures;
 use crate::zone::watermark::Watermarks;
-use crate::zone::{MemoryFigures, PerCpuFigures, ZoneFigures, ZoneKind};
+use crate::zone::{MemoryFigures, ZoneFigures, ZoneKind};
 
 /// A figure: any, with those at the ends of the range often.
 fn figure() -> impl Strategy<Value = u32> {
