@@ -7,6 +7,7 @@ use core::fmt;
 
 use arrayvec::ArrayVec;
 use mm::addr::{Order, Pfn};
+use mm::zone::error::Why;
 use mm::zone::fault::FailConfig;
 use mm::zone::{AllocError, Gfp, ZoneKind};
 
@@ -139,7 +140,7 @@ fn bulk(pages: &'static Pages, checks: &mut Checks) -> usize {
 
 /// The error is want of memory. Says `false`: the operation has failed.
 fn is_expected(checks: &mut Checks, error: AllocError) -> bool {
-    let is_want = matches!(error, AllocError::NoMemory { .. });
+    let is_want = matches!(error.why(), Why::NoMemory { .. });
     checks.that(is_want, format_args!("a failure on purpose became: {error}"));
     false
 }

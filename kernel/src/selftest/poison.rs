@@ -61,7 +61,7 @@ fn in_zone(pages: &Pages, zone: ZoneKind, checks: &mut Checks) {
     let mut hoard = Hoard::new();
     let is_bad = || {
         let page = pages.frames().get(pfn);
-        matches!(page.map(|page| page.state()), Some(PageState::Bad(_)))
+        matches!(page.map(|page| page.state()), Some(PageState::Bad { .. }))
     };
     while !is_bad() {
         match pages.alloc_raw_in(zone, ANY, Order::ZERO) {
@@ -79,7 +79,11 @@ fn in_zone(pages: &Pages, zone: ZoneKind, checks: &mut Checks) {
     }
     // SAFETY: 1. is broken on purpose; 2. nobody uses the page, and it stays out of use.
     let freed = unsafe { pages::free(pages, pfn, Order::ZERO) };
-    checks.that(matches!(freed, Err(FreeError::Bad { .. })), format_args!("a bad page: {freed:?}"));
+    let why = pages.why_not_free(pfn, Order::ZERO);
+    checks.that(
+        freed.is_err() && matches!(why, FreeError::Bad { .. }),
+        format_args!("a bad page is given back: {freed:?}, {why:?}"),
+    );
     checks.that(hoard.give_all(pages), format_args!("{} pages are lost", hoard.pages()));
     checks.equal(free(), before - 1, format_args!("free pages of zone {zone}, one kept out"));
 }

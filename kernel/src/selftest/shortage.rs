@@ -82,7 +82,7 @@ fn take_all(pages: &Pages, hoard: &mut Hoard, gfp: Gfp) {
 /// A request for a page fails, for want of memory, and without a word.
 fn fails(pages: &Pages, checks: &mut Checks, gfp: Gfp, highest: ZoneKind) {
     let taken = pages::alloc(pages, gfp | Gfp::__GFP_NOWARN, Order::ZERO);
-    let expected = Err(AllocError::NoMemory { order: Order::ZERO, highest });
+    let expected = Err(AllocError::no_memory(Order::ZERO, highest));
     checks.equal(taken, expected, format_args!("{gfp}, with nothing left"));
 }
 

@@ -3,6 +3,7 @@
 //! While nothing is short that is the highest zone that has memory, of those that the request may use.
 
 use mm::addr::{Order, Pfn};
+use mm::zone::error::Why;
 use mm::zone::{AllocError, Gfp, ZoneKind};
 
 use super::Checks;
@@ -54,14 +55,34 @@ pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
         let expected = has_memory.then_some(zone);
         checks.equal(found, expected, format_args!("from zone {zone} alone"));
         give(pages, checks, taken, Order::ZERO);
+        pieces(pages, checks, zone);
     }
     for gfp in [Gfp::GFP_DMA | Gfp::GFP_HIGHUSER, Gfp::GFP_KERNEL | Gfp::__GFP_ATOMIC] {
         let taken = pages::alloc(pages, gfp, Order::ZERO);
-        let is_refused = matches!(taken, Err(AllocError::Flags(_)));
+        let is_refused = taken.is_err_and(|error| matches!(error.why(), Why::Flags(_)));
         checks.that(is_refused, format_args!("{gfp} contradicts itself, yet {taken:?}"));
         give(pages, checks, taken, Order::ZERO);
     }
     ledger.check(checks, format_args!("with all pages back"));
+}
+
+/// Pages of a block from this zone alone, given back one by one, do not go to requests that may not have
+/// any of the zone.
+fn pieces(pages: &'static Pages, checks: &mut Checks, zone: ZoneKind) {
+    let order = Order::within_pages(2 * Order::COSTLY.pages());
+    let Ok(pfn) = pages.alloc_raw_in(zone, Gfp::GFP_KERNEL, order) else { return };
+    // SAFETY: 1. it was taken just now.
+    let block = unsafe { pages.own_raw(pfn, order) };
+    checks.that(block.split().is_ok(), format_args!("a block of one reference is not split"));
+    for gfp in [Gfp::GFP_KERNEL, Gfp::GFP_KERNEL | Gfp::GFP_DMA] {
+        let taken = pages::alloc(pages, gfp, Order::ZERO);
+        let found = taken.ok().and_then(|pfn| zone_of(pages, pfn));
+        checks.that(
+            found.is_some_and(|zone| zone <= gfp.highest_zone()),
+            format_args!("{gfp} after pages of {zone} came back: a page of {found:?}"),
+        );
+        give(pages, checks, taken, Order::ZERO);
+    }
 }
 
 fn zone_of(pages: &Pages, pfn: Pfn) -> Option<ZoneKind> {

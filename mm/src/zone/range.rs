@@ -130,9 +130,10 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     fn take_run_from(&self, zone: &Zone, request: &Request, pages: u32) -> Option<PfnRange> {
         // Above the level with one block of it gone; the others must fit as well.
         zone.above(request, Mark::Low).filter(|above| *above > pages - Order::MAX.pages())?;
+        let class = self.class_from(zone, request);
         let _masked = self.platform.mask();
         let mut buddy = zone.buddy.lock(|| self.platform.contended());
-        buddy.take_run(&self.frames, &zone.counts, request.class(), pages)
+        buddy.take_run(&self.frames, &zone.counts, class, pages)
     }
 }
 

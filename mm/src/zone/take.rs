@@ -110,7 +110,12 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         let masked = self.platform.mask();
         let stacks = self.stacks(&masked);
         self.settle(stacks);
-        self.take_from(self.zone(kind), stacks, request, mark)
+        let zone = self.zone(kind);
+        // The stacks of a zone without memory hold blocks of the zones below it.
+        if zone.managed() == 0 {
+            return None;
+        }
+        self.take_from(zone, stacks, request, mark)
     }
 
     #[inline]
@@ -159,8 +164,8 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     }
 
     /// The class of a block for the request that comes from this zone: what was asked for, unless a
-    /// higher zone would have been its first choice.
-    fn class_from(&self, zone: &Zone, request: &Request) -> Class {
+    /// another zone would have been its first choice.
+    pub(super) fn class_from(&self, zone: &Zone, request: &Request) -> Class {
         match self.first_zone(request.gfp) {
             Some(first) if first.kind() == zone.kind() => request.class(),
             _ => class_in(zone.kind(), request.mobility),
@@ -171,7 +176,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     #[inline]
     fn take_block(&self, zone: &Zone, request: &Request, mark: Mark) -> Option<Pfn> {
         let order = request.order;
-        let class = request.class();
+        let class = self.class_from(zone, request);
         let mut buddy = zone.buddy.lock(|| self.platform.contended());
         let urgent = is_urgent(request, mark);
         if urgent && let Some(pfn) = self.take_reserved(zone, &mut buddy, request) {

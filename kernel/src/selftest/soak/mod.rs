@@ -14,6 +14,7 @@ mod stamp;
 
 use arrayvec::ArrayVec;
 use mm::addr::{Order, Pfn, PfnRange};
+use mm::zone::error::Why;
 use mm::zone::{AllocError, Gfp, GfpError, PageBlock, PageRun, ZoneKind};
 
 use self::random::Random;
@@ -305,20 +306,18 @@ impl<'c> Soak<'c> {
         result: Result<T, AllocError>,
         check: Result<(), GfpError>,
     ) -> Option<T> {
-        let refused = match (&result, check) {
-            (Ok(_), Ok(())) => &mut self.tally.taken,
-            (Err(AllocError::NoMemory { .. }), Ok(())) => &mut self.tally.no_memory,
-            (Err(AllocError::TooLarge { .. }), Ok(())) => &mut self.tally.too_large,
-            (Err(AllocError::Flags(error)), Err(expected)) if *error == expected => {
-                &mut self.tally.flags
-            }
-            (result, check) => {
-                let error = result.as_ref().err();
-                self.checks.that(false, format_args!("flags {check:?}, refused for {error:?}"));
+        let why = result.as_ref().err().map(|error| error.why());
+        let count = match (why, check) {
+            (None, Ok(())) => &mut self.tally.taken,
+            (Some(Why::NoMemory { .. }), Ok(())) => &mut self.tally.no_memory,
+            (Some(Why::TooLarge { .. }), Ok(())) => &mut self.tally.too_large,
+            (Some(Why::Flags(error)), Err(expected)) if error == expected => &mut self.tally.flags,
+            (why, check) => {
+                self.checks.that(false, format_args!("flags {check:?}, refused for {why:?}"));
                 return None;
             }
         };
-        *refused += 1;
+        *count += 1;
         result.ok()
     }
 
