@@ -57,6 +57,22 @@ impl Memory {
     }
 }
 
+/// A machine with one zone, whose memory was handed over but for the first frame, and that has started.
+pub(super) fn with_one_zone(
+    memory: &Memory,
+    tracks_owners: bool,
+) -> PageAllocator<'_, TestMachine<'_>> {
+    let range = memory.range;
+    let (first, end) = (range.start().as_u32(), range.end().as_u32());
+    let mut allocator = memory.allocator([first, end, end, end]);
+    if tracks_owners {
+        allocator.track_owners(&memory.owners);
+    }
+    allocator.release(PfnRange::new(Pfn::new(first + 1), range.end())).unwrap();
+    allocator.start();
+    allocator
+}
+
 /// The spans of zones that reach from one border to the next.
 pub(super) fn spans(borders: [u32; 4]) -> [ZoneSpan; ZoneKind::COUNT] {
     ZoneKind::ALL.map(|kind| {
