@@ -484,6 +484,8 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
                 self.check_told_failure(gfp, 10)?;
                 for kind in ZoneKind::ALL.into_iter().filter(|kind| *kind <= gfp.highest_zone()) {
                     let zone = self.allocator.zone(kind);
+                    let figures = self.allocator.figures();
+                    prop_assert_eq!(figures.zone(kind).in_stacks_of(self.cpu as u32), 0);
                     let available = self.available(kind, false);
                     let free =
                         self.count(kind, |at, place| place == Place::Free && !self.is_stacked(at));
@@ -726,6 +728,11 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
                 prop_assert!(cpu.high == 0 || cpu.count <= cpu.high);
             }
             prop_assert!(zone.managed <= zone.present);
+            let set_aside =
+                self.allocator.page_blocks()[kind.index()][Mobility::HighAtomic.index()];
+            prop_assert_eq!(zone.high_atomic, set_aside * page_block::PAGES);
+            let most = page_block::PAGES + zone.managed / 100;
+            prop_assert!(zone.high_atomic < most + page_block::PAGES);
         }
         Ok(())
     }

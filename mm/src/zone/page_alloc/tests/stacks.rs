@@ -70,6 +70,25 @@ fn stacks_are_bounded_whatever_is_freed() {
     allocator.validate().unwrap();
 }
 
+/// A refill takes what there is of its mobility. Only a request that would get nothing steals.
+#[test]
+fn nothing_is_stolen_for_pages_that_nobody_asked_for() {
+    let memory = Memory::new(0, 32768);
+    let allocator = started::<1>(&memory, BORDERS);
+    let unmovable = || allocator.page_blocks()[Normal.index()][Mobility::Unmovable.index()];
+    // Five pages, so that what is left of the page block is no multiple of what a stack has room for.
+    let run = allocator.alloc_pages_exact(Gfp::GFP_KERNEL, 5).unwrap();
+    for _ in 0..1024 - 5 {
+        assert_eq!(unmovable(), 1);
+        allocator.alloc_block(Gfp::GFP_KERNEL, order(0)).unwrap();
+    }
+    assert_eq!(unmovable(), 1);
+    allocator.alloc_block(Gfp::GFP_KERNEL, order(0)).unwrap();
+    assert_eq!(unmovable(), 2);
+    allocator.validate().unwrap();
+    drop(run);
+}
+
 /// However many blocks go to and fro around a stack's border, the buddy is visited once in a stack's
 /// capacity at most.
 #[test]
