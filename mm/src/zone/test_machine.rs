@@ -5,6 +5,7 @@
 //! wants it will never be free: that is a panic. So are a lock that is taken with interrupts on, masks
 //! that do not end in the reverse order of their making, a wait or a report with a lock held, and bytes
 //! that are written where no block is allocated.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
