@@ -457,7 +457,7 @@ impl Page {
     }
 
     /// All four words, for tests that compare whole tables.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn words(&self) -> [u32; 4] {
         [&self.head, &self.next, &self.prev, &self.own].map(|word| word.load(Relaxed))
     }

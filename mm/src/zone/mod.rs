@@ -138,8 +138,6 @@ pub mod state;
 mod take;
 #[cfg(all(test, not(loom)))]
 mod test_machine;
-#[cfg(all(test, not(loom)))]
-mod tiny_machine;
 pub mod validate;
 pub mod watermark;
 
