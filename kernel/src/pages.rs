@@ -65,7 +65,7 @@ pub unsafe fn free(pages: &Pages, pfn: Pfn, order: Order) -> Result<(), NotFreed
 /// Takes single pages, out of line; see [`alloc`].
 #[inline(never)]
 pub fn alloc_bulk(pages: &Pages, gfp: Gfp, pfns: &mut [Pfn]) -> usize {
-    pages.alloc_bulk_raw(gfp, pfns)
+    pages.alloc_bulk_raw(gfp, pfns).unwrap_or(0)
 }
 
 /// Gives back single pages, out of line; see [`alloc`].

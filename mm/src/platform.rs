@@ -20,7 +20,8 @@ pub trait Platform {
     /// Masks interrupts on this CPU. Any context.
     fn mask(&self) -> Self::Masked;
 
-    /// The number of the CPU that runs this. It stays the same for as long as interrupts are masked.
+    /// The number of the CPU that runs this, below the allocator's `CPUS`. It stays the same for as long
+    /// as interrupts are masked. No two CPUs may say the same: each would take the other's blocks.
     fn cpu(&self, masked: &Self::Masked) -> usize;
 
     /// A lock is held that this CPU, whose interrupts are masked, is about to wait for. On a machine

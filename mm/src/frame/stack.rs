@@ -113,9 +113,14 @@ impl Stack {
         MAX_ROOM as u32 - (self.0 >> PLACE_BITS)
     }
 
-    /// How many blocks a stack has that began with room for so many.
+    /// How many blocks a stack has that began with room for so many. Never more than that, even when the
+    /// owner has just given it other room.
     const fn len(self, room: u8) -> u32 {
-        if self.is_empty() { 0 } else { (self.0 >> PLACE_BITS) - (MAX_ROOM - room) as u32 }
+        if self.is_empty() {
+            return 0;
+        }
+        let len = (self.0 >> PLACE_BITS).saturating_sub((MAX_ROOM - room) as u32);
+        if len < room as u32 { len } else { room as u32 }
     }
 }
 

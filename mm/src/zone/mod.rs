@@ -142,7 +142,7 @@ pub mod validate;
 pub mod watermark;
 
 pub use block::PageBlock;
-pub use error::{AllocError, NotFreed, ReleaseError, SpanError, TooManyReferences, Why};
+pub use error::{AllocError, NotFreed, ReleaseError, ShareError, SpanError, Why};
 pub use figures::{MAX_CPUS, MemoryFigures, PerCpuFigures, ZoneFigures};
 pub use gfp::{Gfp, GfpError, ParseGfpError};
 pub use page_alloc::PageAllocator;

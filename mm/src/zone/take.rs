@@ -91,6 +91,21 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         }
     }
 
+    /// A block if the first try finds one: no reserve is used, nobody is asked to free anything, and there
+    /// is no report. It is not counted among the requests that are made to fail.
+    pub(super) fn alloc_easily(&self, gfp: Gfp, order: Order) -> Option<Pfn> {
+        let request = Request::new(gfp, order);
+        loop {
+            let pfn = self.take(&request, self.first_mark(&request))?;
+            if !self.debug.is_on() || self.debug_alloc(pfn, order) {
+                if gfp.wants_zero() {
+                    self.platform.zero(pfn, order);
+                }
+                return Some(pfn);
+            }
+        }
+    }
+
     /// What the first try is held to.
     fn first_mark(&self, request: &Request) -> Mark {
         if request.gfp.ignores_watermarks() { Mark::Nothing } else { Mark::Low }
@@ -150,10 +165,13 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         if order > Order::COSTLY || is_urgent(request, mark) {
             return self.take_block(zone, request, mark);
         }
+        // What is taken below all levels is for this request, and not for whoever finds it in a stack.
+        let above = if mark == Mark::Nothing { 0 } else { above };
         self.take_small(zone, stacks, request, above)
     }
 
-    /// Takes a block by way of the stack for such blocks of this zone.
+    /// Takes a block by way of the stack for such blocks of this zone, and puts no more than `above`
+    /// pages into that.
     #[inline(never)]
     fn take_small(
         &self,

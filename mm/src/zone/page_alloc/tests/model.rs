@@ -15,6 +15,8 @@ use super::*;
 use crate::zone::PageRun;
 use crate::zone::debug::POISON;
 use crate::zone::error::Why;
+use crate::zone::request::Request;
+use crate::zone::state::Mark;
 use crate::zone::watermark::Watermarks;
 
 /// Flags of requests, contradictions among them.
@@ -295,7 +297,8 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
     /// The level that a request must leave a zone with, when it is hard to serve.
     fn level(&self, kind: ZoneKind, gfp: Gfp) -> u32 {
         let mut level = self.marks[kind.index()].min;
-        if gfp.min_reserve() {
+        // What must not fail gets as much as what is urgent, in the end.
+        if gfp.min_reserve() || gfp.never_fails() {
             level -= level / 2;
             if gfp.non_blocking_high() {
                 level -= level / 4;
@@ -447,17 +450,31 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
 
     fn bulk(&mut self, gfp: Gfp, count: usize) -> Outcome {
         let mut pfns = vec![pfn(0); count];
-        let got = self.allocator.alloc_bulk(gfp, &mut pfns);
-        if gfp.check().is_err() {
-            prop_assert_eq!(got, 0);
+        let result = self.allocator.alloc_bulk(gfp, &mut pfns);
+        if let Err(error) = gfp.check() {
+            prop_assert_eq!(result.err(), (count > 0).then_some(AllocError::flags(error)));
             return Ok(());
         }
+        let got = match result {
+            Ok(got) => got,
+            Err(error) => return self.check_refusal(gfp, 0, error),
+        };
         for at in &pfns[..got] {
             self.took_block(gfp, *at, 0, gfp.highest_zone())?;
         }
+        prop_assert!(got > 0 || count == 0);
         if got < count {
-            let highest = gfp.highest_zone();
-            self.check_refusal(gfp, 0, AllocError::no_memory(order(0), highest))?;
+            // All but the first are to be easy.
+            let request = Request::new(gfp, order(0));
+            let mark = if gfp.ignores_watermarks() { Mark::Nothing } else { Mark::Low };
+            for zone in &self.allocator.zones()[..=gfp.highest_zone().index()] {
+                let ordinary = |row: [u32; Mobility::COUNT]| {
+                    row.iter().sum::<u32>() - row[Mobility::HighAtomic.index()]
+                };
+                let has_some =
+                    zone.counts().all_blocks().map(ordinary).iter().any(|some| *some > 0);
+                prop_assert!(!has_some || zone.above(&request, mark).is_none(), "{}", zone.kind());
+            }
         }
         Ok(())
     }

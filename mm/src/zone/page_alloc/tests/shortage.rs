@@ -21,6 +21,9 @@ fn deplete(allocator: &Allocator<'_>) -> Vec<Pfn> {
     exhaust(allocator, Gfp::GFP_NOWAIT | Gfp::__GFP_NOWARN, order(0))
 }
 
+/// A request that gets the last page there is.
+const TO_THE_LAST: Gfp = Gfp::GFP_NOWAIT.union(Gfp::__GFP_MEMALLOC).union(Gfp::__GFP_NOWARN);
+
 fn no_memory(gfp: Gfp, size: u8) -> AllocError {
     AllocError::no_memory(order(size), gfp.highest_zone())
 }
@@ -60,6 +63,9 @@ fn how_often_a_request_waits_is_for_its_flags_to_say() {
         let memory = Memory::new(0, 4096);
         let allocator = started::<1>(&memory, [0, 0, 4096, 4096]);
         deplete(&allocator);
+        if more == Gfp::__GFP_NOFAIL {
+            exhaust(&allocator, TO_THE_LAST, order(0));
+        }
         // Nobody helps, but it says so only after a hundred rounds.
         allocator.platform().answer([Answer::Retry; 99]);
         let gfp = Gfp::GFP_KERNEL | more;
@@ -81,7 +87,7 @@ fn nothing_hangs_where_nobody_can_help() {
         for size in 0..=10 {
             let memory = Memory::new(0, 4096);
             let allocator = started::<1>(&memory, [0, 0, 4096, 4096]);
-            deplete(&allocator);
+            exhaust(&allocator, TO_THE_LAST, order(0));
             let gfp = Gfp::GFP_KERNEL | more;
             assert_eq!(allocator.alloc_block(gfp, order(size)), Err(no_memory(gfp, size)));
             assert!(allocator.platform().shortages().len() <= 1);
@@ -205,9 +211,14 @@ fn progress_keeps_a_request_going() {
     let cache = Cache::new(allocator, "crumbs", cached);
     allocator.register_shrinker(cache).unwrap();
     allocator.platform().answer([Answer::Retry; 999]);
+    // Pages say little about the chances of a large block.
     let gfp = Gfp::GFP_KERNEL | Gfp::__GFP_RETRY_MAYFAIL;
-    let got = allocator.alloc_block(gfp, order(5));
-    assert_eq!(got, Err(no_memory(gfp, 5)));
+    assert_eq!(allocator.alloc_block(gfp, order(5)), Err(no_memory(gfp, 5)));
+    assert_eq!(allocator.platform().shortages().len(), 16);
+    let again = (0..17 * 32).map(|_| allocator.alloc_block(TO_THE_LAST, order(0)).unwrap());
+    cache.pages.lock().unwrap().extend(again);
+    let gfp = Gfp::GFP_KERNEL;
+    assert_eq!(allocator.alloc_block(gfp, order(3)), Err(no_memory(gfp, 3)));
     let rounds = 900_usize.div_ceil(32);
     let shortages = allocator.platform().shortages();
     assert_eq!(shortages.len(), rounds + 16);
@@ -409,7 +420,7 @@ fn exercise_with_handler(allocator: &'static Allocator<'static>) {
                 drop(allocator.alloc_pages_exact(Gfp::GFP_KERNEL | Gfp::__GFP_ZERO, pages));
             }
             let mut bulk = [pfn(0); 50];
-            let got = allocator.alloc_bulk(gfp, &mut bulk);
+            let got = allocator.alloc_bulk(gfp, &mut bulk).unwrap_or(0);
             allocator.free_bulk(&bulk[..got]).unwrap();
             if let Ok(block) = allocator.alloc_pages(gfp, order(4)) {
                 drop(block.share().unwrap());
@@ -437,12 +448,75 @@ fn a_request_for_zeroes_is_told_as_it_was_made() {
     let memory = Memory::new(0, 4096);
     let allocator = started::<1>(&memory, [0, 0, 4096, 4096]);
     deplete(&allocator);
-    for (more, size) in [(Gfp::empty(), 0), (Gfp::__GFP_NOFAIL, 2), (Gfp::__GFP_RETRY_MAYFAIL, 5)] {
+    for (more, size) in [(Gfp::empty(), 0), (Gfp::__GFP_NOFAIL, 10), (Gfp::__GFP_RETRY_MAYFAIL, 5)]
+    {
         let gfp = Gfp::GFP_KERNEL | Gfp::__GFP_ZERO | more;
         assert_eq!(allocator.alloc_block(gfp, order(size)), Err(no_memory(gfp, size)));
         let told = allocator.platform().told();
         assert!(matches!(told[..], [Told::Failed { gfp: asked, .. }] if asked == gfp), "{told:?}");
         let shortage = Shortage { gfp, order: order(size), round: 0, freed: 0 };
         assert_eq!(allocator.platform().shortages(), [shortage]);
+    }
+}
+
+/// What is set aside for others is the last thing that what must not fail asks for, and then it gets it.
+#[test]
+fn what_must_not_fail_gets_what_is_set_aside_and_part_of_the_reserve() {
+    let memory = Memory::new(0, 8192);
+    let allocator = started::<1>(&memory, [0, 0, 8192, 8192]);
+    let urgent = reserve(&allocator);
+    let zone = allocator.zone(Normal);
+    allocator.free_block(urgent, order(2)).unwrap();
+    let start = urgent.as_u32() & !1023;
+    for at in start..start + 100 {
+        let _ = allocator.free_block(pfn(at), order(0));
+    }
+    allocator.drain();
+    allocator.platform().told();
+    allocator.platform().answer([Answer::Retry; 99]);
+    let gfp = Gfp::GFP_KERNEL | Gfp::__GFP_NOFAIL;
+    let got = allocator.alloc_block(gfp, order(0)).unwrap();
+    assert_eq!(got.as_u32() & !1023, start);
+    assert_eq!(zone.high_atomic_pages(), 0);
+    assert_eq!(allocator.platform().shortages().len(), 16);
+    // And below the min watermark, where others are refused, it goes half of the way.
+    deplete(&allocator);
+    let min = zone.watermarks().min;
+    assert_eq!(zone.free_pages(), min);
+    let got = exhaust(&allocator, gfp | Gfp::__GFP_NOWARN, order(0)).len() as u32;
+    assert_eq!(got, min / 2);
+    allocator.validate().unwrap();
+}
+
+/// Who frees while a request waits frees into stacks: of this CPU, or of another, which is asked for it.
+#[test]
+fn pages_freed_into_stacks_while_a_request_waits_are_found() {
+    for freed_by in 0..2 {
+        let memory: &'static Memory = Box::leak(Box::new(Memory::new(0, 131_072)));
+        let allocator: &'static Allocator<'_, 2> =
+            Box::leak(Box::new(started::<2>(memory, [0, 0, 131_072, 131_072])));
+        let normal = allocator.zone(ZoneKind::Normal);
+        let all = exhaust(allocator, TO_THE_LAST, order(0));
+        // Single pages far from each other, enough that the zone is not short, and room in the stacks.
+        let (even, mut odd): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|at| at.as_u32() % 2 == 0);
+        for at in even.iter().step_by(2) {
+            allocator.free_block(*at, order(0)).unwrap();
+        }
+        allocator.drain();
+        allocator.tick();
+        assert!(normal.free_pages() > normal.watermarks().high && normal.room() > 0);
+        odd.retain(|at| at.as_u32() % 4 == 1);
+        allocator.platform().on_wait(move |_| {
+            allocator.platform().set_cpu(freed_by);
+            allocator.tick();
+            let at = odd.pop().unwrap();
+            allocator.free_block(at, order(0)).unwrap();
+            allocator.platform().set_cpu(0);
+            Answer::Retry
+        });
+        assert!(allocator.alloc_block(Gfp::GFP_KERNEL, order(1)).is_ok(), "CPU {freed_by}");
+        assert!(allocator.platform().shortages().len() <= 2);
+        allocator.validate().unwrap();
     }
 }
