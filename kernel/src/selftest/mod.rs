@@ -20,6 +20,7 @@ mod irqs;
 mod kuser;
 mod layout;
 mod lock;
+mod pages;
 mod pmu;
 mod probe;
 mod tables;
@@ -51,6 +52,7 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "edges", what: "each region ends where it should", run: edges::run },
     Suite { name: "tables", what: "the MMU translates as the tables say", run: tables::run },
     Suite { name: "buddy", what: "no page has two owners, and all come back", run: buddy::run },
+    Suite { name: "pages", what: "pages by address, and many at once", run: pages::run },
     Suite { name: "window", what: "every frame can be looked at, lowmem or not", run: window::run },
     Suite {
         name: "exceptions",
