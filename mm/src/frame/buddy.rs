@@ -264,11 +264,16 @@ impl Buddy {
         pages: u32,
     ) -> Option<PfnRange> {
         let size = Order::MAX.pages();
+        // What is set aside for urgent requests is not for a run.
+        let is_for_runs = |head: Head| {
+            head.is_free(self.zone, Order::MAX)
+                && head.mobility().is_some_and(Mobility::is_ordinary)
+        };
         let wanted = pages.div_ceil(size);
         let first = self.span.start().as_u32().next_multiple_of(size);
         let (mut start, mut found) = (first, 0);
         for at in (first..self.span.end().as_u32()).step_by(size as usize) {
-            if frames.is_free(Pfn::new(at), self.zone, Order::MAX) {
+            if frames.get(Pfn::new(at)).is_some_and(|page| is_for_runs(page.head())) {
                 found += 1;
                 if found == wanted {
                     break;
@@ -489,5 +494,6 @@ fn merges_soon(frames: &FrameTable<'_>, pfn: Pfn, order: Order, zone: ZoneId) ->
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;

@@ -73,6 +73,18 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         self.debug.owners.is_some()
     }
 
+    /// Are free pages poisoned?
+    #[must_use]
+    pub const fn poisons(&self) -> bool {
+        self.debug.poisons
+    }
+
+    /// Do requests fail on purpose, or would if their turn came?
+    #[must_use]
+    pub fn injects_failures(&self) -> bool {
+        self.debug.fault.is_on()
+    }
+
     /// Makes requests fail as `config` says; those that do not are served as ever.
     pub fn inject_failures(&self, config: FailConfig) {
         self.debug.fault.set(config);
@@ -136,8 +148,8 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         self.note_owner(pfn);
     }
 
-    /// The block that begins where `run` does, and ended at `end`, has become the blocks of `run`: its
-    /// owner has taken them all.
+    /// The block that begins where `run` does, and ends at `end`, is about to become the blocks of `run`:
+    /// its owner has taken them all. The rest is about to be given back.
     pub(super) fn debug_carve(&self, run: PfnRange, end: Pfn) {
         let owner = self.owner(run.start()).unwrap_or(0);
         for pfn in PfnRange::new(run.start(), end).iter() {
