@@ -196,8 +196,8 @@ mod tests {
 
     #[test]
     fn a_zone_without_memory_gives_nothing_of_the_zone_below() {
-        let frames = Frames::new();
-        let pages = frames.allocator(None);
+        let memory = Memory::new(0x40000, 0x42000);
+        let pages = with_one_zone(&memory, false);
         // Its stack fills up with pages of DMA.
         drop(pages.alloc_page(Gfp::GFP_KERNEL).unwrap());
         for kind in [ZoneKind::Normal, ZoneKind::HighMem] {
