@@ -23,6 +23,7 @@ mod layout;
 mod ledger;
 mod lock;
 mod owner;
+mod pages;
 mod pmu;
 mod poison;
 mod probe;
@@ -63,6 +64,7 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "faults", what: "any request may fail, and nothing is lost", run: faults::run },
     Suite { name: "poison", what: "a write into a free page is noticed", run: poison::run },
     Suite { name: "owner", what: "who took a block is known", run: owner::run },
+    Suite { name: "pages", what: "pages by address, and many at once", run: pages::run },
     Suite { name: "window", what: "every frame can be looked at, lowmem or not", run: window::run },
     Suite {
         name: "exceptions",

@@ -201,4 +201,17 @@ mod tests {
         assert!(matches!(free(first, order), Err(FreeError::DoubleFree { .. })));
         assert_eq!(pages.validate(), Ok(()));
     }
+
+    #[test]
+    fn a_zone_without_memory_gives_nothing_of_the_zone_below() {
+        let memory = Memory::new(0x40000, 0x42000);
+        let pages = with_one_zone(&memory, false);
+        // Its stack fills up with pages of DMA.
+        drop(pages.alloc_page(Gfp::GFP_KERNEL).unwrap());
+        for kind in [ZoneKind::Normal, ZoneKind::HighMem] {
+            let none = AllocError::no_memory(Order::ZERO, kind);
+            assert_eq!(pages.alloc_raw_in(kind, Gfp::GFP_KERNEL, Order::ZERO), Err(none));
+        }
+        assert_eq!(pages.validate(), Ok(()));
+    }
 }

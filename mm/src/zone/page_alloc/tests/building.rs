@@ -1,9 +1,9 @@
 //! Making an allocator, and handing memory over to it.
 
 use super::*;
-use crate::frame;
 use crate::frame::page::Head;
 use crate::frame::validate::Elsewhere;
+use crate::frame::{self, PageBlocks};
 
 /// DMA 0..8, Normal 8..12, HighMem 12..20: the borders fall inside what could be one block.
 const SMALL: [u32; 4] = [0, 8, 12, 20];
@@ -269,4 +269,25 @@ fn a_corrupt_head_is_an_error() {
     }
     memory.table().at(beyond).set_head(Head::NONE);
     allocator.validate().unwrap();
+}
+
+/// A descriptor is 16 bytes, which `frame::page` asserts. All else that the allocator needs is less than a
+/// thousandth of memory: itself, with the stacks of as many CPUs as it may have, and page blocks.
+#[test]
+fn beside_descriptors_a_thousandth_of_memory_is_never_reached() {
+    let machine = size_of::<TestMachine<'_>>();
+    let itself = [
+        size_of::<Allocator<'_, 1>>(),
+        size_of::<Allocator<'_, 2>>(),
+        size_of::<Allocator<'_, 4>>(),
+        size_of::<Allocator<'_, MAX_CPUS>>(),
+    ];
+    for mebibytes in [48, 64, 100, 256, 512, 1024, 2048, 3072, 4095] {
+        let frames = range(0x40000, 0x40000 + mebibytes * 256);
+        let blocks = PageBlocks::bytes_for(frames);
+        for bytes in itself.map(|bytes| bytes - machine + blocks) {
+            let limit = mebibytes as usize * (1 << 20) / 1000;
+            assert!(bytes < limit, "{bytes} bytes of {limit} at {mebibytes} MiB");
+        }
+    }
 }
