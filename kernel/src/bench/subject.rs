@@ -4,7 +4,7 @@
 //! that the kernel itself calls, out of line, so both images have the same code for them. What is not the
 //! call itself belongs into `given`, before the meter begins to count.
 
-use mm::addr::{Order, PAGE_SIZE, Pfn, VirtAddr, VirtRange};
+use mm::addr::{Order, Pfn, VirtAddr};
 use mm::zone::{AllocError, Gfp, PageRun};
 use workload::{Flags, Subject};
 
@@ -146,15 +146,11 @@ pub fn take(pages: &'static Pages, count: u32) -> Option<PageRun<'static, 'stati
 #[inline(never)]
 fn get_free_page(pages: &Pages, linear: &LinearMap, gfp: Gfp) -> Option<u32> {
     let pfn = pages.get_free_pages(gfp, Order::ZERO).ok()?.into_raw();
-    linear.virt(pfn.start()).map(VirtAddr::as_u32)
+    linear.page_address(pfn).map(VirtAddr::as_u32)
 }
 
 #[inline(never)]
 fn free_page(pages: &Pages, linear: &LinearMap, address: u32) {
-    let start = VirtAddr::new(address);
-    let range = VirtRange::new(start, VirtAddr::new(address + PAGE_SIZE));
-    if let Some(phys) = linear.phys(range) {
-        // SAFETY: 1. `get_free_page` took it; 2. nobody looks at it.
-        let _ = unsafe { pages::free(pages, phys.start().pfn_down(), Order::ZERO) };
-    }
+    // SAFETY: 1. `get_free_page` took it with the same map, and nobody looks at it.
+    let _ = unsafe { pages.free_address(linear, VirtAddr::new(address), Order::ZERO) };
 }

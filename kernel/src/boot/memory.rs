@@ -227,8 +227,7 @@ impl Memory {
         self.memblock.set_current_limit(before.lowmem_end);
         self.place_dynamic_regions(machine);
         let layout = decide(self, true);
-        // The linear map has whole pages only. Lowmem may end inside one, with room for a small array.
-        self.memblock.set_current_limit(layout.lowmem_end.pfn_down().start());
+        self.memblock.set_current_limit(layout.lowmem_end);
         if let Some(lost) = layout.lost(&self.memblock) {
             stop_for(self.memblock.remove(lost), "can not drop HighMem");
             self.dropped = Some(lost);

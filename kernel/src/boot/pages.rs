@@ -5,8 +5,9 @@ use core::slice;
 use arch_arm::clear::clear;
 use arch_arm::pmu;
 use board::Machine;
-use mm::addr::{PAGE_SIZE, PfnRange};
+use mm::addr::{PAGE_SIZE, PfnRange, PhysAddr};
 use mm::boot::layout::Layout;
+use mm::boot::memblock::Limit;
 use mm::frame::{FrameTable, Page, PageBlocks};
 use mm::param::params;
 use mm::report::memory_line::{self, ImageSizes};
@@ -113,7 +114,10 @@ unsafe fn zeroed<T>(
     what: &str,
 ) -> &'static [T] {
     let bytes = (count * size_of::<T>()).next_multiple_of(size_of::<u32>());
-    let range = memory.memblock.alloc(bytes as u64, u64::from(PAGE_SIZE)).unwrap_or_else(|error| {
+    // The linear map has whole pages. Lowmem may end inside one, with room for a small array.
+    let (align, bottom, top) = (u64::from(PAGE_SIZE), PhysAddr::new(0), linear.lowmem().end());
+    let range = memory.memblock.alloc_preferring(bytes as u64, align, bottom, Limit::At(top));
+    let range = range.unwrap_or_else(|error| {
         halt(format_args!("no memory for the {what} of {bytes} bytes: {error}"));
     });
     let Some(at) = linear.pointer(range) else {
@@ -177,7 +181,7 @@ impl Debugging {
             log::info!("page_owner: who takes pages is remembered");
         }
         if let Some(config) = self.fail {
-            log::info!("fail_page_alloc: {config:?}");
+            log::info!("fail_page_alloc: {config}");
             pages.inject_failures(config);
         }
     }

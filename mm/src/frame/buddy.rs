@@ -26,7 +26,7 @@ use super::counts::Counts;
 use super::error::{FreeError, ReleaseError};
 use super::list::FreeList;
 use super::mobility::Mobility;
-use super::page::{Class, Head, ZoneId};
+use super::page::{Class, Head, Page, ZoneId};
 use super::table::FrameTable;
 use crate::addr::{Order, Pfn, PfnRange};
 
@@ -122,12 +122,7 @@ impl Buddy {
         order: Order,
     ) -> Option<Pfn> {
         let mobility = class.mobility();
-        let list = &mut self.lists[order.index()][mobility.index()];
-        let pfn = list.first()?;
-        let page = frames.at(pfn);
-        if list.pop_front(frames, page) {
-            self.filled[mobility.index()] &= !(1 << order.as_u32());
-        }
+        let (pfn, page) = self.pop(frames, order, mobility)?;
         page.set_head(Head::allocated(order, class));
         counts.remove(order, mobility);
         counts.remove_pages(order.pages());
@@ -152,18 +147,42 @@ impl Buddy {
             Some(found) => found,
             None => self.steal(frames, counts, mobility, order)?,
         };
-        let pfn = self.lists[found.index()][mobility.index()].first()?;
-        self.unlist(frames, counts, pfn, found, mobility);
+        let (pfn, _) = self.pop(frames, found, mobility)?;
+        counts.remove(found, mobility);
         let mut size = found;
-        while size > most
-            && let Some(half) = size.down()
-        {
-            let upper = pfn.saturating_add(half.pages());
-            self.enlist_front(frames, counts, upper, half, mobility);
-            size = half;
+        if size > most {
+            size = most;
+            self.split(frames, counts, mobility, pfn, found, size);
         }
         counts.remove_pages(size.pages());
         Some((pfn, size))
+    }
+
+    /// Cuts a block that was of `found` down to `size`. The upper half of each cut is listed, as the only
+    /// block of its list: there was none between the order that was asked for and `found`, or that would
+    /// have been taken.
+    #[inline]
+    fn split(
+        &mut self,
+        frames: &FrameTable<'_>,
+        counts: &Counts,
+        mobility: Mobility,
+        pfn: Pfn,
+        found: Order,
+        size: Order,
+    ) {
+        let zone = self.zone;
+        let mut whole = found;
+        while whole > size
+            && let Some(half) = whole.down()
+        {
+            let upper = buddy_of(pfn, half);
+            let list = &mut self.lists[half.index()][mobility.index()];
+            list.set_only(frames, upper, Head::free(half, zone, mobility));
+            counts.add(half, mobility);
+            whole = half;
+        }
+        self.filled[mobility.index()] |= ((1_u32 << found.as_u32()) - (1 << size.as_u32())) as u16;
     }
 
     /// Gives back a block and merges it with its buddies as far as they are free. Its head is not
@@ -245,11 +264,16 @@ impl Buddy {
         pages: u32,
     ) -> Option<PfnRange> {
         let size = Order::MAX.pages();
+        // What is set aside for urgent requests is not for a run.
+        let is_for_runs = |head: Head| {
+            head.is_free(self.zone, Order::MAX)
+                && head.mobility().is_some_and(Mobility::is_ordinary)
+        };
         let wanted = pages.div_ceil(size);
         let first = self.span.start().as_u32().next_multiple_of(size);
         let (mut start, mut found) = (first, 0);
         for at in (first..self.span.end().as_u32()).step_by(size as usize) {
-            if frames.is_free(Pfn::new(at), self.zone, Order::MAX) {
+            if frames.get(Pfn::new(at)).is_some_and(|page| is_for_runs(page.head())) {
                 found += 1;
                 if found == wanted {
                     break;
@@ -346,7 +370,9 @@ impl Buddy {
     }
 
     /// Takes a block's buddy, which is free, off its list, and that of both together, and so on. Returns the
-    /// block that they all are, whose descriptor is yet to be written.
+    /// block that they all are, whose descriptor is yet to be written. Out of line: whoever has no buddy to
+    /// join needs fewer registers.
+    #[inline(never)]
     fn join(
         &mut self,
         frames: &FrameTable<'_>,
@@ -354,12 +380,13 @@ impl Buddy {
         pfn: Pfn,
         order: Order,
     ) -> (Pfn, Order) {
+        let zone = self.zone;
         let (mut pfn, mut order) = (pfn, order);
         while let Some(up) = order.up() {
             let buddy = buddy_of(pfn, order);
             let Some(page) = frames.get(buddy) else { break };
             let head = page.head();
-            if !head.is_free(self.zone, order) {
+            if !head.is_free(zone, order) {
                 break;
             }
             let mobility = head.mobility().unwrap_or(Mobility::Movable);
@@ -372,8 +399,26 @@ impl Buddy {
         (pfn, order)
     }
 
+    /// Takes the first block of a list, if there is one, with its descriptor, whose head says still that it
+    /// is free. It is yet to be counted.
+    #[inline(always)]
+    fn pop<'f>(
+        &mut self,
+        frames: &FrameTable<'f>,
+        order: Order,
+        mobility: Mobility,
+    ) -> Option<(Pfn, &'f Page)> {
+        let list = &mut self.lists[order.index()][mobility.index()];
+        let pfn = list.first()?;
+        let page = frames.at(pfn);
+        if list.pop_front(frames, page) {
+            self.filled[mobility.index()] &= !(1 << order.as_u32());
+        }
+        Some((pfn, page))
+    }
+
     /// Takes a block off its list.
-    #[inline]
+    #[inline(always)]
     pub(super) fn unlist(
         &mut self,
         frames: &FrameTable<'_>,
@@ -449,5 +494,6 @@ fn merges_soon(frames: &FrameTable<'_>, pfn: Pfn, order: Order, zone: ZoneId) ->
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;

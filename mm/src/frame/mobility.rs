@@ -61,6 +61,12 @@ impl Mobility {
         self as usize
     }
 
+    /// Can a request name it? The others are kept for somebody.
+    #[must_use]
+    pub const fn is_ordinary(self) -> bool {
+        self.index() < Self::PCP_COUNT
+    }
+
     /// The name in Linux's `/proc/pagetypeinfo`.
     #[must_use]
     pub const fn name(self) -> &'static str {

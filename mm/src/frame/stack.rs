@@ -437,7 +437,8 @@ impl<'a> Iterator for Blocks<'_, 'a> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
     use crate::frame::page::PageState;

@@ -151,8 +151,8 @@ impl Buddy {
     }
 
     /// Sets the page block of `pfn` aside for urgent requests of several pages, unless `most` pages are
-    /// set aside already or it is not one of the ordinary kinds. Says whether it did. Under the
-    /// zone's lock.
+    /// set aside already, it is not one of the ordinary kinds, or a part of it is another zone's, which
+    /// could not use that part any more and does not know. Says whether it did. Under the zone's lock.
     pub fn set_aside_high_atomic(
         &mut self,
         frames: &FrameTable<'_>,
@@ -160,9 +160,9 @@ impl Buddy {
         pfn: Pfn,
         most: u32,
     ) -> bool {
-        let ordinary = Mobility::ALL.iter().take(Mobility::PCP_COUNT);
-        let is_ordinary = ordinary.into_iter().any(|m| *m == frames.blocks().get(pfn));
-        if self.high_atomic_pages >= most || !is_ordinary {
+        let block = page_block::around(pfn);
+        let is_whole = block.intersection(&self.span) == block;
+        if self.high_atomic_pages >= most || !is_whole || !frames.blocks().get(pfn).is_ordinary() {
             return false;
         }
         self.high_atomic_pages += page_block::PAGES;

@@ -215,7 +215,8 @@ impl<'a> FrameTable<'a> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
     use crate::frame::page::Class;

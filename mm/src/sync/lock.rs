@@ -50,7 +50,7 @@ impl<T> Lock<T> {
         if self.mutex.is_locked() {
             contended();
         }
-        LockGuard { guard: self.mutex.lock() }
+        LockGuard::new(self.mutex.lock())
     }
 
     /// As the ticket lock's.
@@ -68,7 +68,7 @@ impl<T> Lock<T> {
         // `loom` has the signature of `std`; it never poisons.
         let guard = self.mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         self.step.swap(true, Ordering::Relaxed);
-        LockGuard { guard }
+        LockGuard::new(guard)
     }
 
     /// Takes the lock if it is free.
@@ -82,7 +82,7 @@ impl<T> Lock<T> {
         let guard = guard?;
         #[cfg(loom)]
         self.step.swap(true, Ordering::Relaxed);
-        Some(LockGuard { guard })
+        Some(LockGuard::new(guard))
     }
 
     /// The value, without taking the lock: nobody else can reach it.
@@ -108,6 +108,19 @@ impl<T: fmt::Debug> fmt::Debug for Lock<T> {
 #[must_use = "the lock is released when the guard is dropped"]
 pub struct LockGuard<'a, T> {
     guard: MutexGuard<'a, T>,
+    #[cfg(all(test, not(loom)))]
+    _held: watch::Held,
+}
+
+impl<'a, T> LockGuard<'a, T> {
+    #[inline(always)]
+    fn new(guard: MutexGuard<'a, T>) -> Self {
+        Self {
+            guard,
+            #[cfg(all(test, not(loom)))]
+            _held: watch::Held::new(),
+        }
+    }
 }
 
 impl<T> Deref for LockGuard<'_, T> {
@@ -129,6 +142,44 @@ impl<T> DerefMut for LockGuard<'_, T> {
 impl<T: fmt::Debug> fmt::Debug for LockGuard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&**self, f)
+    }
+}
+
+/// For tests: how many locks a thread holds, and whether it may take one.
+#[cfg(all(test, not(loom)))]
+pub(crate) mod watch {
+    use std::cell::Cell;
+
+    thread_local! {
+        static HELD: Cell<u32> = const { Cell::new(0) };
+        static FORBIDDEN: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// How many locks this thread holds.
+    pub(crate) fn held() -> u32 {
+        HELD.get()
+    }
+
+    /// May this thread take a lock from now on? A test's machine says no where interrupts are on.
+    pub(crate) fn forbid(is_forbidden: bool) {
+        FORBIDDEN.set(is_forbidden);
+    }
+
+    /// A lock that this thread holds.
+    pub(super) struct Held;
+
+    impl Held {
+        pub(super) fn new() -> Self {
+            assert!(!FORBIDDEN.get(), "a lock is taken with interrupts on");
+            HELD.set(HELD.get() + 1);
+            Self
+        }
+    }
+
+    impl Drop for Held {
+        fn drop(&mut self) {
+            HELD.set(HELD.get() - 1);
+        }
     }
 }
 

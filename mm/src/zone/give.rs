@@ -20,8 +20,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
             && self.frames.get(pfn).is_some_and(|page| page.head().is_sole(order))
         {
             let masked = self.platform.mask();
-            if !self.stacks(&masked).is_asked() {
-                self.give_block(pfn, order);
+            if !self.stacks(&masked).is_asked() && self.give_block(pfn, order) {
                 return Ok(());
             }
         }
@@ -53,7 +52,9 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         let mut head = page.head();
         loop {
             if head.is_sole(order) {
-                return Dropped::Last(page);
+                // A head that has been overwritten may say so of a frame that is in no zone.
+                let is_known = self.zone_of(pfn).is_some();
+                return if is_known { Dropped::Last(page) } else { Dropped::Wrong };
             }
             let PageState::Allocated { order: real, .. } = head.decode() else {
                 return Dropped::Wrong;
@@ -87,10 +88,11 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         self.give_block(pfn, order);
     }
 
-    /// Gives one block to its zone's buddy. Interrupts are masked.
+    /// Gives one block to its zone's buddy. Says `false`, and has done nothing, when it is in none.
+    /// Interrupts are masked.
     #[inline]
-    fn give_block(&self, pfn: Pfn, order: Order) {
-        let Some(zone) = self.zone_of(pfn) else { return };
+    fn give_block(&self, pfn: Pfn, order: Order) -> bool {
+        let Some(zone) = self.zone_of(pfn) else { return false };
         zone.buddy.lock(|| self.platform.contended()).insert(
             &self.frames,
             &zone.counts,
@@ -101,6 +103,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
             zone.set_short(false);
             self.behind.iter().for_each(|stacks| stacks.ask(Asked::ROOM));
         }
+        true
     }
 
     /// Gives back what this CPU's stacks hold. Interrupts are masked.
@@ -113,7 +116,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     }
 
     /// Gives back the blocks of a stack that has left its CPU's hands. They are all of one zone, unless
-    /// memory has come to a zone that had none.
+    /// somebody has overwritten a head.
     fn give_stack(&self, stack: Stack, order: Order) {
         let mut blocks = Blocks::of(&self.frames, stack);
         let mut next = blocks.next();

@@ -186,7 +186,7 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
             zone.set_room(room);
             zone.buddy.lock(|| self.platform.contended()).set_grouping(groups);
         }
-        self.choose_first_zones(&managed);
+        self.choose_first_zones();
         for behind in &self.behind {
             behind.ask(Asked::ROOM);
             // Every request is to come to where debugging looks at it.
@@ -264,19 +264,20 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     }
 
     /// The zone of first choice, whose blocks the stacks for such requests hold: the highest that they may
-    /// use and that has memory. `None` if none of them has, and for flags that contradict each other.
+    /// use and that there is. `None` if there is none, and for flags that contradict each other.
     #[inline(always)]
     pub(super) fn first_zone(&self, gfp: Gfp) -> Option<&Zone> {
         let index = self.first_zone[gfp.bits() as usize % ZONE_FLAGS].load(Relaxed);
         self.zones.get(usize::from(index))
     }
 
-    /// Which zone is of first choice, now that the zones have this much memory.
-    fn choose_first_zones(&self, managed: &Managed) {
+    /// Which zone is of first choice. It stays so, though its memory may come later: what lies in stacks,
+    /// or will come back to them, is where it is.
+    fn choose_first_zones(&self) {
         for (flags, place) in self.first_zone.iter().enumerate() {
             let gfp = Gfp::from_bits_retain(flags as u32);
             let usable = ZoneKind::ALL.into_iter().rev().filter(|kind| *kind <= gfp.highest_zone());
-            let first = usable.into_iter().find(|kind| managed[kind.index()] > 0);
+            let first = usable.into_iter().find(|kind| !self.zone(*kind).span().is_empty());
             let first = first.filter(|_| gfp.check().is_ok());
             place.store(first.map_or(NO_ZONE, |kind| kind.index() as u8), Relaxed);
         }
@@ -390,5 +391,6 @@ fn check_spans(
     Ok(())
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;

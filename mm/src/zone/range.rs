@@ -14,7 +14,7 @@ use super::page_alloc::PageAllocator;
 use super::request::Request;
 use super::state::{Mark, Zone};
 use crate::addr::{Order, Pfn, PfnRange, PhysRange};
-use crate::frame::page::Head;
+use crate::frame::page::{Head, PageState};
 use crate::frame::stack::Asked;
 use crate::platform::Platform;
 use core::fmt;
@@ -111,7 +111,7 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         }
         let head = self.frames.at(run.start()).head();
         let Some(zone) = self.zone_of(run.start()) else { return };
-        // While the rest is the caller's: once it is back, anybody may take it.
+        // While all of it is the caller's: what has been given back may be somebody else's at once.
         if self.debug.is_on() {
             self.debug_carve(run, end);
         }
@@ -179,6 +179,9 @@ impl<'p, 'a, P: Platform, const CPUS: usize> PageBlock<'p, 'a, P, CPUS> {
         let (true, Some(zone)) = (head.is_sole(order), from.zone_of(pfn)) else {
             return Err(self);
         };
+        if from.debug.is_on() {
+            from.debug_carve(self.frames(), self.frames().end());
+        }
         {
             // Whoever walks the zone's frames sees the block whole, or its pages.
             let _masked = from.platform.mask();
@@ -196,7 +199,7 @@ impl<P: Platform, const CPUS: usize> Drop for PageRun<'_, '_, P, CPUS> {
     fn drop(&mut self) {
         for (pfn, order) in self.blocks() {
             // A block that is bad since it was taken stays out.
-            if self.from.frames.at(pfn).head().is_sole(order) {
+            if !matches!(self.from.frames.at(pfn).state(), PageState::Bad { .. }) {
                 let _ = self.from.free_block(pfn, order);
             }
         }

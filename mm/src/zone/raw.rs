@@ -146,18 +146,19 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::super::tiny_machine::{Frames, PAGES, Tiny};
+    use super::super::test_machine::{Memory, Told, with_one_zone};
     use super::*;
     use crate::addr::PhysRange;
 
     #[test]
     fn a_block_is_given_back_by_the_address_of_its_first_byte_only() {
-        let frames = Frames::new();
-        let pages = frames.allocator(None);
+        const PAGES: u32 = 0x2000;
+        let memory = Memory::new(0x40000, 0x40000 + PAGES);
+        let pages = with_one_zone(&memory, false);
+        let told = || pages.platform().told();
         // All but the last page has an address.
-        let phys = frames.range().as_phys();
-        let end = frames.range().start().saturating_add(PAGES - 1).start();
-        let linear = LinearMap::new(VirtAddr::new(0xc000_0000), PhysRange::new(phys.start(), end));
+        let [start, end] = [0x40000, 0x40000 + PAGES - 1].map(|pfn| Pfn::new(pfn).start());
+        let linear = LinearMap::new(VirtAddr::new(0xc000_0000), PhysRange::new(start, end));
         let order = Order::new(2).unwrap();
         let pfn = pages.alloc_raw(Gfp::GFP_KERNEL, order).unwrap();
         let first = linear.page_address(pfn).unwrap().as_u32();
@@ -168,22 +169,26 @@ mod tests {
         };
         for address in [0, 0xbfff_ffff, 0xc000_0000 + (PAGES - 1) * PAGE_SIZE, u32::MAX] {
             let virt = VirtAddr::new(address);
-            assert_eq!(free(address, order), Err(FreeError::NotLinear { virt }));
+            let error = FreeError::NotLinear { virt };
+            assert_eq!(free(address, order), Err(error));
+            assert_eq!(told(), [Told::WrongFree(error)]);
             let report = format!("BUG: Bad page state: {virt} is no address of the linear map");
-            assert_eq!(Tiny::reports(), [report]);
+            assert_eq!(Report::WrongFree { error }.to_string(), report);
         }
         for (address, pfn) in [(first + 1, pfn), (first + 0x1fff, pfn.saturating_add(1))] {
             let virt = VirtAddr::new(address);
-            assert_eq!(free(address, order), Err(FreeError::InsidePage { virt, pfn }));
+            let error = FreeError::InsidePage { virt, pfn };
+            assert_eq!(free(address, order), Err(error));
+            assert_eq!(told(), [Told::WrongFree(error)]);
             let report = format!(
                 "BUG: Bad page state: {virt} is not the first byte of a page, but inside pfn {pfn}"
             );
-            assert_eq!(Tiny::reports(), [report]);
+            assert_eq!(Report::WrongFree { error }.to_string(), report);
         }
         let misaligned = free(first + PAGE_SIZE, order);
         assert!(matches!(misaligned, Err(FreeError::Misaligned { .. })), "{misaligned:?}");
         assert!(matches!(free(first, Order::ZERO), Err(FreeError::WrongOrder { .. })));
-        assert_eq!(Tiny::reports().len(), 2);
+        assert_eq!(told().len(), 2);
         assert_eq!(free(first, order), Ok(()));
         assert!(matches!(free(first, order), Err(FreeError::DoubleFree { .. })));
         assert_eq!(pages.validate(), Ok(()));

@@ -30,20 +30,27 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     #[inline(never)]
     pub(super) fn alloc_hard(&self, request: &Request) -> Result<Pfn, AllocError> {
         self.press(request);
-        if let Some(pfn) = self.take(request, Mark::Min) {
+        if let Some(pfn) = self.take_low(request) {
             return Ok(pfn);
         }
-        if request.gfp.may_reclaim()
-            && let Some(pfn) = self.reclaim(request)
-        {
+        if !request.gfp.may_reclaim() {
+            return Err(self.failed(request));
+        }
+        if let Some(pfn) = self.reclaim(request) {
             return Ok(pfn);
         }
         while self.give_up_reserve(request) {
-            if let Some(pfn) = self.take(request, Mark::Min) {
+            if let Some(pfn) = self.take_low(request) {
                 return Ok(pfn);
             }
         }
         Err(self.failed(request))
+    }
+
+    /// Takes a block down to the lowest level that the request may leave.
+    fn take_low(&self, request: &Request) -> Option<Pfn> {
+        let is_held_back = !request.gfp.ignores_watermarks();
+        self.take(request, if is_held_back { Mark::Min } else { Mark::Nothing })
     }
 
     /// Marks the request's zones as short where they are below their low watermark, and has their stacks
@@ -70,7 +77,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
                 // What they freed may lie in this CPU's stacks, page by page.
                 self.press(request);
             }
-            if let Some(pfn) = self.take(request, Mark::Min) {
+            if let Some(pfn) = self.take_low(request) {
                 return Some(pfn);
             }
             if !gfp.never_fails() {
@@ -87,7 +94,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
                 return None;
             }
             self.tick();
-            if let Some(pfn) = self.take(request, Mark::Min) {
+            if let Some(pfn) = self.take_low(request) {
                 return Some(pfn);
             }
         }
