@@ -109,9 +109,13 @@ pub enum Report<'r> {
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AllocationFailed { gfp, order, .. } => {
-                write!(f, "page allocation failure: order:{order}, mode:{:#x}({gfp})", gfp.bits())
-            }
+            // Linux's line, without the name of a task before it. There is one node, so no request has a
+            // mask of nodes.
+            Self::AllocationFailed { gfp, order, .. } => write!(
+                f,
+                "page allocation failure: order:{order}, mode:{:#x}({gfp}), nodemask=(null)",
+                gfp.bits()
+            ),
             Self::WrongFree { error } => write!(f, "BUG: Bad page state: {error}"),
             Self::WrittenWhileFree { pfn, order, at, found, .. } => write!(
                 f,

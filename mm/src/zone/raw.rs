@@ -156,7 +156,7 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
 mod tests {
     use super::super::test_machine::{Memory, Told, with_one_zone};
     use super::*;
-    use crate::addr::PhysRange;
+    use crate::addr::{PfnRange, PhysRange};
 
     #[test]
     fn a_block_is_given_back_by_the_address_of_its_first_byte_only() {
@@ -211,6 +211,26 @@ mod tests {
         for kind in [ZoneKind::Normal, ZoneKind::HighMem] {
             let none = AllocError::no_memory(Order::ZERO, kind);
             assert_eq!(pages.alloc_raw_in(kind, Gfp::GFP_KERNEL, Order::ZERO), Err(none));
+        }
+        assert_eq!(pages.validate(), Ok(()));
+    }
+
+    #[test]
+    fn pieces_of_a_block_keep_to_the_stacks_of_its_zone() {
+        const BORDERS: [u32; 4] = [0x40000, 0x42000, 0x44000, 0x46000];
+        let memory = Memory::new(BORDERS[0], BORDERS[3]);
+        let pages = memory.allocator::<1>(BORDERS);
+        pages.release(PfnRange::new(Pfn::new(BORDERS[0]), Pfn::new(BORDERS[3]))).unwrap();
+        pages.start();
+        for zone in [ZoneKind::Normal, ZoneKind::HighMem] {
+            for (gfp, limit) in [(Gfp::GFP_KERNEL, BORDERS[2]), (Gfp::GFP_DMA, BORDERS[1])] {
+                let order = Order::new(4).unwrap();
+                // Flags that name a zone further down do not matter while it is taken, nor afterwards.
+                let pfn = pages.alloc_raw_in(zone, gfp, order).unwrap();
+                drop(pages.block(pfn, order).split().unwrap());
+                let page = pages.alloc_page(gfp).unwrap();
+                assert!(page.pfn().as_u32() < limit, "{gfp}: {page:?} after pages of {zone}");
+            }
         }
         assert_eq!(pages.validate(), Ok(()));
     }
