@@ -49,6 +49,7 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     /// # Errors
     ///
     /// As [`alloc_pages_bulk`](Self::alloc_pages_bulk).
+    #[inline(always)]
     pub(super) fn alloc_bulk(&self, gfp: Gfp, pfns: &mut [Pfn]) -> Result<usize, AllocError> {
         let mut got = 0;
         while got < pfns.len() {

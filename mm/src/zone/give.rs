@@ -97,7 +97,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
 
     /// Gives one block to its zone's buddy. Says `false`, and has done nothing, when it is in none, or not
     /// allocated with one owner. Interrupts are masked.
-    #[inline]
+    #[inline(always)]
     fn give_block(&self, pfn: Pfn, order: Order) -> bool {
         let Some(zone) = self.zone_of(pfn) else { return false };
         let mut buddy = zone.buddy.lock(|| self.platform.contended());
