@@ -17,9 +17,11 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     #[inline(never)]
     pub(super) fn free_to_zones(&self, pfn: Pfn, order: Order) -> Result<(), NotFreed> {
         // Blocks that no stack holds come this way every time.
-        if order > Order::COSTLY {
+        if order > Order::COSTLY
+            && let Some(page) = self.frames.get(pfn)
+        {
             let masked = self.platform.mask();
-            if !self.stacks(&masked).is_asked() && self.give_block(pfn, order) {
+            if !self.stacks(&masked).is_asked() && self.give_block(page, pfn, order) {
                 return Ok(());
             }
         }
@@ -82,7 +84,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         let head = page.head();
         let id = StackId::of(head);
         if stacks.room(id) == 0 {
-            return self.give_block(pfn, order);
+            return self.give_block(page, pfn, order);
         }
         if !head.is_sole(order) {
             return false;
@@ -98,11 +100,11 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     /// Gives one block to its zone's buddy. Says `false`, and has done nothing, when it is in none, or not
     /// allocated with one owner. Interrupts are masked.
     #[inline]
-    fn give_block(&self, pfn: Pfn, order: Order) -> bool {
+    fn give_block(&self, page: &Page, pfn: Pfn, order: Order) -> bool {
         let Some(zone) = self.zone_of(pfn) else { return false };
         let mut buddy = zone.buddy.lock(|| self.platform.contended());
         // Under the lock, so that of two who give back the same block one is told.
-        if !self.frames.at(pfn).head().is_sole(order) {
+        if !page.head().is_sole(order) {
             return false;
         }
         buddy.insert(&self.frames, &zone.counts, pfn, order);
