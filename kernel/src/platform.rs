@@ -58,14 +58,15 @@ impl Platform for Hardware {
         report::call_site()
     }
 
-    /// There are no threads, so nobody but a handler can free anything: those that are pending run now,
-    /// if the caller let them. After a round that freed nothing there is nobody left.
+    /// There are no threads, so only the shrinkers and interrupt handlers can free anything. The allocator
+    /// has called the shrinkers before it asks, and does so in each round. Handlers need no call: the
+    /// allocator masks nothing here, so what is pending is handled before its next try.
+    ///
+    /// So one more round is worth it after one that freed a page; and after the first one, for what handlers
+    /// free, unless the caller keeps interrupts out. Then there is nobody left.
     fn wait(&self, shortage: &Shortage) -> Answer {
-        if shortage.round == 0 || shortage.freed > 0 {
-            Answer::Retry
-        } else {
-            Answer::NobodyCanHelp
-        }
+        let handlers_may_help = shortage.round == 0 && !interrupt::are_masked();
+        if shortage.freed > 0 || handlers_may_help { Answer::Retry } else { Answer::NobodyCanHelp }
     }
 
     fn report(&self, report: &Report<'_>) {
