@@ -50,6 +50,9 @@ pub fn wrong_arguments() {
         ("alloc 0 ATOMIC", "ATOMIC is either GFP_ATOMIC or __GFP_ATOMIC\n"),
         ("alloc 0 0x1g", "0x1g is no number of 32 bits\n"),
         ("alloc 0 0x80000000", "0x80000000 is no GFP flag\n"),
+        // Unknown too with a block in the stack that the other flags lead to.
+        ("alloc 0 0x80000cc0", "0x80000000 is no GFP flag\n"),
+        ("alloc 0 0x90100cca", "0x90000000 is no GFP flag\n"),
         ("alloc 0 DMA|HIGHMEM", "GFP_DMA|__GFP_HIGHMEM: a request has one zone modifier at most\n"),
         (
             "alloc 0 GFP_KERNEL|__GFP_ATOMIC",
@@ -75,7 +78,11 @@ pub fn wrong_arguments() {
     let long = format!("alloc 0 {}", "0".repeat(80));
     let unknown = format!("alloc 0 {}", "x".repeat(80));
     let commands: Vec<&str> = complaints.iter().map(|(command, _)| *command).collect();
-    let run = run::<&str>(&[], &format!("{}; {long}; {unknown}; version", commands.join("; ")));
+    let fill_stacks = "alloc 0 GFP_KERNEL; alloc 0";
+    let run = run::<&str>(
+        &[],
+        &format!("{fill_stacks}; {}; {long}; {unknown}; version", commands.join("; ")),
+    );
     run.expect_status(1);
     for (command, complaint) in complaints {
         let printed = run.output_of(command);
