@@ -70,7 +70,12 @@ impl Platform for Hardware {
     }
 
     fn report(&self, report: &Report<'_>) {
-        if !ALLOWED.one_more() {
+        let limit = match report {
+            Report::AllocationFailed { .. } => &FAILURES,
+            Report::WrongFree { .. } => &WRONG_FREES,
+            Report::WrittenWhileFree { .. } => &WRITES,
+        };
+        if !limit.one_more() {
             return;
         }
         println!("{report}");
@@ -103,22 +108,36 @@ impl fmt::Display for Site {
     }
 }
 
-/// Reports in one period of so many ticks, as Linux has it: ten in five seconds.
+/// Reports of each kind in one period of so many ticks, as Linux has it: ten in five seconds.
 const PERIOD_TICKS: u64 = 5 * tick::HZ.get() as u64;
 const REPORTS: u64 = 10;
 
-/// Keeps a machine that is short of memory for long from doing nothing but say so.
+/// Keeps a machine that is short of memory for long from doing nothing but say so. Each kind of report
+/// has its own: a mistake that comes after many failures, or many mistakes of another kind, is seen.
 struct RateLimit {
+    /// What there are too many of, for the line that says so.
+    what: &'static str,
     /// The period's number, and how many reports there were in it: 32 bits each.
     state: AtomicU64,
 }
 
-static ALLOWED: RateLimit = RateLimit { state: AtomicU64::new(0) };
+static FAILURES: RateLimit = RateLimit::new("page allocation failures");
+static WRONG_FREES: RateLimit = RateLimit::new("wrong frees");
+static WRITES: RateLimit = RateLimit::new("writes into free pages");
 
 impl RateLimit {
+    const fn new(what: &'static str) -> Self {
+        Self { what, state: AtomicU64::new(0) }
+    }
+
     /// May one more be made? The first that may not is announced.
     fn one_more(&self) -> bool {
-        let period = tick::figures().ticks / PERIOD_TICKS;
+        let ticks = tick::figures().ticks;
+        if ticks == 0 {
+            // Nothing ticks, or not yet: the period might never end, and all but its first reports be lost.
+            return true;
+        }
+        let period = ticks / PERIOD_TICKS;
         let count =
             |state: u64| if state >> 32 == period { state & u64::from(u32::MAX) } else { 0 };
         let next = |state: u64| Some(period << 32 | (count(state) + 1).min(REPORTS + 1));
@@ -127,7 +146,7 @@ impl RateLimit {
         };
         match count(before) {
             REPORTS => {
-                println!("page allocator: more reports are left out for some seconds");
+                println!("page allocator: more {} are left out for some seconds", self.what);
                 false
             }
             more if more > REPORTS => false,

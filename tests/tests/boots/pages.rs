@@ -151,7 +151,7 @@ pub fn wrong_frees() {
     assert!(run.output_of(&pages).starts_with(&state), "{}", run.output_of(&pages));
     assert!(run.output_of(&pages).ends_with("\nreferences : 1\n"), "{}", run.output_of(&pages));
     assert_eq!(run.output_of(&right), "", "the right one, after all these");
-    // More reports than ten in five seconds are left out, so that this one may be.
+    // More of them than ten in five seconds are left out, so that this one may be.
     let error = format!("error: double free: pfn {pfn:#07x} is in the block at {pfn:#07x} (");
     assert!(run.output_of(&twice).contains(&error), "{}", run.output_of(&twice));
     let free = run.output_of("buddyinfo");
@@ -278,6 +278,35 @@ pub fn failures() {
     from_boot.taken("alloc 1");
 }
 
+/// However many requests have failed just before, a mistake is reported.
+pub fn mistakes_after_failures() {
+    let alloc = "alloc 3 DMA";
+    let options = ["--append", "page_poison=1"];
+    let taken = run(&options, alloc).taken(alloc);
+    let (pfn, at) = (taken.pfn, taken.virt.unwrap() + 0x123);
+    let failing = ["alloc 1"; 12];
+    let twice = format!("free {pfn:#x} 3");
+    let run = run(
+        &options,
+        &format!(
+            "{alloc}; free {pfn} 3; fail 1,100,0,-1; {}; {twice}; fail off; poke {at:#x} 0x55 b; \
+             alloc 03 DMA",
+            failing.join("; ")
+        ),
+    );
+    run.expect_status(1);
+    // On a host so slow that a period of five seconds ends meanwhile, none need be left out.
+    let failures = run.text.matches("page allocation failure: order:").count();
+    assert!((10..=failing.len()).contains(&failures), "{failures} in:\n{}", run.text);
+    let left_out = "page allocator: more page allocation failures are left out for some seconds\n";
+    assert_eq!(run.text.contains(left_out), failures < failing.len(), "{}", run.text);
+    let printed = run.output_of(&twice);
+    let report = format!("BUG: Bad page state: double free: pfn {pfn:#07x} ");
+    assert!(printed.starts_with(&report), "{printed}");
+    let printed = run.output_of("alloc 03 DMA");
+    assert!(printed.starts_with("pagealloc: memory corruption: byte 0x55 at "), "{printed}");
+}
+
 /// The reports show one and the same free memory.
 pub fn reports() {
     let commands = "alloc 1 GFP_KERNEL; alloc 0 KERNEL|RECLAIMABLE; drain; buddyinfo; pagetypeinfo; \
@@ -313,7 +342,7 @@ pub fn reports() {
 }
 
 /// The boots of this file.
-pub const BOOTS: [(&str, fn()); 8] = [
+pub const BOOTS: [(&str, fn()); 9] = [
     ("pages: alloc takes flags and zones", flags),
     ("pages: wrong arguments name the fault", wrong_arguments),
     ("pages: wrong frees are reported and do no harm", wrong_frees),
@@ -321,5 +350,6 @@ pub const BOOTS: [(&str, fn()); 8] = [
     ("pages: page_owner=1 knows who holds what", owners),
     ("pages: page_poison=1 finds a write into a free page", poison),
     ("pages: failures on purpose", failures),
+    ("pages: a mistake after many failures is reported", mistakes_after_failures),
     ("pages: the reports agree", reports),
 ];
