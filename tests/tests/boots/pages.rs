@@ -2,6 +2,7 @@
 //! it wrong; who holds what; failures on purpose; the reports.
 
 use crate::run::{Run, run};
+use crate::trees::tree;
 
 /// The counts of free blocks in a zone's line of `buddyinfo`.
 fn free_blocks(run: &Run, zone: &str) -> Vec<u32> {
@@ -307,6 +308,22 @@ pub fn mistakes_after_failures() {
     assert!(printed.starts_with("pagealloc: memory corruption: byte 0x55 at "), "{printed}");
 }
 
+/// Memory has room for the page array, and not for that of owners: boot goes on without.
+pub fn no_room_for_owners() {
+    // Of lowmem the 12 MiB of the page array are left, and less than the 3 MiB of owners.
+    let reserved = "reserved-memory { #address-cells = <2>; #size-cells = <2>; ranges;
+        most@41100000 { reg = <0 0x41100000 0 0x2ef00000>; }; };";
+    let dtb = tree("no-room-for-owners", reserved);
+    let options = ["-m", "3G", "--dtb", dtb.to_str().unwrap(), "--append", "page_owner=1"];
+    let run = run(&options, "page_owner; alloc 0");
+    run.expect_status(1);
+    run.expect(&["page_owner: off, no memory for its 3145728 bytes: ", "vmsplit> page_owner\n"]);
+    assert!(!run.text.contains("who takes pages is remembered"), "{}", run.text);
+    let unknown = "error: who takes pages is only known with page_owner=1\n";
+    assert_eq!(run.output_of("page_owner"), unknown);
+    run.taken("alloc 0");
+}
+
 /// The reports show one and the same free memory.
 pub fn reports() {
     let commands = "alloc 1 GFP_KERNEL; alloc 0 KERNEL|RECLAIMABLE; drain; buddyinfo; pagetypeinfo; \
@@ -342,7 +359,7 @@ pub fn reports() {
 }
 
 /// The boots of this file.
-pub const BOOTS: [(&str, fn()); 9] = [
+pub const BOOTS: [(&str, fn()); 10] = [
     ("pages: alloc takes flags and zones", flags),
     ("pages: wrong arguments name the fault", wrong_arguments),
     ("pages: wrong frees are reported and do no harm", wrong_frees),
@@ -351,5 +368,6 @@ pub const BOOTS: [(&str, fn()); 9] = [
     ("pages: page_poison=1 finds a write into a free page", poison),
     ("pages: failures on purpose", failures),
     ("pages: a mistake after many failures is reported", mistakes_after_failures),
+    ("pages: page_owner=1 without room for it is off", no_room_for_owners),
     ("pages: the reports agree", reports),
 ];
