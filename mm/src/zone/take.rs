@@ -93,7 +93,6 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
 
     /// A block if the first try finds one: no reserve is used, nobody is asked to free anything, and there
     /// is no report. It is not counted among the requests that are made to fail.
-    #[inline(never)]
     pub(super) fn alloc_easily(&self, gfp: Gfp, order: Order) -> Option<Pfn> {
         let request = Request::new(gfp, order);
         loop {
