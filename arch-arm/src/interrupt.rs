@@ -20,14 +20,15 @@ use core::marker::PhantomData;
 #[must_use = "interrupts are let in again when the guard is dropped"]
 #[derive(Debug)]
 pub struct MaskGuard {
-    were_masked: bool,
+    /// As it was before, to be put back.
+    before: cpu::State,
     _this_cpu: PhantomData<*const ()>,
 }
 
 /// Masks interrupts on this CPU, until the guard is dropped. Any context.
 #[inline]
 pub fn mask() -> MaskGuard {
-    MaskGuard { were_masked: cpu::mask(), _this_cpu: PhantomData }
+    MaskGuard { before: cpu::mask(), _this_cpu: PhantomData }
 }
 
 /// Are interrupts masked on this CPU?
@@ -40,9 +41,7 @@ pub fn are_masked() -> bool {
 impl Drop for MaskGuard {
     #[inline]
     fn drop(&mut self) {
-        if !self.were_masked {
-            cpu::unmask();
-        }
+        cpu::restore(self.before);
     }
 }
 
@@ -104,24 +103,35 @@ mod cpu {
         cpsr() & CPSR_I != 0
     }
 
-    /// Masks, and says whether it was so before.
+    /// CPSR.
+    pub(super) type State = u32;
+
+    /// Masks, and says how it was before.
     #[inline(always)]
-    pub(super) fn mask() -> bool {
-        let were_masked = are_masked();
+    pub(super) fn mask() -> State {
+        let before = cpsr();
         if cfg!(feature = "test-unmasked-lock") {
             // A deliberate fault: interrupts come as they like.
-            return were_masked;
+            return before;
         }
         // SAFETY: being left alone harms nobody. Without `nomem` no access moves out of the masked
         // stretch.
         unsafe { asm!("cpsid i", options(nostack, preserves_flags)) };
-        were_masked
+        before
+    }
+
+    /// Puts the mask back. One instruction, which needs no look at what the mask was: the rest of what
+    /// it writes, A, F and the mode, is what it was when [`mask`] read it, since a guard ends in the
+    /// mode that it began in.
+    #[inline(always)]
+    pub(super) fn restore(before: State) {
+        // SAFETY: called by a `MaskGuard`, so interrupts are let in only if they were before it.
+        unsafe { asm!("msr cpsr_c, {}", in(reg) before, options(nostack, preserves_flags)) };
     }
 
     #[inline(always)]
     pub(super) fn unmask() {
-        // SAFETY: called by a `MaskGuard`, and only if interrupts were allowed before it, and by
-        // `allow`, whose caller answers for it.
+        // SAFETY: called by `allow`, whose caller answers for it.
         unsafe { asm!("cpsie i", options(nostack, preserves_flags)) };
     }
 }
@@ -132,11 +142,11 @@ mod cpu {
         false
     }
 
-    pub(super) fn mask() -> bool {
-        false
-    }
+    pub(super) type State = ();
 
-    pub(super) fn unmask() {}
+    pub(super) fn mask() -> State {}
+
+    pub(super) fn restore((): State) {}
 }
 
 /// A thread as a CPU: a mask bit, and an interrupt that strikes at the two moments when masking too
@@ -171,7 +181,10 @@ pub(crate) mod cpu {
         MASKED.get()
     }
 
-    pub(super) fn mask() -> bool {
+    /// Was it masked?
+    pub(super) type State = bool;
+
+    pub(super) fn mask() -> State {
         let were_masked = MASKED.get();
         if !were_masked {
             interrupt();
@@ -180,9 +193,11 @@ pub(crate) mod cpu {
         were_masked
     }
 
-    pub(super) fn unmask() {
-        MASKED.set(false);
-        interrupt();
+    pub(super) fn restore(were_masked: State) {
+        if !were_masked {
+            MASKED.set(false);
+            interrupt();
+        }
     }
 }
 

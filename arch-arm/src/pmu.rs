@@ -12,11 +12,12 @@
 //! Under QEMU the event exists with `-icount` only, and is then exact and the same on every run. On
 //! hardware it counts what the core counts.
 
-use tock_registers::interfaces::{Readable, Writeable};
+use core::arch::asm;
 
-use crate::barrier::isb;
+use tock_registers::interfaces::Readable;
+
 use crate::cp15::pmxevtyper::PMXEVTYPER as Type;
-use crate::cp15::{ID_DFR0, PMCNTENSET, PMCR, PMOVSR, PMSELR, PMXEVCNTR, PMXEVTYPER};
+use crate::cp15::{ID_DFR0, PMCNTENSET, PMCR, PMOVSR, PMXEVTYPER};
 use crate::cp15::{id_dfr0, pmcr};
 
 /// The event: instruction architecturally executed.
@@ -58,11 +59,29 @@ impl InstructionCounter {
     }
 
     /// The count, behind all instructions before this call.
-    #[inline]
+    ///
+    /// All of it is one piece of assembly that leaves the registers of arguments and results alone, so
+    /// that a reading takes the same number of instructions wherever the compiler puts it. It selects counter 0, which was selected before, unless
+    /// firmware has used another one since entry; and as all of the kernel selects this one, interrupts
+    /// need not be masked.
+    #[inline(always)]
     #[must_use]
     pub fn read(self) -> Reading {
-        select();
-        Reading(PMXEVCNTR.get())
+        let value;
+        // SAFETY: PMSELR selects which counter PMXEVCNTR shows, and nothing but the monitors' own
+        // registers depends on it; the `isb` that follows makes it so before the read, which has no
+        // side effect. Without `nomem` no memory access moves over the reading.
+        unsafe {
+            asm!(
+                "mov r12, #0",
+                "mcr p15, 0, r12, c9, c12, 5",
+                "isb",
+                "mrc p15, 0, r12, c9, c13, 2",
+                out("r12") value,
+                options(nostack, preserves_flags),
+            );
+        }
+        Reading(value)
     }
 
     /// Instructions executed since entry; `None` once they are 2³² or more.
@@ -78,13 +97,4 @@ impl InstructionCounter {
 #[must_use]
 pub fn instructions() -> Option<u32> {
     InstructionCounter::find()?.since_entry()
-}
-
-/// Makes the selected counter number 0. It was before, unless firmware used another one since entry;
-/// and as all of the kernel selects this one, interrupts need not be masked.
-#[inline(always)]
-fn select() {
-    // SAFETY: 1. nothing but the monitors' own registers depends on it; 2. the `isb` follows.
-    unsafe { PMSELR.writer().set(0) };
-    isb();
 }

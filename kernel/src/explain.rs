@@ -160,19 +160,26 @@ impl<'k> Holders<'k> {
         })
     }
 
-    /// The page array, and memblock's lists where they are not part of the image.
+    /// The page array and those beside it, and memblock's lists where they are not part of the image.
     fn arrays(&self) -> impl Iterator<Item = Reservation<'k>> + use<'k> {
         let linear = self.linear();
-        let page_array = {
-            let frames = self.kernel.pages.frames();
-            let count = frames.range().len() as usize;
-            let first = frames.get(frames.range().start()).map(core::ptr::from_ref);
-            first.map(|first| (span(first, count), Owner::PageArray))
-        };
+        let frames = self.kernel.pages.frames();
+        let descriptors = frames
+            .get(frames.range().start())
+            .map(|first| span(core::ptr::from_ref(first), frames.range().len() as usize));
+        // Boot takes whole words.
+        let page_blocks = frames.blocks().bytes();
+        let page_blocks = span(page_blocks.as_ptr(), page_blocks.len().next_multiple_of(4));
+        let owners = self.kernel.pages.owner_words();
+        let page_arrays =
+            [descriptors, Some(page_blocks), Some(span(owners.as_ptr(), owners.len()))]
+                .into_iter()
+                .flatten()
+                .map(|array| (array, Owner::PageArray));
         let memblock = &self.kernel.memory.memblock;
         let lists = [memblock.memory(), memblock.reserved()]
             .map(|list| (list_span(list), Owner::MemblockLists));
-        let arrays = page_array.into_iter().chain(lists);
+        let arrays = page_arrays.chain(lists);
         arrays.filter_map(move |(virt, owner)| Some(held(linear.phys(virt)?, owner)))
     }
 

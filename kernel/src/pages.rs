@@ -1,31 +1,39 @@
 //! The one page allocator, where everybody finds it: boot's steps, the monitor, and the report of a
 //! crash.
 
+use core::mem::MaybeUninit;
+
 use mm::addr::{Order, Pfn};
-use mm::frame::FreeError;
-use mm::zone::{AllocError, Gfp, MemoryFigures, PageAllocator};
+use mm::zone::{AllocError, Gfp, MemoryFigures, NotFreed, PageAllocator};
 use spin::Once;
 
 use crate::platform::Hardware;
+use crate::take_cell::TakeCell;
 
 /// The page allocator of this machine.
 pub type Pages = PageAllocator<'static, Hardware>;
 
-static PAGES: Once<Pages> = Once::new();
+static PLACE: TakeCell<MaybeUninit<Pages>> = TakeCell::new(MaybeUninit::uninit());
+static PAGES: Once<&'static Pages> = Once::new();
+
+/// Where the page allocator is made, and stays: it is too large to be passed around. Boot's, once.
+pub fn place() -> Option<&'static mut MaybeUninit<Pages>> {
+    PLACE.take()
+}
 
 /// Makes `allocator` the one that everybody shares. Called once, at boot; a second one is lost.
-pub fn publish(allocator: Pages) -> &'static Pages {
-    PAGES.call_once(|| allocator)
+pub fn publish(allocator: &'static Pages) {
+    PAGES.call_once(|| allocator);
 }
 
 /// The page allocator; `None` before boot has made it.
 pub fn get() -> Option<&'static Pages> {
-    PAGES.get()
+    PAGES.get().copied()
 }
 
 /// The figures of memory, without waiting for anybody; `None` before there is a page allocator.
 pub fn figures() -> Option<MemoryFigures> {
-    PAGES.get().map(PageAllocator::figures)
+    get().map(PageAllocator::figures)
 }
 
 /// Takes a block, out of line: what everybody calls who does not count instructions, and what the
@@ -43,13 +51,13 @@ pub fn alloc(pages: &Pages, gfp: Gfp, order: Order) -> Result<Pfn, AllocError> {
 ///
 /// # Errors
 ///
-/// [`FreeError`].
+/// [`NotFreed`].
 ///
 /// # Safety
 ///
 /// As [`PageAllocator::free_raw`].
 #[inline(never)]
-pub unsafe fn free(pages: &Pages, pfn: Pfn, order: Order) -> Result<(), FreeError> {
+pub unsafe fn free(pages: &Pages, pfn: Pfn, order: Order) -> Result<(), NotFreed> {
     // SAFETY: the caller's duties are the same.
     unsafe { pages.free_raw(pfn, order) }
 }
@@ -64,13 +72,13 @@ pub fn alloc_bulk(pages: &Pages, gfp: Gfp, pfns: &mut [Pfn]) -> usize {
 ///
 /// # Errors
 ///
-/// [`FreeError`].
+/// [`NotFreed`].
 ///
 /// # Safety
 ///
 /// As [`PageAllocator::free_bulk_raw`].
 #[inline(never)]
-pub unsafe fn free_bulk(pages: &Pages, pfns: &[Pfn]) -> Result<(), FreeError> {
+pub unsafe fn free_bulk(pages: &Pages, pfns: &[Pfn]) -> Result<(), NotFreed> {
     // SAFETY: the caller's duties are the same.
     unsafe { pages.free_bulk_raw(pfns) }
 }

@@ -64,7 +64,7 @@ pub fn publish(tables: &KernelTables) {
     let linear = tables.linear();
     let step = tables.walker().translate(PAGE.start()).second;
     // Boot has made the fixmap's tables, and tables lie in lowmem.
-    let Some(word) = step.and_then(|step| linear.virt(step.entry)) else {
+    let Some(word) = step.and_then(|step| linear.phys_to_virt(step.entry)) else {
         halt(format_args!("the fixmap has no table for the page window at {}", PAGE.start()));
     };
     WINDOW.call_once(|| Window { linear, word });
@@ -89,7 +89,7 @@ pub fn publish(tables: &KernelTables) {
 #[inline]
 pub unsafe fn with_page<R>(pfn: Pfn, f: impl FnOnce(*mut u8) -> R) -> R {
     let window = window();
-    if let Some(virt) = window.linear.virt(pfn.start()) {
+    if let Some(virt) = window.linear.phys_to_virt(pfn.start()) {
         return f(virt.as_u32() as *mut u8);
     }
     let open = Open::new(window, pfn);

@@ -11,6 +11,7 @@ use core::fmt;
 use arrayvec::ArrayVec;
 
 use crate::error::{ParseError, Usage, listed};
+use crate::line::Text;
 use crate::words::{NumberError, number, size};
 
 /// The most words after a command's name.
@@ -60,6 +61,9 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// The same, where the list is too long for a usage line: that shows the argument's name.
     OneOf(&'static [&'static str]),
+    /// Some of these words, joined by `|`, or whatever else the command reads: any word is one, and
+    /// these are offered.
+    Joined(&'static [&'static str]),
     /// The argument's own name, as it is.
     Flag,
     /// The name of a command.
@@ -125,6 +129,12 @@ impl Arg {
         Self::new(name, Kind::OneOf(words))
     }
 
+    /// Some of `words`, joined by `|`, or whatever else the command reads.
+    #[must_use]
+    pub const fn joined(name: &'static str, words: &'static [&'static str]) -> Self {
+        Self::new(name, Kind::Joined(words))
+    }
+
     /// The word `name`, or nothing.
     #[must_use]
     pub const fn flag(name: &'static str) -> Self {
@@ -183,13 +193,25 @@ impl Arg {
             Kind::Flag if word == what => Ok(Value::Flag),
             Kind::Flag => Err(ParseError::TooMuch { word }),
             Kind::Command => (known.command)(word).map(Value::Command),
-            Kind::Text => Ok(Value::Text(word)),
+            Kind::Joined(_) | Kind::Text => Ok(Value::Text(word)),
         }
     }
 
-    /// Calls `see` with every word that the argument may be, as far as they can be counted up.
-    pub(crate) fn candidates(&self, names: &dyn Names, see: &mut dyn FnMut(&str)) {
+    /// Calls `see` with every word that the argument may be, as far as they can be counted up, where
+    /// `word` has been typed of it.
+    pub(crate) fn candidates(&self, names: &dyn Names, word: &str, see: &mut dyn FnMut(&str)) {
         match self.kind {
+            Kind::Joined(words) => {
+                let joined = word.rfind('|').and_then(|bar| word.get(..=bar)).unwrap_or_default();
+                let Ok(mut whole) = Text::from(joined) else { return };
+                for next in words {
+                    whole.truncate(joined.len());
+                    // What does not fit a line can not be typed.
+                    if whole.try_push_str(next).is_ok() {
+                        see(&whole);
+                    }
+                }
+            }
             Kind::Choice(words) | Kind::OneOf(words) => words.iter().for_each(|word| see(word)),
             Kind::Flag => see(self.name),
             Kind::Address => names.each(see),

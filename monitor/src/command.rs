@@ -143,7 +143,7 @@ impl<C, E> Table<C, E> {
     /// Only those of `out`.
     pub fn write_list(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         self.commands.iter().try_for_each(|Command { name, args, help, .. }| {
-            write!(out, "{name:<10}")?;
+            write!(out, "{name:<NAME_WIDTH$}")?;
             let mut written = Counted { out, bytes: 0 };
             args.iter()
                 .try_for_each(|arg| fmt::Write::write_fmt(&mut written, format_args!(" {arg}")))?;
@@ -159,8 +159,10 @@ impl<C, E> Table<C, E> {
     }
 }
 
+/// Columns of the list that a name fills.
+const NAME_WIDTH: usize = 12;
 /// Columns of the list that arguments fill, a blank before each.
-const USAGE_WIDTH: usize = 29;
+const USAGE_WIDTH: usize = 27;
 
 /// Counts what passes.
 struct Counted<'o> {
@@ -193,8 +195,14 @@ pub struct Completer<'a, C: 'static, E: 'static> {
 }
 
 impl<C, E> Completer<'_, C, E> {
-    /// What may come after the words of `before`; nothing where they are no beginning of a command.
-    fn offer<'w>(&self, before: &'w str, see: &mut dyn FnMut(&str)) -> Result<(), ParseError<'w>> {
+    /// What may come after the words of `before` where `word` is being typed; nothing where they are no
+    /// beginning of a command.
+    fn offer<'w>(
+        &self,
+        before: &'w str,
+        word: &str,
+        see: &mut dyn FnMut(&str),
+    ) -> Result<(), ParseError<'w>> {
         let all = |see: &mut dyn FnMut(&str)| {
             self.table.commands.iter().for_each(|command| see(command.name));
         };
@@ -207,13 +215,13 @@ impl<C, E> Completer<'_, C, E> {
         let known = Known { names: self.names, command: &|name| self.table.find(name) };
         let args = self.table.commands.get(row).map_or(&[][..], |command| command.args);
         let mut giving = Giving::new(args);
-        for word in words {
-            giving.give(word?, &known)?;
+        for whole in words {
+            giving.give(whole?, &known)?;
         }
         for arg in giving.possible() {
             match arg.kind {
                 Kind::Command => all(see),
-                _ => arg.candidates(self.names, see),
+                _ => arg.candidates(self.names, word, see),
             }
         }
         Ok(())
@@ -221,9 +229,9 @@ impl<C, E> Completer<'_, C, E> {
 }
 
 impl<C, E> Complete for Completer<'_, C, E> {
-    fn candidates(&self, before: &str, see: &mut dyn FnMut(&str)) {
+    fn candidates(&self, before: &str, word: &str, see: &mut dyn FnMut(&str)) {
         // Where the line is wrong already, Tab has nothing to offer.
-        let _ = self.offer(before, see);
+        let _ = self.offer(before, word, see);
     }
 }
 

@@ -12,9 +12,9 @@ use crate::words::{Partial, partial};
 
 /// Knows what may stand where a word is being typed.
 pub trait Complete {
-    /// Calls `see` with every name that may stand after the whole words of `before`. Names that do
-    /// not begin as the typed word are sorted out by the caller.
-    fn candidates(&self, before: &str, see: &mut dyn FnMut(&str));
+    /// Calls `see` with every name that may stand after the whole words of `before`, where `word` is
+    /// being typed. Names that do not begin like it are sorted out by the caller.
+    fn candidates(&self, before: &str, word: &str, see: &mut dyn FnMut(&str));
 }
 
 /// What can be added at the cursor.
@@ -95,7 +95,7 @@ fn each<'w>(
     see: &mut dyn FnMut(&str),
 ) -> Option<Partial<'w>> {
     let typed = partial(before)?;
-    names.candidates(typed.before, &mut |name| {
+    names.candidates(typed.before, typed.word, &mut |name| {
         if let Some(rest) = name.strip_prefix(typed.word) {
             see(rest);
         }
@@ -117,7 +117,7 @@ mod tests {
     struct Fixed<'n>(&'n [&'n str]);
 
     impl Complete for Fixed<'_> {
-        fn candidates(&self, before: &str, see: &mut dyn FnMut(&str)) {
+        fn candidates(&self, before: &str, _: &str, see: &mut dyn FnMut(&str)) {
             if before.trim().is_empty() {
                 self.0.iter().for_each(|name| see(name));
             }

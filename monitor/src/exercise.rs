@@ -33,11 +33,16 @@ const TABLE: Table<Tally, NotGiven> = Table::new(&[
     }),
     command(
         "alloc",
-        &[Arg::number("ORDER", 0, 10), Arg::choice("ZONE", &ZONES).optional()],
+        &[
+            Arg::number("ORDER", 0, 10),
+            Arg::choice("ZONE", &ZONES).optional(),
+            Arg::joined("FLAGS", &FLAGS).optional(),
+        ],
         |tally, args| {
             tally.runs += 1;
             assert!(args.number("ORDER")? <= 10);
             assert!(args.choice("ZONE").is_err() || args.choice("ZONE")? < ZONES.len());
+            assert!(args.text("FLAGS").is_err() || args.text("FLAGS")?.len() <= MAX_BYTES);
             Ok(())
         },
     ),
@@ -68,6 +73,7 @@ const TABLE: Table<Tally, NotGiven> = Table::new(&[
 ]);
 
 const ZONES: [&str; 3] = ["DMA", "Normal", "HighMem"];
+const FLAGS: [&str; 4] = ["GFP_A", "GFP_ATOMIC", "HIGH", "é"];
 
 const fn command(
     name: &'static str,
@@ -154,9 +160,9 @@ mod tests {
 
     #[test]
     fn it_gets_as_far_as_running_commands() {
-        let script = "help\rlayout --json\nalloc 3 hi\tdma\r\npeek start+8 2K b\rpanic 'a b' c\r\
-                      he\t\r\x1b[A\x1b[A\rbogus\r";
-        assert!(exercise(script.as_bytes()) >= 6);
+        let script = "help\rlayout --json\nalloc 3 hi\tdma\r\nalloc 0 DMA G\t|HI\t\r\
+                      peek start+8 2K b\rpanic 'a b' c\rhe\t\r\x1b[A\x1b[A\rbogus\r";
+        assert!(exercise(script.as_bytes()) >= 7);
     }
 
     /// Whatever the fuzzer found worth keeping, once more.
@@ -179,8 +185,8 @@ mod tests {
     fn keyboards() -> impl Strategy<Value = Vec<u8>> {
         let snippets = prop::sample::select(vec![
             "help ", "layout ", "alloc ", "peek ", "panic ", "--json", "0x10", "4K ", "start+",
-            "DMA", "\t", "\t\t", "\r", "\n", "\x1b[A", "\x1b[D", "\x1b", "\x12", "\x17", "\x7f",
-            "\"", "'", " ", "e\u{301}", "漢",
+            "DMA", "GFP_", "|", "\t", "\t\t", "\r", "\n", "\x1b[A", "\x1b[D", "\x1b", "\x12",
+            "\x17", "\x7f", "\"", "'", " ", "e\u{301}", "漢",
         ]);
         let piece = prop_oneof![
             4 => snippets.prop_map(|text| text.as_bytes().to_vec()),

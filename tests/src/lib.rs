@@ -1,6 +1,7 @@
 //! What the tests of this folder share: the recorded Linux layouts, the way to a prediction from
-//! `mm::boot`, and the way to `cargo xtask`.
+//! `mm::boot`, the way to `cargo xtask`, and the comparison of two images' machine code.
 
+pub mod code;
 pub mod oracle;
 pub mod predict;
 pub mod xtask;

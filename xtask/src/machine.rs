@@ -84,6 +84,20 @@ impl Machine {
         self.rustc.as_ref().map(|(sysroot, _)| sysroot.as_path())
     }
 
+    /// The host's triple, if the active compiler brings the runtime of AddressSanitizer for it.
+    /// rustup's do for Linux on x86-64 and AArch64, Debian's do not.
+    pub fn address_sanitizer(&self) -> Option<&str> {
+        let (sysroot, host) = self.rustc.as_ref()?;
+        let folder = sysroot.join("lib/rustlib").join(host).join("lib").read_dir().ok()?;
+        let runtime = |entry: std::fs::DirEntry| {
+            // In between is the compiler's channel.
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            name.starts_with("librustc-") && name.ends_with("_rt.asan.a")
+        };
+        folder.flatten().any(runtime).then_some(host)
+    }
+
     /// The linker for the kernel: the `rust-lld` that rustup's toolchains bring, else LLVM's own.
     ///
     /// Debian's `rust-lld` (package `rust-web-llvm`) is a link to a file of another package,

@@ -5,7 +5,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `setup` `build` `run` `layout` `gdb` `test` | the commands |
+//! | `setup` `build` `run` `layout` `gdb` `bench` `test` | the commands |
 //! | `machine` | what this host has, asked of its own tools |
 //! | `toolchain` | which Rust builds for the target, and how cargo is called for it |
 //! | `workspace` | where the sources and the target directory are |
@@ -16,6 +16,7 @@
 //! | `placement` | where image and tree go in the machine's RAM |
 //! | `console` | the protocol on the serial line: prompt, commands, errors, the last line |
 
+mod bench;
 mod build;
 mod console;
 mod gdb;
@@ -63,6 +64,8 @@ enum Command {
     Layout(layout::Args),
     /// Boot under QEMU, stopped, with a debugger attached
     Gdb(gdb::Args),
+    /// Count the instructions of each memory operation, beside Linux and other crates
+    Bench(bench::Args),
     /// Check everything: format, lints, documentation, host tests, whole boots
     Test(test::Args),
 }
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Layout(args) => layout::run(&args),
         Command::Gdb(args) => gdb::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Test(args) => test::run(&args),
     };
     result.unwrap_or_else(|error| {
@@ -82,7 +86,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
         note(format_args!("{error:#}"));
-        if error.is::<toolchain::BadOverride>() || error.is::<placement::Misplaced>() {
+        if error.is::<toolchain::BadOverride>()
+            || error.is::<placement::Misplaced>()
+            || error.is::<bench::NoSuchOperation>()
+        {
             return ExitCode::from(EXIT_USAGE);
         }
         ExitCode::FAILURE

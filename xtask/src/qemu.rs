@@ -129,6 +129,21 @@ fn existing_file(text: &str) -> Result<PathBuf, String> {
 }
 
 impl MachineArgs {
+    /// QEMU's own way to boot with so much memory, and with executed instructions counted.
+    pub fn counting(memory: MemorySize) -> Self {
+        Self {
+            memory,
+            cpu: Cpu::CortexA15,
+            append: None,
+            dtb: None,
+            initrd: None,
+            image: None,
+            entry: EntryArgs::default(),
+            hyp: false,
+            icount: true,
+        }
+    }
+
     /// Finds what is wrong with the addresses that were given, before anything is built.
     ///
     /// # Errors

@@ -82,7 +82,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     };
     let mut guard = Guard::start(&mut command, interactive)?;
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
-    let finished = drive(&mut guard, &mut session, deadline)?;
+    let finished = drive(&mut guard, &mut session, deadline, &mut io::stdout().lock())?;
     let status = match finished {
         Finished::TimeOut => {
             drop(guard);
@@ -105,18 +105,24 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// How the wait for QEMU ended.
-enum Finished {
+pub enum Finished {
+    /// By itself.
     Exited(std::process::ExitStatus),
     /// The session has seen enough.
     Stopped,
+    /// It did not.
     TimeOut,
 }
 
-/// Carries bytes between QEMU, the session and standard output until one of them ends it.
-fn drive(guard: &mut Guard, session: &mut Session, deadline: Option<Instant>) -> Result<Finished> {
+/// Carries bytes between QEMU, the session and `screen` until one of them ends it.
+pub fn drive(
+    guard: &mut Guard,
+    session: &mut Session,
+    deadline: Option<Instant>,
+    screen: &mut dyn io::Write,
+) -> Result<Finished> {
     let mut keyboard = guard.child().stdin.take();
     let serial = read_in_background(guard.child().stdout.take().context("QEMU has no output")?);
-    let mut screen = io::stdout().lock();
     loop {
         let chunk = match receive(&serial, deadline) {
             Ok(chunk) => chunk,

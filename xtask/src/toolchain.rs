@@ -195,7 +195,7 @@ impl Toolchain {
             cargo.env(format!("CARGO_TARGET_{triple}_LINKER"), linker);
         }
         if self.target == Target::Kernel
-            && let Some((name, flags)) = with_unwind_tables(env::var_os)
+            && let Some((name, flags)) = with_flag(UNWIND_TABLES, env::var_os)
         {
             cargo.env(name, flags);
         }
@@ -239,8 +239,9 @@ impl Toolchain {
 }
 
 /// The variable of the environment by which cargo takes compiler flags, if one is set, and its value
-/// with [`UNWIND_TABLES`] behind. The encoded one goes first, and an empty one is set as well.
-fn with_unwind_tables(
+/// with `flag`, a single word, behind. The encoded one goes first, and an empty one is set as well.
+pub fn with_flag(
+    flag: &str,
     get: impl Fn(&'static str) -> Option<OsString>,
 ) -> Option<(&'static str, OsString)> {
     let (name, separator, mut flags) = [("CARGO_ENCODED_RUSTFLAGS", "\x1f"), ("RUSTFLAGS", " ")]
@@ -249,7 +250,7 @@ fn with_unwind_tables(
     if !flags.is_empty() {
         flags.push(separator);
     }
-    flags.push(UNWIND_TABLES);
+    flags.push(flag);
     Some((name, flags))
 }
 
@@ -339,7 +340,7 @@ mod tests {
                 "RUSTFLAGS" => plain.map(OsString::from),
                 _ => None,
             };
-            with_unwind_tables(get).map(|(name, value)| (name, value.into_string().unwrap()))
+            with_flag(UNWIND_TABLES, get).map(|(name, value)| (name, value.into_string().unwrap()))
         };
         let (encoded, plain) = ("CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS");
         let flag = "-Cforce-unwind-tables=yes";

@@ -1,55 +1,42 @@
-//! The linear map seen from its physical side: lowmem frames as memory that can be read and
-//! written.
+//! The linear map as memory: lowmem frames that can be read and written where it maps them.
 
+use core::ops::Deref;
 use core::ptr;
 
 use arch_arm::mmu::walk::TableRead;
-use mm::addr::{PhysAddr, PhysRange, VirtAddr, VirtRange};
+use mm::addr::{PhysAddr, PhysRange, VirtAddr};
+use mm::map::linear;
 
-/// virt = phys − `PHYS_OFFSET` + `PAGE_OFFSET`, for the addresses of lowmem.
+/// The arithmetic of the linear map, for those who may also follow its addresses.
 #[derive(Clone, Copy, Debug)]
-pub struct LinearMap {
-    page_offset: VirtAddr,
-    lowmem: PhysRange,
-}
+pub struct LinearMap(linear::LinearMap);
 
 impl LinearMap {
     /// The linear map of `lowmem`, which starts at `PHYS_OFFSET`.
     pub const fn new(page_offset: VirtAddr, lowmem: PhysRange) -> Self {
-        Self { page_offset, lowmem }
-    }
-
-    /// The physical addresses that the map covers, holes included.
-    pub const fn lowmem(&self) -> PhysRange {
-        self.lowmem
-    }
-
-    /// The address of `phys` in the map; `None` outside lowmem.
-    pub fn virt(&self, phys: PhysAddr) -> Option<VirtAddr> {
-        let offset = phys.as_u64().wrapping_sub(self.lowmem.start().as_u64());
-        self.lowmem.contains(phys).then(|| VirtAddr::new(self.page_offset.as_u32() + offset as u32))
-    }
-
-    /// The frames under `range`, which lies in the map; `None` unless all of them are in lowmem.
-    pub fn phys(&self, range: VirtRange) -> Option<PhysRange> {
-        let offset = range.start().as_u32().checked_sub(self.page_offset.as_u32())?;
-        let start = self.lowmem.start().saturating_add(u64::from(offset));
-        let phys = PhysRange::new(start, start.saturating_add(u64::from(range.len())));
-        self.lowmem.contains_range(&phys).then_some(phys)
+        Self(linear::LinearMap::new(page_offset, lowmem))
     }
 
     /// A pointer to `range`; `None` unless all of it lies in lowmem.
     pub fn pointer(&self, range: PhysRange) -> Option<*mut u8> {
-        if !self.lowmem.contains_range(&range) {
+        if !self.lowmem().contains_range(&range) {
             return None;
         }
-        self.virt(range.start()).map(|virt| virt.as_u32() as *mut u8)
+        self.phys_to_virt(range.start()).map(|virt| virt.as_u32() as *mut u8)
+    }
+}
+
+impl Deref for LinearMap {
+    type Target = linear::LinearMap;
+
+    fn deref(&self) -> &linear::LinearMap {
+        &self.0
     }
 }
 
 impl TableRead for LinearMap {
     fn read(&self, entry: PhysAddr) -> u32 {
-        match self.virt(entry) {
+        match self.phys_to_virt(entry) {
             // SAFETY: an aligned word in lowmem. A live table holds the address of tables in
             // allocated, mapped frames only, so the word exists; whoever else writes it does so in
             // single words.

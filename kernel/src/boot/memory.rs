@@ -144,7 +144,7 @@ fn region_arrays(
     };
     let taken = PhysRange::new(start, start.saturating_add(bytes));
     let linear = LinearMap::new(image::SPLIT.page_offset(), window);
-    let Some(at) = linear.virt(start).filter(|_| low.contains_range(&taken)) else {
+    let Some(at) = linear.phys_to_virt(start).filter(|_| low.contains_range(&taken)) else {
         halt(format_args!("{taken} lies outside {low}"));
     };
     stop_for(early.map_memory(at, taken), "can not map memblock's lists");

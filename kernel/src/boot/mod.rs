@@ -62,7 +62,7 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     window::publish(&tables);
     memory.allow_growth(tables.linear());
     let pages = pages::hand_over(&mut memory, &layout, tables.linear(), &machine);
-    let pages = crate::pages::publish(pages);
+    crate::pages::publish(pages);
     paging::report_wx(&tables);
     let kernel = Kernel { machine, memory, layout, tables, regions, pages };
     log_layout(&kernel);

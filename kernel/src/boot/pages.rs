@@ -5,8 +5,9 @@ use core::slice;
 use arch_arm::clear::clear;
 use arch_arm::pmu;
 use board::Machine;
-use mm::addr::{PAGE_SIZE, PfnRange};
+use mm::addr::{PAGE_SIZE, PfnRange, PhysAddr};
 use mm::boot::layout::Layout;
+use mm::boot::memblock::Limit;
 use mm::frame::{FrameTable, Page, PageBlocks};
 use mm::param::params;
 use mm::report::memory_line::{self, ImageSizes};
@@ -19,7 +20,7 @@ use super::memory::Memory;
 use super::{LinearMap, place, stop_for};
 use crate::console::Out;
 use crate::image;
-use crate::pages::Pages;
+use crate::pages::{self, Pages};
 use crate::platform::Hardware;
 use crate::stop::halt;
 
@@ -29,13 +30,14 @@ pub fn hand_over(
     layout: &Layout,
     linear: LinearMap,
     machine: &Machine<'_>,
-) -> Pages {
+) -> &'static Pages {
     // The console can not fail.
     let _ = zone_ranges::write(&mut Out, &layout.zones, &memory.memblock);
     let frames = frame_table(memory, layout, linear);
-    let mut pages = stop_for(PageAllocator::new(frames, &layout.zones, Hardware), "bad zones");
+    let pages = make(frames, layout);
     let debugging = Debugging::read(memory.command_line);
-    debugging.prepare(&mut pages, memory, linear);
+    debugging.prepare(pages, memory, linear);
+    let pages: &'static Pages = pages;
     for range in memory.memblock.free_ranges() {
         stop_for(pages.release(range.whole_frames()), "can not hand over memory");
     }
@@ -50,10 +52,23 @@ pub fn hand_over(
     if let Some(count) = pmu::instructions() {
         log::info!("Boot: {count} instructions from entry to here");
     }
-    free_init(memory, &pages, linear, machine);
+    free_init(memory, pages, linear, machine);
     pages.start();
-    debugging.begin(&pages);
+    debugging.begin(pages);
     pages
+}
+
+/// The zones, without a page yet, where they stay. Out of line: an unoptimised build makes them on the
+/// stack, and they are some KiB.
+#[inline(never)]
+fn make(frames: FrameTable<'static>, layout: &Layout) -> &'static mut Pages {
+    let Some(place) = pages::place() else {
+        halt(format_args!("there is a page allocator already"));
+    };
+    match PageAllocator::new(frames, &layout.zones, Hardware) {
+        Ok(pages) => place.write(pages),
+        Err(error) => halt(format_args!("bad zones: {error}")),
+    }
 }
 
 /// Hands over the entry code's pages, which are mapped as plain memory by now, unless the tree
@@ -99,7 +114,10 @@ unsafe fn zeroed<T>(
     what: &str,
 ) -> &'static [T] {
     let bytes = (count * size_of::<T>()).next_multiple_of(size_of::<u32>());
-    let range = memory.memblock.alloc(bytes as u64, u64::from(PAGE_SIZE)).unwrap_or_else(|error| {
+    // The linear map has whole pages. Lowmem may end inside one, with room for a small array.
+    let (align, bottom, top) = (u64::from(PAGE_SIZE), PhysAddr::new(0), linear.lowmem().end());
+    let range = memory.memblock.alloc_preferring(bytes as u64, align, bottom, Limit::At(top));
+    let range = range.unwrap_or_else(|error| {
         halt(format_args!("no memory for the {what} of {bytes} bytes: {error}"));
     });
     let Some(at) = linear.pointer(range) else {

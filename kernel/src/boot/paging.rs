@@ -157,7 +157,7 @@ impl Frames<'_> {
     fn alloc(&mut self, bytes: u32, align: u32) -> Result<PhysRange, Failure> {
         let (bytes, align) = (u64::from(bytes), u64::from(align));
         let range = self.memory.memblock.alloc(bytes, align).map_err(Failure::Memory)?;
-        let virt = self.linear.virt(range.start()).ok_or(Failure::Outside(range))?;
+        let virt = self.linear.phys_to_virt(range.start()).ok_or(Failure::Outside(range))?;
         self.early.map_memory(virt, range).map_err(Failure::Map)?;
         // SAFETY: memblock gave the range, whole pages, to nobody else, and it was mapped just now.
         unsafe { clear(virt.as_u32() as *mut u8, range.len() as usize) };
@@ -206,7 +206,7 @@ impl TableRead for NewTables<'_> {
 
 impl TableMemory for NewTables<'_> {
     fn write(&mut self, entry: PhysAddr, word: u32) {
-        if let Some(virt) = self.linear.virt(entry) {
+        if let Some(virt) = self.linear.phys_to_virt(entry) {
             // SAFETY: the mapper writes only into the first-level table and into tables that
             // `alloc_table` gave it, which lie in frames that are mapped and nobody else's.
             unsafe { ptr::write_volatile(virt.as_u32() as *mut u32, word) };
@@ -354,7 +354,8 @@ impl<'b> Build<'b> {
         attributes: Attributes,
         granule: Granule,
     ) -> Result<(), Failure> {
-        let Some(virt) = self.tables.linear.virt(range.start()).filter(|_| !range.is_empty())
+        let Some(virt) =
+            self.tables.linear.phys_to_virt(range.start()).filter(|_| !range.is_empty())
         else {
             return Ok(());
         };
@@ -376,7 +377,7 @@ impl<'b> Build<'b> {
         attributes: Attributes,
     ) -> Result<(), Failure> {
         let frame = self.tables.frames.alloc(PAGE_SIZE, PAGE_SIZE)?;
-        let at = self.tables.linear.virt(frame.start()).ok_or(Failure::Outside(frame))?;
+        let at = self.tables.linear.phys_to_virt(frame.start()).ok_or(Failure::Outside(frame))?;
         for (index, word) in words.take(pages::PAGE_WORDS).enumerate() {
             // SAFETY: a word of the frame that was allocated and mapped just now.
             unsafe { ptr::write_volatile((at.as_u32() as *mut u32).add(index), word) };

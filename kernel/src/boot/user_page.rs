@@ -20,8 +20,7 @@ use arch_arm::mmu::walk::TableRead;
 use arch_arm::tlb;
 use arrayvec::ArrayVec;
 use mm::addr::{Order, PAGE_SIZE, Pfn, PhysAddr, VirtAddr, VirtRange};
-use mm::frame::FreeError;
-use mm::zone::{AllocError, Gfp};
+use mm::zone::{AllocError, Gfp, NotFreed};
 
 use super::LinearMap;
 use crate::monitor::Kernel;
@@ -50,7 +49,7 @@ pub enum UserPagesError {
     /// Something is mapped there already.
     Map(MapError),
     /// Their frames could not be given back.
-    Free(FreeError),
+    Free(NotFreed),
 }
 
 impl fmt::Display for UserPagesError {
@@ -136,7 +135,7 @@ fn map(kernel: &mut Kernel, frames: &mut ArrayVec<Pfn, 3>) -> Result<UserPages, 
         let frame = pages::alloc(kernel.pages, Gfp::GFP_KERNEL, Order::ZERO);
         let frame = frame.map_err(UserPagesError::NoPages)?;
         frames.push(frame);
-        let at = linear.virt(frame.start()).ok_or(UserPagesError::Outside(frame))?;
+        let at = linear.phys_to_virt(frame.start()).ok_or(UserPagesError::Outside(frame))?;
         // SAFETY: the allocator gave the frame to nobody else, and the linear map holds it.
         unsafe { ptr::write_bytes(at.as_u32() as *mut u8, 0, PAGE_SIZE as usize) };
         Ok((frame.start(), at))
@@ -180,7 +179,7 @@ impl TableMemory for OneTable {
 
 /// Stores a table word: of the live first-level table, or of the table that [`map`] made.
 fn write(linear: LinearMap, entry: PhysAddr, word: u32) {
-    if let Some(virt) = linear.virt(entry) {
+    if let Some(virt) = linear.phys_to_virt(entry) {
         // SAFETY: the two tables are words of lowmem that nothing else writes: the monitor runs one
         // command at a time, and the kernel is not written to by any other hand after boot.
         unsafe { ptr::write_volatile(virt.as_u32() as *mut u32, word) };

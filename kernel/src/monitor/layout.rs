@@ -1,13 +1,12 @@
 //! What the kernel is and how it was laid out.
 
-use arrayvec::ArrayString;
 use mm::addr::{PhysAddr, VirtAddr};
 use mm::param::read_size;
 use mm::report::layout;
 use monitor::argument::Args;
 
 use super::Kernel;
-use super::table::{Failure, address_limit};
+use super::table::{Failure, address_limit, typed};
 use crate::console::{Out, print, println};
 use crate::edges::{self, Touched};
 use crate::explain::{self, Subject};
@@ -56,12 +55,6 @@ pub fn explain(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
 
 /// What is asked for by the address that was typed, if any, and the flags.
 fn subject(word: Option<&str>, json: bool, virt: bool) -> Result<Subject, Failure> {
-    let typed = |word: &str| {
-        let mut start = ArrayString::new();
-        // Enough to know the word by; an error is returned by value.
-        let _ = word.chars().try_for_each(|c| start.try_push(c));
-        start
-    };
     if json {
         return match word.or(virt.then_some("--virt")) {
             None => Ok(Subject::Json),

@@ -44,3 +44,8 @@ pub fn panic(_: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
     }
     provoke::panic(if text.is_empty() { "asked to panic" } else { text.as_str() })
 }
+
+#[cfg(feature = "bench")]
+pub fn bench(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
+    crate::bench::run(kernel, args.choice("NAME").ok()).map_err(Failure::Unmeasured)
+}

@@ -1,18 +1,16 @@
-//! Physical memory: who has it, and taking and giving back blocks of it.
+//! Physical memory: who has it, in the forms that Linux has for it.
 
 use arrayvec::ArrayVec;
-use mm::addr::{Order, Pfn, PhysRange, VirtRange};
+use mm::addr::{PhysRange, VirtRange};
 use mm::report::iomem::Resource;
 use mm::report::memblock::MemblockDump;
-use mm::report::{buddyinfo, iomem, meminfo, zoneinfo};
-use mm::zone::{Gfp, ZoneKind};
-use monitor::argument::{Args, NotGiven};
+use mm::report::{buddyinfo, fragment, iomem, meminfo, pagetypeinfo, show_mem, zoneinfo};
+use monitor::argument::Args;
 
 use super::Kernel;
 use super::table::Failure;
 use crate::console::{Out, print, println};
 use crate::image;
-use crate::pages;
 
 pub fn meminfo(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
     let vmalloc = kernel.regions.vmalloc.region();
@@ -28,6 +26,21 @@ pub fn zoneinfo(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
 
 pub fn buddyinfo(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
     let _ = buddyinfo::write(&mut Out, &kernel.pages.figures());
+    Ok(())
+}
+
+pub fn pagetypeinfo(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
+    let _ = pagetypeinfo::write(&mut Out, &kernel.pages.figures(), &kernel.pages.page_blocks());
+    Ok(())
+}
+
+pub fn fragment(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
+    let _ = fragment::write(&mut Out, &kernel.pages.figures());
+    Ok(())
+}
+
+pub fn showmem(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
+    let _ = show_mem::write(&mut Out, &kernel.pages.figures(), 0);
     Ok(())
 }
 
@@ -76,28 +89,4 @@ pub fn iomem(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
 pub fn memblock(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
     print!("{}", MemblockDump(&kernel.memory.memblock));
     Ok(())
-}
-
-pub fn alloc(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
-    let order = order(args)?;
-    let zone = args.choice("ZONE").ok().and_then(|index| ZoneKind::ALL.get(index).copied());
-    let taken = match zone {
-        Some(kind) => kernel.pages.alloc_raw_in(kind, Gfp::GFP_KERNEL, order),
-        None => pages::alloc(kernel.pages, Gfp::GFP_HIGHUSER_MOVABLE, order),
-    };
-    let pfn = taken.map_err(Failure::NoPages)?;
-    println!("pfn {pfn}: {} pages at {}", order.pages(), pfn.start());
-    Ok(())
-}
-
-pub fn free(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
-    let pfn = Pfn::new(args.number("PFN")?);
-    // SAFETY: 1. whoever types says so; 2. `alloc` maps nothing, so nobody uses the pages.
-    unsafe { pages::free(kernel.pages, pfn, order(args)?) }.map_err(Failure::Free)
-}
-
-/// The argument ORDER, whose row keeps it within the orders there are.
-fn order(args: &Args<'_>) -> Result<Order, NotGiven> {
-    let value = args.number("ORDER")?;
-    u8::try_from(value).ok().and_then(Order::new).ok_or(NotGiven { what: "ORDER" })
 }

@@ -12,6 +12,7 @@ mod layout;
 mod machine;
 mod memory;
 mod names;
+mod pages;
 mod power;
 mod registers;
 mod table;

@@ -6,12 +6,13 @@ use arch_arm::probe::Fault;
 use arrayvec::ArrayString;
 use mm::addr::{Order, VirtAddr};
 use mm::frame::FreeError;
-use mm::zone::AllocError;
+use mm::zone::fault::BadFailConfig;
+use mm::zone::{AllocError, Gfp};
 use monitor::argument::{Arg, Args, NotGiven};
 use monitor::command::{Command, Table};
 use monitor::dump::Unit;
 
-use super::{Kernel, access, layout, machine, memory, power, registers, tables};
+use super::{Kernel, access, layout, machine, memory, pages, power, registers, tables};
 use crate::console::Out;
 use crate::report::provoke;
 use crate::selftest;
@@ -25,6 +26,7 @@ const SUITES: [&str; selftest::SUITES.len()] = selftest::names();
 const CRASHES: [&str; provoke::CRASHES.len()] = provoke::names();
 
 const UNIT: Arg = Arg::choice("UNIT", &Unit::LETTERS).optional();
+const PFN: Arg = Arg::number("PFN", 0, u32::MAX);
 const ORDER: Arg = Arg::number("ORDER", 0, Order::MAX.as_u8() as u32);
 
 /// What is said of addresses that are typed.
@@ -76,6 +78,29 @@ would change that.",
         help: "free blocks by order",
         details: "",
         run: memory::buddyinfo,
+    },
+    Command {
+        name: "pagetypeinfo",
+        args: &[],
+        help: "free blocks by order and mobility",
+        details: "",
+        run: memory::pagetypeinfo,
+    },
+    Command {
+        name: "fragment",
+        args: &[],
+        help: "how far free memory is in pieces",
+        details: "\
+A picture of the free blocks of each zone, and for each order the share of free memory that is of no
+use to it.",
+        run: memory::fragment,
+    },
+    Command {
+        name: "showmem",
+        args: &[],
+        help: "zones and blocks, as a failure shows them",
+        details: "",
+        run: memory::showmem,
     },
     Command {
         name: "iomem",
@@ -155,17 +180,73 @@ happened, and what the layout predicts where that is something else.",
     },
     Command {
         name: "alloc",
-        args: &[ORDER, Arg::choice("ZONE", &ZONES).optional()],
+        args: &[
+            ORDER,
+            Arg::one_of("ZONE", &ZONES).optional(),
+            Arg::joined("FLAGS", Gfp::NAMES).optional(),
+        ],
         help: "take a block of 2^ORDER pages",
-        details: "From that zone alone, or from HighMem and, when that has none, the zones below.",
-        run: memory::alloc,
+        details: "\
+ZONE is DMA, Normal or HighMem: from that zone alone, down to its last page.
+FLAGS are names or numbers of GFP flags joined by |: as a caller with these flags gets it. Without
+them it is GFP_HIGHUSER_MOVABLE, and GFP_KERNEL from one zone.",
+        run: pages::alloc,
     },
     Command {
         name: "free",
-        args: &[Arg::number("PFN", 0, u32::MAX), ORDER],
+        args: &[Arg::flag("--virt"), PFN, ORDER],
         help: "give a block back",
-        details: "PFN and ORDER as alloc had them. A block that is not allocated is refused.",
-        run: memory::free,
+        details: "\
+PFN and ORDER as alloc had them; with --virt, PFN is the address that the block is mapped at. What is
+no allocated block is reported and refused.",
+        run: pages::free,
+    },
+    Command {
+        name: "pages",
+        args: &[PFN],
+        help: "all that is known of one page",
+        details: "Its block, and with page_owner=1 on the command line who took that.",
+        run: pages::page,
+    },
+    Command {
+        name: "drain",
+        args: &[],
+        help: "empty the per-CPU stacks",
+        details: "Gives the free pages that this CPU keeps back to their zones.",
+        run: pages::drain,
+    },
+    Command {
+        name: "page_owner",
+        args: &[],
+        help: "who holds how many pages",
+        details: "By the place in the code that took them. Needs page_owner=1 on the command line.",
+        run: pages::owners,
+    },
+    Command {
+        name: "shrinkers",
+        args: &[],
+        help: "who can free memory when it is short",
+        details: "",
+        run: pages::shrinkers,
+    },
+    Command {
+        name: "fail",
+        args: &[Arg::joined("WHEN", &["off"]).optional()],
+        help: "make requests for pages fail",
+        details: "\
+WHEN is off; or N, so that the N-th request from now on fails; or INTERVAL,PROBABILITY,SPACE,TIMES:
+when SPACE pages have been handed out, each INTERVAL-th request fails, with PROBABILITY percent, TIMES
+times at most, -1 for ever. As fail_page_alloc= on the command line. Without WHEN it says what is to
+come.",
+        run: pages::fail,
+    },
+    #[cfg(feature = "bench")]
+    Command {
+        name: "bench",
+        args: &[Arg::one_of("NAME", &crate::bench::NAMES).optional()],
+        help: "count instructions for each operation",
+        details: "Measures the operation NAME, or all. Wants QEMU's -icount.",
+        run: machine::bench,
     },
     Command {
         name: "ticks",
@@ -249,6 +330,9 @@ pub enum Failure {
     },
     /// Self-tests failed.
     SelfTest(selftest::Failed),
+    /// Nothing could be measured.
+    #[cfg(feature = "bench")]
+    Unmeasured(crate::bench::Unmeasured),
     /// The processor did not mind a crash.
     NotCrashed {
         /// Which.
@@ -266,6 +350,18 @@ pub enum Failure {
         /// Was a virtual one expected?
         virt: bool,
     },
+    /// Text that is no GFP flags.
+    NoFlags {
+        /// The word at fault, or the start of it.
+        word: ArrayString<64>,
+    },
+    /// Text that does not say which requests are to fail.
+    BadFailConfig {
+        /// The part at fault, or the start of it.
+        part: ArrayString<64>,
+    },
+    /// Nobody wrote down who takes pages.
+    NoOwners,
     /// A word that `--json` has no use for.
     TooMuch {
         /// The word, or the start of it.
@@ -282,6 +378,13 @@ impl From<NotGiven> for Failure {
     fn from(error: NotGiven) -> Self {
         Self::Arguments(error)
     }
+}
+
+/// What was typed, or as much of it as it takes to know it by: an error is returned by value.
+pub fn typed(word: &str) -> ArrayString<64> {
+    let mut start = ArrayString::new();
+    let _ = word.chars().try_for_each(|c| start.try_push(c));
+    start
 }
 
 /// What an address that is typed must be below. A physical one that does not fit 64 bits is read as
@@ -301,6 +404,8 @@ impl fmt::Display for Failure {
                 write!(f, "{bytes} bytes from {start} run past the end of the address space")
             }
             Self::SelfTest(failed) => failed.fmt(f),
+            #[cfg(feature = "bench")]
+            Self::Unmeasured(error) => error.fmt(f),
             Self::NotCrashed { name } => write!(f, "the processor has no objection to {name}"),
             Self::Edges { wrong } => {
                 write!(f, "{wrong} pages do not answer as the layout predicts")
@@ -314,6 +419,13 @@ impl fmt::Display for Failure {
                      hexadecimal"
                 )
             }
+            Self::NoFlags { word } => match Gfp::parse(word) {
+                Err(error) => error.fmt(f),
+                // The part that was cut off is to blame.
+                Ok(_) => write!(f, "{word}... is no GFP flag"),
+            },
+            Self::BadFailConfig { part } => BadFailConfig { part }.fmt(f),
+            Self::NoOwners => f.write_str("who takes pages is only known with page_owner=1"),
             Self::TooMuch { word } => {
                 write!(f, "{word} is too much: --json is about all of RAM")
             }

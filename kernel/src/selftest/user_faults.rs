@@ -170,7 +170,7 @@ fn refused(kernel: &Kernel, address: VirtAddr) -> FaultStatus {
 fn kernel_memory(kernel: &Kernel, pages: &UserPages, checks: &mut Checks) {
     let lowmem_end = kernel.tables.linear().lowmem().end();
     let last_word = lowmem_end.as_u64().saturating_sub(4);
-    let last = kernel.tables.linear().virt(mm::addr::PhysAddr::new(last_word));
+    let last = kernel.tables.linear().phys_to_virt(mm::addr::PhysAddr::new(last_word));
     let mapped = [
         Some(image::text().start()),
         Some(image::rodata().start()),

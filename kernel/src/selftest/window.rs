@@ -167,7 +167,8 @@ fn mapping(kernel: &Kernel, checks: &mut Checks, pfn: Pfn) {
     checks.that(!interrupt::are_masked(), format_args!("the page window leaves them masked"));
     let linear = kernel.tables.linear();
     let any_lowmem = linear.lowmem().start();
-    let data = linear.virt(any_lowmem).and_then(|at| kernel.tables.walker().translate(at).mapping);
+    let data =
+        linear.phys_to_virt(any_lowmem).and_then(|at| kernel.tables.walker().translate(at).mapping);
     checks.equal(
         attributes,
         data.map(|data| data.attributes),

@@ -26,7 +26,7 @@ use super::counts::Counts;
 use super::error::{FreeError, ReleaseError};
 use super::list::FreeList;
 use super::mobility::Mobility;
-use super::page::{Head, Kin, ZoneId};
+use super::page::{Class, Head, ZoneId};
 use super::table::FrameTable;
 use crate::addr::{Order, Pfn, PfnRange};
 
@@ -46,15 +46,6 @@ pub struct Buddy {
     pub(super) high_atomic_pages: u32,
     /// No frame from here up was ever in this buddy, so none of them can be the head of a block.
     untouched: Pfn,
-}
-
-/// Where a block goes on its free list.
-#[derive(Clone, Copy)]
-enum Place {
-    /// At the head, unless it is about to merge further.
-    Freed,
-    /// At the tail: boot hands memory over upwards, and the lists shall start with the lowest.
-    Boot,
 }
 
 impl Buddy {
@@ -102,7 +93,7 @@ impl Buddy {
         Order::new(order.as_u8() + larger.trailing_zeros() as u8)
     }
 
-    /// Takes a block of `order`: out of the smallest free block of its mobility that holds one, or of
+    /// Takes a block of `order` and this class: out of the smallest free block of its mobility that holds one, or of
     /// one that is stolen from another mobility. Returns its first frame: the lowest of the block
     /// that was split. `None` when no block is large enough.
     ///
@@ -113,11 +104,33 @@ impl Buddy {
         &mut self,
         frames: &FrameTable<'_>,
         counts: &Counts,
-        mobility: Mobility,
+        class: Class,
         order: Order,
     ) -> Option<Pfn> {
-        let (pfn, _) = self.take(frames, counts, mobility, order, order)?;
-        frames.at(pfn).set_head(Head::allocated(Kin { order, zone: self.zone, mobility }));
+        let (pfn, _) = self.take(frames, counts, class.mobility(), order, order)?;
+        frames.at(pfn).set_head(Head::allocated(order, class));
+        Some(pfn)
+    }
+
+    /// As [`alloc`](Self::alloc), if there is a block of just this order on the list of its mobility.
+    #[inline(always)]
+    pub(crate) fn alloc_listed(
+        &mut self,
+        frames: &FrameTable<'_>,
+        counts: &Counts,
+        class: Class,
+        order: Order,
+    ) -> Option<Pfn> {
+        let mobility = class.mobility();
+        let list = &mut self.lists[order.index()][mobility.index()];
+        let pfn = list.first()?;
+        let page = frames.at(pfn);
+        if list.pop_front(frames, page) {
+            self.filled[mobility.index()] &= !(1 << order.as_u32());
+        }
+        page.set_head(Head::allocated(order, class));
+        counts.remove(order, mobility);
+        counts.remove_pages(order.pages());
         Some(pfn)
     }
 
@@ -162,7 +175,7 @@ impl Buddy {
         pfn: Pfn,
         order: Order,
     ) {
-        self.merge(frames, counts, pfn, order, Place::Freed);
+        self.merge::<false>(frames, counts, pfn, order);
     }
 
     /// Gives back a range, in the largest aligned blocks there are. No frame of it is a head any more,
@@ -195,7 +208,7 @@ impl Buddy {
         order: Order,
     ) -> Result<(), FreeError> {
         let head = frames.get(pfn).map_or(Head::NONE, |page| page.head());
-        if !head.is_sole(order) || head.zone() != self.zone {
+        if !head.is_sole(order) || !self.span.contains(pfn) {
             return Err(frames.why_not_free(pfn, order));
         }
         self.insert(frames, counts, pfn, order);
@@ -208,14 +221,14 @@ impl Buddy {
         &mut self,
         frames: &FrameTable<'_>,
         counts: &Counts,
-        kin: Kin,
+        class: Class,
         run: PfnRange,
         end: Pfn,
     ) {
         let mut pfn = run.start();
         while pfn < run.end() {
             let order = largest_block(pfn, run.end());
-            frames.at(pfn).set_head(Head::allocated(Kin { order, ..kin }));
+            frames.at(pfn).set_head(Head::allocated(order, class));
             pfn = pfn.saturating_add(order.pages());
         }
         self.insert_range(frames, counts, PfnRange::new(run.end(), end));
@@ -228,7 +241,7 @@ impl Buddy {
         &mut self,
         frames: &FrameTable<'_>,
         counts: &Counts,
-        mobility: Mobility,
+        class: Class,
         pages: u32,
     ) -> Option<PfnRange> {
         let size = Order::MAX.pages();
@@ -261,9 +274,8 @@ impl Buddy {
             frames.at(pfn).set_head(Head::NONE);
         }
         counts.remove_pages(whole.len());
-        let kin = Kin { order: Order::MAX, zone: self.zone, mobility };
         let run = PfnRange::new(whole.start(), whole.start().saturating_add(pages));
-        self.carve(frames, counts, kin, run, whole.end());
+        self.carve(frames, counts, class, run, whole.end());
         Some(run)
     }
 
@@ -287,7 +299,7 @@ impl Buddy {
         let (mut pfn, end) = (range.start(), range.end());
         while pfn < end {
             let order = largest_block(pfn, end);
-            self.merge(frames, counts, pfn, order, Place::Boot);
+            self.merge::<true>(frames, counts, pfn, order);
             pfn = pfn.saturating_add(order.pages());
         }
         self.untouched = self.untouched.max(end);
@@ -314,17 +326,39 @@ impl Buddy {
         }
     }
 
-    /// Merges a block with its free buddies and puts the result on its list.
+    /// Merges a block with its free buddies and puts the result on its list: at the head, unless it is
+    /// about to merge further, or `BOOT` hands memory over: that goes upwards, and the lists shall start
+    /// with the lowest.
     #[inline]
-    fn merge(
+    fn merge<const BOOT: bool>(
         &mut self,
         frames: &FrameTable<'_>,
         counts: &Counts,
         pfn: Pfn,
         order: Order,
-        place: Place,
     ) {
         counts.add_pages(order.pages());
+        let (mut pfn, mut order) = (pfn, order);
+        if order < Order::MAX && frames.is_free(buddy_of(pfn, order), self.zone, order) {
+            (pfn, order) = self.join(frames, counts, pfn, order);
+        }
+        let mobility = frames.blocks().get(pfn);
+        if BOOT || merges_soon(frames, pfn, order, self.zone) {
+            self.enlist_back(frames, counts, pfn, order, mobility);
+        } else {
+            self.enlist_front(frames, counts, pfn, order, mobility);
+        }
+    }
+
+    /// Takes a block's buddy, which is free, off its list, and that of both together, and so on. Returns the
+    /// block that they all are, whose descriptor is yet to be written.
+    fn join(
+        &mut self,
+        frames: &FrameTable<'_>,
+        counts: &Counts,
+        pfn: Pfn,
+        order: Order,
+    ) -> (Pfn, Order) {
         let (mut pfn, mut order) = (pfn, order);
         while let Some(up) = order.up() {
             let buddy = buddy_of(pfn, order);
@@ -335,22 +369,12 @@ impl Buddy {
             }
             let mobility = head.mobility().unwrap_or(Mobility::Movable);
             self.unlist(frames, counts, buddy, order, mobility);
-            // The upper half is no head any more; the lower one's descriptor is yet to be written.
-            let lower = pfn.min(buddy);
+            // The upper half is no head any more.
             frames.at(pfn.max(buddy)).set_head(Head::NONE);
-            pfn = lower;
+            pfn = pfn.min(buddy);
             order = up;
         }
-        let mobility = frames.blocks().get(pfn);
-        let at_tail = match place {
-            Place::Boot => true,
-            Place::Freed => merges_soon(frames, pfn, order, self.zone),
-        };
-        if at_tail {
-            self.enlist_back(frames, counts, pfn, order, mobility);
-        } else {
-            self.enlist_front(frames, counts, pfn, order, mobility);
-        }
+        (pfn, order)
     }
 
     /// Takes a block off its list.
@@ -380,9 +404,10 @@ impl Buddy {
         order: Order,
         mobility: Mobility,
     ) {
-        let head = Head::free(Kin { order, zone: self.zone, mobility });
-        self.lists[order.index()][mobility.index()].push_front(frames, pfn, head);
-        self.filled[mobility.index()] |= 1 << order.as_u8();
+        let head = Head::free(order, self.zone, mobility);
+        if self.lists[order.index()][mobility.index()].push_front(frames, pfn, head) {
+            self.filled[mobility.index()] |= 1 << order.as_u32();
+        }
         counts.add(order, mobility);
     }
 
@@ -395,7 +420,7 @@ impl Buddy {
         order: Order,
         mobility: Mobility,
     ) {
-        let head = Head::free(Kin { order, zone: self.zone, mobility });
+        let head = Head::free(order, self.zone, mobility);
         self.lists[order.index()][mobility.index()].push_back(frames, pfn, head);
         self.filled[mobility.index()] |= 1 << order.as_u8();
         counts.add(order, mobility);

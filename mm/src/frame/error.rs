@@ -8,7 +8,7 @@ use core::fmt;
 
 use super::page::PageState;
 use super::table::{Block, FrameTable};
-use crate::addr::{Order, Pfn, PfnRange};
+use crate::addr::{Order, Pfn, PfnRange, VirtAddr};
 
 /// A block that cannot be freed. Nothing has changed: what was allocated stays allocated, and
 /// what is reserved stays reserved.
@@ -59,6 +59,18 @@ pub enum FreeError {
         /// The block.
         block: Block,
     },
+    /// The address is not one of the linear map, so it is no page's.
+    NotLinear {
+        /// The address.
+        virt: VirtAddr,
+    },
+    /// The address is inside a page, where no block begins.
+    InsidePage {
+        /// The address.
+        virt: VirtAddr,
+        /// The page's frame.
+        pfn: Pfn,
+    },
     /// The descriptor has been overwritten.
     Corrupt {
         /// The frame.
@@ -84,6 +96,10 @@ impl fmt::Display for FreeError {
             Self::Reserved { pfn } => write!(f, "pfn {pfn} is reserved"),
             Self::OtherZone { pfn } => write!(f, "pfn {pfn} belongs to another zone"),
             Self::Bad { pfn, block } => write!(f, "pfn {pfn} is in {block}"),
+            Self::NotLinear { virt } => write!(f, "{virt} is no address of the linear map"),
+            Self::InsidePage { virt, pfn } => {
+                write!(f, "{virt} is not the first byte of a page, but inside pfn {pfn}")
+            }
             Self::Corrupt { pfn, block } => {
                 write!(f, "pfn {pfn}: descriptor of the block at {} is {}", block.head, block.state)
             }
@@ -136,12 +152,14 @@ impl FrameTable<'_> {
         };
         match block.state {
             PageState::NoHead => FreeError::Reserved { pfn },
-            PageState::Free(_) | PageState::Stacked(_) => FreeError::DoubleFree { pfn, block },
-            PageState::Allocated { kin, .. } if block.head == pfn && kin.order == order => {
+            PageState::Free { .. } | PageState::Stacked { .. } => {
+                FreeError::DoubleFree { pfn, block }
+            }
+            PageState::Allocated { order: real, .. } if block.head == pfn && real == order => {
                 FreeError::OtherZone { pfn }
             }
             PageState::Allocated { .. } => FreeError::WrongOrder { pfn, order, block },
-            PageState::Bad(_) => FreeError::Bad { pfn, block },
+            PageState::Bad { .. } => FreeError::Bad { pfn, block },
             PageState::Corrupt { .. } => FreeError::Corrupt { pfn, block },
         }
     }

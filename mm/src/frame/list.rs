@@ -4,7 +4,7 @@
 //! before. Links are frame numbers, so the list needs neither memory of its own nor pointers, and a
 //! block is taken from its middle without a search.
 
-use super::page::{Head, Link};
+use super::page::{Head, Link, Page};
 use super::table::FrameTable;
 use crate::addr::Pfn;
 
@@ -30,17 +30,26 @@ impl FreeList {
         self.last.pfn()
     }
 
-    /// Makes `pfn` the first block; its descriptor becomes that of a free head.
-    pub(super) fn push_front(&mut self, frames: &FrameTable<'_>, pfn: Pfn, head: Head) {
+    /// Makes `pfn` the first block, and says whether it is the only one. Its descriptor becomes that of a
+    /// free head.
+    #[inline]
+    pub(super) fn push_front(&mut self, frames: &FrameTable<'_>, pfn: Pfn, head: Head) -> bool {
         let page = frames.at(pfn);
         page.set_head(head);
         page.set_prev(Link::NONE);
-        page.set_next(self.first);
-        match self.first.pfn() {
-            Some(next) => frames.at(next).set_prev(Link::to(pfn)),
-            None => self.last = Link::to(pfn),
-        }
+        let next = self.first;
+        page.set_next(next);
         self.first = Link::to(pfn);
+        match next.pfn() {
+            Some(next) => {
+                frames.at(next).set_prev(Link::to(pfn));
+                false
+            }
+            None => {
+                self.last = Link::to(pfn);
+                true
+            }
+        }
     }
 
     /// Makes `pfn` the last block; its descriptor becomes that of a free head.
@@ -54,6 +63,24 @@ impl FreeList {
             None => self.first = Link::to(pfn),
         }
         self.last = Link::to(pfn);
+    }
+
+    /// Takes the first block, whose descriptor is `page`, off the list, and says whether the list is empty
+    /// now. Leaves the descriptor to be overwritten.
+    #[inline(always)]
+    pub(super) fn pop_front(&mut self, frames: &FrameTable<'_>, page: &Page) -> bool {
+        let next = page.next();
+        self.first = next;
+        match next.pfn() {
+            Some(next) => {
+                frames.at(next).set_prev(Link::NONE);
+                false
+            }
+            None => {
+                self.last = Link::NONE;
+                true
+            }
+        }
     }
 
     /// Takes `pfn`, which must be on this list, off it, and says whether the list is empty now.

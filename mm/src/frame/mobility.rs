@@ -43,7 +43,16 @@ impl Mobility {
     /// The kind with this number; `None` from [`Mobility::COUNT`] up.
     #[must_use]
     pub const fn from_index(index: u8) -> Option<Self> {
-        if (index as usize) < Self::COUNT { Some(Self::ALL[index as usize]) } else { None }
+        // Numbers and names agree, so this is a comparison.
+        Some(match index {
+            0 => Self::Unmovable,
+            1 => Self::Movable,
+            2 => Self::Reclaimable,
+            3 => Self::HighAtomic,
+            4 => Self::Cma,
+            5 => Self::Isolate,
+            _ => return None,
+        })
     }
 
     /// The kind as an array index, below [`Mobility::COUNT`].

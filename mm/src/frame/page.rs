@@ -6,24 +6,26 @@
 //! [`FrameTable::block_of`](super::FrameTable::block_of) finds the block around any frame.
 //!
 //! ```text
-//! word  31            16 15  13 12     10 9    8 7     4 3     0
-//!     ┌─────────────────┬──────┬─────────┬──────┬───────┬───────┐
-//!  0  │ the kind's own  │ flags│mobility │ zone │ order │ kind  │
-//!     ├─────────────────┴──────┴─────────┴──────┴───────┴───────┤
-//! 1-3 │ the kind's own                                          │
-//!     └─────────────────────────────────────────────────────────┘
+//! word  31            16 15  14 13  10 9     6 5      1  0
+//!     ┌─────────────────┬──────┬──────┬───────┬────────┬───┐
+//!  0  │ the kind's own  │ flags│ kind │ order │ class  │ 0 │
+//!     ├─────────────────┴──────┴──────┴───────┴────────┴───┤
+//! 1-3 │ the kind's own                                     │
+//!     └────────────────────────────────────────────────────┘
 //!
-//! kind  name       word 0, 31-16       word 1       word 2          word 3
-//!    0  no head    0                   no meaning                            all of word 0 is zero
-//!    1  free       0                   next frame   previous frame  -        on a list of its buddy
-//!    2  allocated  further references  the owner's, and no meaning at first
-//!    3  stacked    0                   stack below  -               -        in a CPU's stack
-//!    8  bad        0                   -            -               -        kept out for good
+//! kind  name       class      31-16               word 1       word 2          word 3
+//!    0  no head    0          0                   no meaning                            all of word 0 is zero
+//!    1  free       list       0                   next frame   previous frame  -        on a list of its buddy
+//!    2  allocated  request's  further references  the owner's, and no meaning at first
+//!    3  stacked    request's  0                   stack below  -               -        in a CPU's stack
+//!    8  bad        request's  0                   -            -               -        kept out for good
 //!    others are kept for tail, slab, kernel and user pages: decision record 0006
 //! ```
 //!
-//! The kinds *allocated* and *stacked* differ in one bit, and bits 4 to 12 are the number of the stack
-//! that a block of this order, zone and mobility goes to (decision record 0011).
+//! The class of a free block is its list: the zone in two bits, the mobility in three. The class of all
+//! others is what they were asked for, a [`Class`]. The kinds *allocated* and *stacked* differ in one bit,
+//! and order and class together are the number of the stack that the block goes to (decision record
+//! 0011).
 //!
 //! Words are atomics, since one CPU looks at a neighbour's head while another one writes it. All
 //! accesses are relaxed: who may write which word when is settled by the zone's lock and by the
@@ -57,15 +59,42 @@ impl ZoneId {
     }
 }
 
-/// What all blocks have: their size, whose they are, and which allocations they are for.
+/// What a block was asked for: the low five bits of the request's flags, that is, the zone and mobility
+/// modifiers ([`Gfp`](crate::zone::Gfp)).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Kin {
-    /// Size of the block.
-    pub order: Order,
-    /// Whose buddy it is in, or came from.
-    pub zone: ZoneId,
-    /// Of a free block the list that it is on; of others what it was asked for as.
-    pub mobility: Mobility,
+pub struct Class(u8);
+
+impl Class {
+    /// How many there are, those that contradict themselves included.
+    pub const COUNT: u32 = 1 << CLASS_BITS;
+    const MOVABLE: u8 = 0x8;
+    const RECLAIMABLE: u8 = 0x10;
+
+    /// The class of a request with these flags.
+    #[inline(always)]
+    #[must_use]
+    pub const fn of_flags(flags: u32) -> Self {
+        Self((flags & CLASS_MASK) as u8)
+    }
+
+    /// The bits, below [`Class::COUNT`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn bits(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// What its pages are: movable, reclaimable, or neither.
+    #[must_use]
+    pub const fn mobility(self) -> Mobility {
+        if self.0 & Self::MOVABLE != 0 {
+            Mobility::Movable
+        } else if self.0 & Self::RECLAIMABLE != 0 {
+            Mobility::Reclaimable
+        } else {
+            Mobility::Unmovable
+        }
+    }
 }
 
 /// What a descriptor says about its frame.
@@ -75,19 +104,38 @@ pub enum PageState {
     /// further down.
     NoHead,
     /// The first frame of a free block, on a list of its zone's buddy.
-    Free(Kin),
+    Free {
+        /// Size of the block.
+        order: Order,
+        /// Whose buddy it is in.
+        zone: ZoneId,
+        /// Which list it is on.
+        mobility: Mobility,
+    },
     /// The first frame of a block that has been allocated.
     Allocated {
-        /// The block.
-        kin: Kin,
+        /// Size of the block.
+        order: Order,
+        /// What it was asked for.
+        class: Class,
         /// How many references there are to it, the first one not counted.
         further_references: u16,
     },
     /// The first frame of a free block in a stack of some CPU.
-    Stacked(Kin),
+    Stacked {
+        /// Size of the block.
+        order: Order,
+        /// What it was asked for last.
+        class: Class,
+    },
     /// The first frame of a block that is kept out of circulation, since something wrote into it
     /// while it was free.
-    Bad(Kin),
+    Bad {
+        /// Size of the block.
+        order: Order,
+        /// What it was asked for last.
+        class: Class,
+    },
     /// A first word that nothing writes: the descriptor has been overwritten.
     Corrupt {
         /// The word as found.
@@ -96,12 +144,14 @@ pub enum PageState {
 }
 
 impl PageState {
-    /// The block that begins here; `None` of no head and of a corrupt one.
+    /// Size of the block that begins here; `None` of no head and of a corrupt one.
     #[must_use]
-    pub const fn kin(&self) -> Option<Kin> {
+    pub const fn order(&self) -> Option<Order> {
         match *self {
-            Self::Free(kin) | Self::Stacked(kin) | Self::Bad(kin) => Some(kin),
-            Self::Allocated { kin, .. } => Some(kin),
+            Self::Free { order, .. }
+            | Self::Allocated { order, .. }
+            | Self::Stacked { order, .. }
+            | Self::Bad { order, .. } => Some(order),
             Self::NoHead | Self::Corrupt { .. } => None,
         }
     }
@@ -109,100 +159,101 @@ impl PageState {
 
 impl fmt::Display for PageState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = |f: &mut fmt::Formatter<'_>, name: &str, kin: &Kin| {
-            write!(f, "{name}, order {}, {}", kin.order, kin.mobility)
-        };
-        match self {
+        match *self {
             Self::NoHead => f.write_str("no block head"),
-            Self::Free(kin) => named(f, "free", kin),
-            Self::Allocated { kin, further_references: 0 } => named(f, "allocated", kin),
-            Self::Allocated { kin, further_references } => {
-                named(f, "allocated", kin)?;
-                write!(f, ", {} references", u32::from(*further_references) + 1)
+            Self::Free { order, mobility, .. } => write!(f, "free, order {order}, {mobility}"),
+            Self::Allocated { order, class, further_references } => {
+                write!(f, "allocated, order {order}, {}", class.mobility())?;
+                match further_references {
+                    0 => Ok(()),
+                    further => write!(f, ", {} references", u32::from(further) + 1),
+                }
             }
-            Self::Stacked(kin) => named(f, "in a per-CPU stack", kin),
-            Self::Bad(kin) => named(f, "bad", kin),
+            Self::Stacked { order, class } => {
+                write!(f, "in a per-CPU stack, order {order}, {}", class.mobility())
+            }
+            Self::Bad { order, class } => write!(f, "bad, order {order}, {}", class.mobility()),
             Self::Corrupt { word } => write!(f, "corrupt, {word:#010x}"),
         }
     }
 }
 
-/// Word 0 of a descriptor. Kind, order and zone lie together so that one comparison of the word
-/// answers "a free block of this order in this zone?", which is all that merging asks.
+/// Word 0 of a descriptor. One comparison of it answers "a free block of this order in this zone?",
+/// which is all that merging asks, and "a block of this order with one owner?", which is all that
+/// freeing does.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 #[cfg_attr(test, derive(Hash, Debug))]
 pub(crate) struct Head(u32);
 
-const KIND_FREE: u32 = 1;
-const KIND_ALLOCATED: u32 = 2;
-const KIND_STACKED: u32 = 3;
-const KIND_BAD: u32 = 8;
-const KIND_MASK: u32 = 0xf;
-const ORDER_SHIFT: u32 = 4;
-const ORDER_MASK: u32 = 0xf;
-const ZONE_SHIFT: u32 = 8;
+const CLASS_BITS: u32 = 5;
+const CLASS_MASK: u32 = (1 << CLASS_BITS) - 1;
+/// Not 0: one instruction takes a field out that does not begin there, two one that does.
+const CLASS_SHIFT: u32 = 1;
+/// Of a free block's class, the zone; the rest is the mobility.
 const ZONE_MASK: u32 = 0x3;
-const MOBILITY_SHIFT: u32 = 10;
-const MOBILITY_MASK: u32 = 0x7;
-const FLAGS: u32 = 0x7 << 13;
+const MOBILITY_SHIFT: u32 = 2;
+const ORDER_SHIFT: u32 = CLASS_SHIFT + CLASS_BITS;
+const ORDER_MASK: u32 = 0xf;
+const KIND_SHIFT: u32 = 10;
+const KIND_FREE: u32 = 1 << KIND_SHIFT;
+const KIND_ALLOCATED: u32 = 2 << KIND_SHIFT;
+const KIND_STACKED: u32 = 3 << KIND_SHIFT;
+const KIND_BAD: u32 = 8 << KIND_SHIFT;
+const KIND_MASK: u32 = 0xf << KIND_SHIFT;
+/// Bits that no kind in use sets.
+const UNUSED: u32 = 0x3 << 14 | 1;
 const REFERENCE_SHIFT: u32 = 16;
 /// What turns *allocated* into *stacked* and back.
 const ALLOCATED_TO_STACKED: u32 = KIND_ALLOCATED ^ KIND_STACKED;
 
-/// Bits of word 0 that number a stack.
-pub(crate) const STACK_BITS: u32 = 9;
+/// Bits of word 0 that number a stack: class and order.
+pub(crate) const STACK_BITS: u32 = KIND_SHIFT - CLASS_SHIFT;
 
 impl Head {
     /// Of a frame at which no block begins.
     pub(crate) const NONE: Self = Self(0);
 
     #[inline(always)]
-    const fn encode(kind: u32, kin: Kin) -> Self {
-        Self(
-            kind | (kin.order.as_u8() as u32) << ORDER_SHIFT
-                | (kin.zone.0 as u32) << ZONE_SHIFT
-                | (kin.mobility as u32) << MOBILITY_SHIFT,
-        )
+    const fn encode(kind: u32, order: Order, class: u32) -> Self {
+        Self(kind | order.as_u32() << ORDER_SHIFT | class << CLASS_SHIFT)
     }
 
     /// The head of a free block.
     #[inline(always)]
-    pub(crate) const fn free(kin: Kin) -> Self {
-        Self::encode(KIND_FREE, kin)
+    pub(crate) const fn free(order: Order, zone: ZoneId, mobility: Mobility) -> Self {
+        Self::encode(KIND_FREE, order, zone.0 as u32 | (mobility as u32) << MOBILITY_SHIFT)
     }
 
     /// The head of an allocated block with one owner.
     #[inline(always)]
-    pub(crate) const fn allocated(kin: Kin) -> Self {
-        Self::encode(KIND_ALLOCATED, kin)
+    pub(crate) const fn allocated(order: Order, class: Class) -> Self {
+        Self::encode(KIND_ALLOCATED, order, class.bits())
     }
 
     /// The head of a block in a stack.
     #[inline(always)]
-    pub(crate) const fn stacked(kin: Kin) -> Self {
-        Self::encode(KIND_STACKED, kin)
+    pub(crate) const fn stacked(order: Order, class: Class) -> Self {
+        Self::encode(KIND_STACKED, order, class.bits())
     }
 
     /// The head of a block that is kept out.
-    pub(crate) const fn bad(kin: Kin) -> Self {
-        Self::encode(KIND_BAD, kin)
+    pub(crate) const fn bad(order: Order, class: Class) -> Self {
+        Self::encode(KIND_BAD, order, class.bits())
     }
 
     /// Is this the head of a free block of `order` in `zone`, on whichever list?
     #[inline(always)]
     pub(crate) const fn is_free(self, zone: ZoneId, order: Order) -> bool {
-        let kin = Kin { order, zone, mobility: Mobility::Unmovable };
-        self.0 & !(MOBILITY_MASK << MOBILITY_SHIFT) == Self::free(kin).0
+        let any_list = self.0 & !((CLASS_MASK & !ZONE_MASK) << CLASS_SHIFT);
+        any_list == Self::encode(KIND_FREE, order, zone.0 as u32).0
     }
 
-    /// Is this the head of an allocated block of `order` with one owner, in whichever zone and for
-    /// whichever mobility? One comparison: a reference more, another order, or a block that is free
-    /// make it false.
+    /// Is this the head of an allocated block of `order` with one owner, of whichever class? One
+    /// comparison: a reference more, another order, or a block that is free make it false.
     #[inline(always)]
     pub(crate) const fn is_sole(self, order: Order) -> bool {
-        let same = self.0 ^ (order.as_u8() as u32) << ORDER_SHIFT;
-        same & !((MOBILITY_MASK << MOBILITY_SHIFT) | (ZONE_MASK << ZONE_SHIFT)) == KIND_ALLOCATED
+        self.0 >> ORDER_SHIFT == order.as_u32() + (KIND_ALLOCATED >> ORDER_SHIFT)
     }
 
     /// From allocated to stacked, or back.
@@ -214,17 +265,23 @@ impl Head {
     /// The number of the stack for a block like this.
     #[inline(always)]
     pub(crate) const fn stack(self) -> u32 {
-        (self.0 >> ORDER_SHIFT) & ((1 << STACK_BITS) - 1)
+        self.0 >> CLASS_SHIFT & ((1 << STACK_BITS) - 1)
     }
 
-    /// The zone that the word names; the first one's of no head.
-    pub(crate) const fn zone(self) -> ZoneId {
-        ZoneId((self.0 >> ZONE_SHIFT & ZONE_MASK) as u8)
+    /// What the block was asked for; of no free block.
+    #[inline(always)]
+    pub(crate) const fn class(self) -> Class {
+        Class::of_flags(self.0 >> CLASS_SHIFT)
+    }
+
+    /// The zone of a free block.
+    const fn zone(self) -> ZoneId {
+        ZoneId((self.0 >> CLASS_SHIFT & ZONE_MASK) as u8)
     }
 
     /// The list that a free block is on; `None` of a word that names none.
     pub(crate) fn mobility(self) -> Option<Mobility> {
-        Mobility::from_index((self.0 >> MOBILITY_SHIFT & MOBILITY_MASK) as u8)
+        Mobility::from_index(((self.0 >> CLASS_SHIFT & CLASS_MASK) >> MOBILITY_SHIFT) as u8)
     }
 
     /// With one reference more; `None` at the most there can be.
@@ -248,15 +305,20 @@ impl Head {
             return PageState::NoHead;
         }
         let corrupt = PageState::Corrupt { word: self.0 };
-        let order = Order::new((self.0 >> ORDER_SHIFT & ORDER_MASK) as u8);
-        let (Some(order), Some(mobility)) = (order, self.mobility()) else { return corrupt };
-        let kin = Kin { order, zone: self.zone(), mobility };
+        let Some(order) = Order::new((self.0 >> ORDER_SHIFT & ORDER_MASK) as u8) else {
+            return corrupt;
+        };
+        let class = self.class();
         let references = (self.0 >> REFERENCE_SHIFT) as u16;
-        match self.0 & (KIND_MASK | FLAGS) {
-            KIND_ALLOCATED => PageState::Allocated { kin, further_references: references },
-            KIND_FREE if references == 0 => PageState::Free(kin),
-            KIND_STACKED if references == 0 => PageState::Stacked(kin),
-            KIND_BAD if references == 0 => PageState::Bad(kin),
+        match (self.0 & (KIND_MASK | UNUSED), self.mobility()) {
+            (KIND_ALLOCATED, _) => {
+                PageState::Allocated { order, class, further_references: references }
+            }
+            (KIND_FREE, Some(mobility)) if references == 0 => {
+                PageState::Free { order, zone: self.zone(), mobility }
+            }
+            (KIND_STACKED, _) if references == 0 => PageState::Stacked { order, class },
+            (KIND_BAD, _) if references == 0 => PageState::Bad { order, class },
             _ => corrupt,
         }
     }
@@ -305,9 +367,10 @@ const _: () = {
     assert!(core::mem::offset_of!(Page, own) == 12);
 };
 const _: () = {
-    assert!(Order::MAX.as_u8() as u32 <= ORDER_MASK);
+    assert!(Order::MAX.as_u32() <= ORDER_MASK);
     assert!(ZoneId::COUNT as u32 == ZONE_MASK + 1);
-    assert!(Mobility::COUNT as u32 <= MOBILITY_MASK + 1);
+    assert!((Mobility::COUNT as u32) << MOBILITY_SHIFT <= CLASS_MASK + 1);
+    assert!(ORDER_SHIFT + ORDER_MASK.count_ones() == KIND_SHIFT);
 };
 
 impl Page {
@@ -412,44 +475,52 @@ impl Page {
 mod tests {
     use super::*;
 
-    fn kins() -> impl Iterator<Item = Kin> {
-        let zones = || (0..4).map(|value| ZoneId::new(value).unwrap());
-        Order::all().flat_map(move |order| {
-            zones().flat_map(move |zone| {
-                Mobility::ALL.into_iter().map(move |mobility| Kin { order, zone, mobility })
-            })
-        })
+    fn classes() -> impl Iterator<Item = Class> + Clone {
+        (0..Class::COUNT).map(Class::of_flags)
+    }
+
+    fn zones() -> impl Iterator<Item = ZoneId> + Clone {
+        (0..4).map(|value| ZoneId::new(value).unwrap())
     }
 
     #[test]
     fn every_state_survives_the_round_trip() {
-        for kin in kins() {
-            assert_eq!(Head::free(kin).decode(), PageState::Free(kin));
-            assert_eq!(Head::stacked(kin).decode(), PageState::Stacked(kin));
-            assert_eq!(Head::bad(kin).decode(), PageState::Bad(kin));
-            let mut head = Head::allocated(kin);
-            for further_references in 0..3 {
-                assert_eq!(head.decode(), PageState::Allocated { kin, further_references });
-                head = head.one_more().unwrap();
+        for order in Order::all() {
+            for class in classes() {
+                let stacked = Head::stacked(order, class);
+                assert_eq!(stacked.decode(), PageState::Stacked { order, class });
+                assert_eq!(Head::bad(order, class).decode(), PageState::Bad { order, class });
+                let mut head = Head::allocated(order, class);
+                assert_eq!(head.toggle_stacked(), stacked);
+                assert_eq!(stacked.toggle_stacked(), head);
+                for further_references in 0..3 {
+                    let state = PageState::Allocated { order, class, further_references };
+                    assert_eq!(head.decode(), state);
+                    head = head.one_more().unwrap();
+                }
             }
-            assert_eq!(Head::allocated(kin).toggle_stacked(), Head::stacked(kin));
-            assert_eq!(Head::stacked(kin).toggle_stacked(), Head::allocated(kin));
+            for (zone, mobility) in zones().flat_map(|zone| Mobility::ALL.map(|m| (zone, m))) {
+                let free = Head::free(order, zone, mobility);
+                assert_eq!(free.decode(), PageState::Free { order, zone, mobility });
+                assert_eq!(free.mobility(), Some(mobility));
+            }
         }
     }
 
     #[test]
     fn every_first_word_decodes_to_one_state_that_encodes_back() {
         // The low half exhaustively, and each bit of the high half beside some low halves.
-        let high = (16..32).flat_map(|bit| [0, 1, 2, 3, 8, 0x412].map(|low| 1 << bit | low));
+        let low = [0, 1, KIND_FREE, KIND_ALLOCATED | 1, KIND_STACKED, KIND_BAD];
+        let high = (16..32).flat_map(|bit| low.map(|low| 1 << bit | low));
         let mut known = 0;
         for word in (0..=0xffff).chain(high) {
             let encoded = match Head(word).decode() {
                 PageState::NoHead => 0,
-                PageState::Free(kin) => Head::free(kin).0,
-                PageState::Stacked(kin) => Head::stacked(kin).0,
-                PageState::Bad(kin) => Head::bad(kin).0,
-                PageState::Allocated { kin, further_references } => {
-                    Head::allocated(kin).0 | u32::from(further_references) << 16
+                PageState::Free { order, zone, mobility } => Head::free(order, zone, mobility).0,
+                PageState::Stacked { order, class } => Head::stacked(order, class).0,
+                PageState::Bad { order, class } => Head::bad(order, class).0,
+                PageState::Allocated { order, class, further_references } => {
+                    Head::allocated(order, class).0 | u32::from(further_references) << 16
                 }
                 PageState::Corrupt { word } => word,
             };
@@ -457,29 +528,39 @@ mod tests {
             let corrupt = matches!(Head(word).decode(), PageState::Corrupt { .. });
             known += u32::from(word <= 0xffff && !corrupt);
         }
-        assert_eq!(known, 1 + 4 * (4 * Order::COUNT * Mobility::COUNT) as u32);
+        assert_eq!(known, 1 + (3 * 32 + 4 * Mobility::COUNT as u32) * Order::COUNT as u32);
     }
 
     #[test]
     fn the_words_are_where_the_drawing_has_them() {
         let (zone, order) = (ZoneId::new(2).unwrap(), Order::new(9).unwrap());
-        let kin = Kin { order, zone, mobility: Mobility::Reclaimable };
-        assert_eq!(Head::free(kin).0, 0xa91);
-        assert_eq!(Head::allocated(kin).0, 0xa92);
-        assert_eq!(Head::allocated(kin).stack(), 0xa9);
+        assert_eq!(
+            Head::free(order, zone, Mobility::Reclaimable).0,
+            1 << 10 | 9 << 6 | 2 << 3 | 2 << 1
+        );
+        let head = Head::allocated(order, Class::of_flags(0xfff8_0012));
+        assert_eq!(head.0, 2 << 10 | 9 << 6 | 0x12 << 1);
+        assert_eq!(head.stack(), 9 << 5 | 0x12);
     }
 
     #[test]
     fn one_comparison_tells_who_may_free() {
-        for kin in kins() {
-            for order in Order::all() {
-                assert_eq!(Head::allocated(kin).is_sole(order), order == kin.order);
-                assert!(!Head::free(kin).is_sole(order) && !Head::stacked(kin).is_sole(order));
-                assert!(!Head::allocated(kin).one_more().unwrap().is_sole(order));
-                for zone in (0..4).map(|value| ZoneId::new(value).unwrap()) {
-                    let same = order == kin.order && zone == kin.zone;
-                    assert_eq!(Head::free(kin).is_free(zone, order), same);
-                    assert!(!Head::allocated(kin).is_free(zone, order));
+        for (order, other) in Order::all().flat_map(|order| Order::all().map(move |o| (order, o))) {
+            for class in classes() {
+                let head = Head::allocated(order, class);
+                assert_eq!(head.is_sole(other), order == other);
+                assert!(!head.one_more().unwrap().is_sole(other));
+                assert!(!Head::stacked(order, class).is_sole(other));
+                assert!(!Head::bad(order, class).is_sole(other));
+                assert!(zones().all(|zone| !head.is_free(zone, other)));
+            }
+            for zone in zones() {
+                for mobility in Mobility::ALL {
+                    let free = Head::free(order, zone, mobility);
+                    assert!(!free.is_sole(other));
+                    for asked in zones() {
+                        assert_eq!(free.is_free(asked, other), zone == asked && order == other);
+                    }
                 }
             }
         }
@@ -487,15 +568,23 @@ mod tests {
     }
 
     #[test]
+    fn a_class_has_the_mobility_of_its_flags() {
+        use crate::zone::Gfp;
+        for gfp in (0..32).map(Gfp::from_bits_retain).filter(|gfp| gfp.check().is_ok()) {
+            assert_eq!(Class::of_flags(gfp.bits()).mobility(), gfp.mobility(), "{gfp}");
+        }
+    }
+
+    #[test]
     fn references_do_not_wrap() {
-        let kin = kins().next().unwrap();
-        let mut head = Head::allocated(kin);
+        let (order, class) = (Order::ZERO, Class::of_flags(0));
+        let mut head = Head::allocated(order, class);
         assert_eq!(head.one_less(), None);
         for _ in 0..u16::MAX {
             head = head.one_more().unwrap();
         }
         assert_eq!(head.one_more(), None);
-        let most = PageState::Allocated { kin, further_references: u16::MAX };
+        let most = PageState::Allocated { order, class, further_references: u16::MAX };
         assert_eq!(head.decode(), most);
         assert!(most.to_string().ends_with("65536 references"), "{most}");
     }
@@ -509,8 +598,8 @@ mod tests {
     #[test]
     fn a_state_prints_its_name_and_order() {
         let (zone, order) = (ZoneId::new(1).unwrap(), Order::new(3).unwrap());
-        let kin = Kin { order, zone, mobility: Mobility::Movable };
-        assert_eq!(PageState::Free(kin).to_string(), "free, order 3, Movable");
+        let free = PageState::Free { order, zone, mobility: Mobility::Movable };
+        assert_eq!(free.to_string(), "free, order 3, Movable");
         assert_eq!(PageState::Corrupt { word: 0xdead }.to_string(), "corrupt, 0x0000dead");
     }
 }

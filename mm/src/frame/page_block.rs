@@ -43,6 +43,12 @@ impl<'a> PageBlocks<'a> {
         Self { base: first.as_u32() / PAGES, mobilities }
     }
 
+    /// The bytes, one for each page block.
+    #[must_use]
+    pub const fn bytes(&self) -> &'a [AtomicU8] {
+        self.mobilities
+    }
+
     /// What the page block of `pfn` is for.
     #[inline]
     #[must_use]

@@ -1,49 +1,53 @@
 //! Stacks of free blocks that belong to one CPU: what makes a page cheap.
 //!
-//! A stack is one word: the frame number of its top block, and above it a count that says how full the
+//! A stack is one word: the place of its top block in the frame table, and above it a count that says how full the
 //! stack is. Each block keeps in its descriptor the word as it was below it. So a push is two stores, a
 //! pop a load and a store, and the count comes along:
 //!
 //! ```text
-//! word   31 ──── 24 │ 23 ──────────── 0
-//!        255 − room │ top block's pfn        empty: pfn 0xffffff, which no table has
+//! word   31 │ 30 ──── 24 │ 23 ──────────── 0
+//!         0 │ 127 − room │ top block's place      empty: 0xffffff, which no table has
 //!
 //!   current[n] ──▶ 0x40010 ──▶ 0x40011 ──▶ 0x40012 ──▶ (empty)
 //!                  (each link is `below` in the descriptor)
 //! ```
 //!
-//! A push into a full stack carries out of the word; a pop from an empty one finds a frame that has no
+//! A push into a full stack carries into bit 31; a pop from an empty one finds a frame that has no
 //! descriptor. Neither needs a look at anything else. A stack with no room and no block is the state of
-//! all those that must not be used: orders above 3, zones that do not exist, and all of them while the
-//! machine debugs or a zone is short. So the quick paths need no test for those either.
+//! all those that must not be used: orders above 3, flags that contradict each other, and all of them
+//! while the machine debugs or a zone is short. So the quick paths need no test for those either.
 //!
-//! The number of a stack is bits 4 to 12 of its blocks' heads (order, zone, mobility). Behind each stack
+//! The number of a stack is the low nine bits of its blocks' heads: what they were asked for, and their
+//! order. So what was asked for as one thing is handed out again as the same thing. Behind each stack
 //! lies a spare one, which is either empty or was full: when the current one overflows it becomes the
 //! spare, and what the spare held goes back to the buddy; when it runs dry, the spare takes its place.
 //!
 //! Protocol: a CPU's stacks are touched by that CPU alone, with its interrupts masked. Others ask it to
-//! empty them ([`CpuStacks::ask_to_drain`]). Stacked blocks are no longer the buddy's: nobody writes
+//! empty them, or to look at their room again ([`Behind::ask`]). Stacked blocks are no longer the buddy's: nobody writes
 //! their heads but the owner of the stack.
 
 use core::ops::Range;
 
-use super::page::{Head, Page, STACK_BITS};
-use super::table::{FrameTable, LIMIT};
+use super::page::{Class, Head, Page, STACK_BITS};
+use super::table::{FrameTable, MAX_FRAMES, Place};
 use crate::addr::{Order, Pfn};
-use crate::sync::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use crate::sync::{AtomicU8, AtomicU32, Ordering};
 
 use Ordering::Relaxed;
 
 /// How many stacks a CPU has.
 pub const STACKS: usize = 1 << STACK_BITS;
 
-const PFN_BITS: u32 = 24;
-const PFN_MASK: u32 = (1 << PFN_BITS) - 1;
-const ONE_BLOCK: u32 = 1 << PFN_BITS;
+const PLACE_BITS: u32 = 24;
+const PLACE_MASK: u32 = (1 << PLACE_BITS) - 1;
+const ONE_BLOCK: u32 = 1 << PLACE_BITS;
 
-const _: () = assert!(LIMIT.as_u32() == PFN_MASK);
+/// The most blocks that a stack can have room for.
+pub(crate) const MAX_ROOM: u8 = 127;
 
-/// Which stack: order, zone and mobility, as a head has them. Below [`STACKS`].
+const _: () = assert!(MAX_FRAMES == PLACE_MASK);
+
+/// Which stack: class and order, as a head has them. Below [`STACKS`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct StackId(u32);
 
@@ -54,11 +58,10 @@ impl StackId {
         Self(head.stack())
     }
 
-    /// The stack for blocks of `order` whose zone and mobility `class` has, as bits 8 to 12 of a head
-    /// have them.
+    /// The stack for blocks of `order` that were asked for as `class`.
     #[inline(always)]
-    pub(crate) const fn of_class(class: u8, order: Order) -> Self {
-        Self((class as u32) << 4 | order.as_u8() as u32)
+    pub(crate) const fn new(class: Class, order: Order) -> Self {
+        Self(Head::allocated(order, class).stack())
     }
 
     #[inline(always)]
@@ -75,119 +78,196 @@ pub(crate) struct Stack(u32);
 impl Stack {
     /// Empty, with room for so many blocks.
     pub(crate) const fn empty(room: u8) -> Self {
-        Self(((u8::MAX - room) as u32) << PFN_BITS | PFN_MASK)
+        let room = if room < MAX_ROOM { room } else { MAX_ROOM };
+        Self(((MAX_ROOM - room) as u32) << PLACE_BITS | PLACE_MASK)
     }
 
-    /// The top block; the frame that no table has, if there is none.
+    /// The top block; the place that no table has, if there is none.
     #[inline(always)]
-    pub(crate) const fn top(self) -> Pfn {
-        Pfn::new(self.0 & PFN_MASK)
+    pub(crate) const fn top(self) -> Place {
+        Place::new(self.0 & PLACE_MASK)
     }
 
     /// Is there no block?
     pub(crate) const fn is_empty(self) -> bool {
-        self.0 & PFN_MASK == PFN_MASK
+        self.0 & PLACE_MASK == PLACE_MASK
     }
 
-    /// With one block more, on top; `None` when there is no room.
+    /// With one block more, which is in the table, on top. The caller knows that there is room.
     #[inline(always)]
-    const fn with(self, pfn: Pfn) -> Option<Self> {
-        match self.0.checked_add(ONE_BLOCK) {
-            Some(word) => Some(Self(word & !PFN_MASK | (pfn.as_u32() & PFN_MASK))),
-            None => None,
-        }
+    const fn over(self, place: Place) -> Self {
+        // A sum and not a union: a place in the table has no higher bits.
+        Self((self.0 & !PLACE_MASK).wrapping_add(place.as_u32()).wrapping_add(ONE_BLOCK))
+    }
+
+    /// With one block more, which is in the table, on top; `None` when there is no room.
+    #[inline(always)]
+    const fn with(self, place: Place) -> Option<Self> {
+        let more = self.over(place);
+        // The carry is the sign: an addition that sets the flags answers.
+        if (more.0 as i32) < 0 { None } else { Some(more) }
+    }
+
+    /// For how many blocks more there is room.
+    const fn room_left(self) -> u32 {
+        MAX_ROOM as u32 - (self.0 >> PLACE_BITS)
     }
 
     /// How many blocks a stack has that began with room for so many.
     const fn len(self, room: u8) -> u32 {
-        if self.is_empty() { 0 } else { (self.0 >> PFN_BITS) - (u8::MAX - room) as u32 }
+        if self.is_empty() { 0 } else { (self.0 >> PLACE_BITS) - (MAX_ROOM - room) as u32 }
     }
 }
 
-/// The stacks of one CPU.
-pub struct CpuStacks {
-    current: [AtomicU32; STACKS],
-    spare: [AtomicU32; STACKS],
-    /// For each stack how many blocks it has room for.
-    room: [AtomicU8; STACKS],
-    drain_asked: AtomicBool,
-}
+/// The current stacks of one CPU: the words that every request looks at, and nothing else.
+pub struct Current([AtomicU32; STACKS]);
 
-impl CpuStacks {
+impl Current {
     /// Stacks without room.
     #[must_use]
     pub fn new() -> Self {
-        let closed = || core::array::from_fn(|_| AtomicU32::new(Stack::empty(0).0));
+        Self(core::array::from_fn(|_| AtomicU32::new(Stack::empty(0).0)))
+    }
+}
+
+impl Default for Current {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What lies behind the current stacks of one CPU: first what everybody asks who comes past them.
+#[repr(C)]
+pub struct Behind {
+    asked: AtomicU8,
+    /// For each stack how many blocks it has room for.
+    room: [AtomicU8; STACKS],
+    spare: [AtomicU32; STACKS],
+}
+
+impl Behind {
+    /// Nothing.
+    #[must_use]
+    pub fn new() -> Self {
         Self {
-            current: closed(),
-            spare: closed(),
+            spare: core::array::from_fn(|_| AtomicU32::new(Stack::empty(0).0)),
             room: core::array::from_fn(|_| AtomicU8::new(0)),
-            drain_asked: AtomicBool::new(false),
+            asked: AtomicU8::new(0),
         }
     }
 
+    /// Any CPU: asks something of the owner. It answers at its next visit to the zones, or at its next
+    /// tick.
+    pub(crate) fn ask(&self, what: Asked) {
+        self.asked.fetch_or(what.0, Ordering::Release);
+    }
+
+    /// Any CPU: asks for something no more.
+    pub(crate) fn ask_no_more(&self, what: Asked) {
+        self.asked.fetch_and(!what.0, Ordering::Release);
+    }
+
+    /// Is anything asked of the owner?
+    #[inline(always)]
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked.load(Relaxed) != 0
+    }
+}
+
+impl Default for Behind {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The stacks of one CPU, in two places: what the quick paths look at lies close to the start of the
+/// allocator.
+#[derive(Clone, Copy)]
+pub(crate) struct CpuStacks<'s> {
+    pub(crate) current: &'s Current,
+    pub(crate) behind: &'s Behind,
+}
+
+impl Current {
     /// Takes the top block off a stack: it is allocated then, with one owner.
     #[inline(always)]
     pub(crate) fn pop(&self, frames: &FrameTable<'_>, id: StackId) -> Option<Pfn> {
-        let current = &self.current[id.index()];
-        let pfn = Stack(current.load(Relaxed)).top();
-        let page = frames.get(pfn)?;
+        let current = &self.0[id.index()];
+        let place = Stack(current.load(Relaxed)).top();
+        let page = frames.page(place)?;
         current.store(page.below(), Relaxed);
         page.set_head(page.head().toggle_stacked());
-        Some(pfn)
+        Some(frames.pfn(place))
     }
 
     /// Puts an allocated block with one owner, whose head this is, on its stack. Says `false`, and has
     /// changed nothing, when the stack is full.
     #[inline(always)]
-    pub(crate) fn push(&self, page: &Page, pfn: Pfn, head: Head) -> bool {
-        let current = &self.current[StackId::of(head).index()];
+    pub(crate) fn push(&self, page: &Page, place: Place, head: Head) -> bool {
+        let current = &self.0[StackId::of(head).index()];
         let below = Stack(current.load(Relaxed));
-        let Some(stack) = below.with(pfn) else { return false };
+        let Some(stack) = below.with(place) else { return false };
         page.set_below(below.0);
         page.set_head(head.toggle_stacked());
         current.store(stack.0, Relaxed);
         true
     }
 
-    /// Takes as many blocks off a stack as `pfns` has places for, or as there are, and says how many.
-    #[inline]
-    pub(crate) fn pop_many(&self, frames: &FrameTable<'_>, id: StackId, pfns: &mut [Pfn]) -> usize {
-        let current = &self.current[id.index()];
+    /// Takes as many blocks of this head off their stack as `pfns` has places for, or as there are, and
+    /// says how many.
+    ///
+    /// A function of its own, so that what it looks at stays in registers; eight at a time, since the
+    /// counting of a loop is a third of what there is to do.
+    #[inline(never)]
+    pub(crate) fn pop_many(
+        &self,
+        frames: &FrameTable<'_>,
+        allocated: Head,
+        pfns: &mut [Pfn],
+    ) -> usize {
+        let current = &self.0[StackId::of(allocated).index()];
         let mut stack = Stack(current.load(Relaxed));
-        let mut count = 0;
-        for place in pfns {
-            let pfn = stack.top();
-            let Some(page) = frames.get(pfn) else { break };
+        let mut pop = |pfn: &mut Pfn| {
+            let place = stack.top();
+            let Some(page) = frames.page(place) else { return false };
             stack = Stack(page.below());
-            page.set_head(page.head().toggle_stacked());
-            *place = pfn;
-            count += 1;
-        }
+            page.set_head(allocated);
+            *pfn = frames.pfn(place);
+            true
+        };
+        let (eights, rest) = pfns.as_chunks_mut::<8>();
+        let count =
+            each(eights.iter_mut().map(|eight| eight.iter_mut()), rest.iter_mut(), &mut pop);
         current.store(stack.0, Relaxed);
         count
     }
 
     /// Puts single pages on their stack, from the front, and says how many: up to the first that is not
     /// allocated with one owner, belongs on another stack than the first, or finds no room.
-    #[inline]
+    ///
+    /// Made as [`pop_many`](Self::pop_many) is.
+    #[inline(never)]
     pub(crate) fn push_many(&self, frames: &FrameTable<'_>, pfns: &[Pfn]) -> usize {
         let first = pfns.first().and_then(|pfn| frames.get(*pfn));
         let Some(head) = first.map(Page::head).filter(|head| head.is_sole(Order::ZERO)) else {
             return 0;
         };
-        let current = &self.current[StackId::of(head).index()];
+        let current = &self.0[StackId::of(head).index()];
         let mut stack = Stack(current.load(Relaxed));
-        let mut count = 0;
-        for pfn in pfns {
-            let Some(page) = frames.get(*pfn) else { break };
+        let fitting = pfns.get(..stack.room_left() as usize).unwrap_or(pfns);
+        let mut push = |pfn: &Pfn| {
+            let place = frames.place(*pfn);
             // A page that stands here twice is no longer allocated the second time.
-            let (true, Some(more)) = (page.head() == head, stack.with(*pfn)) else { break };
+            let Some(page) = frames.page(place).filter(|page| page.head() == head) else {
+                return false;
+            };
             page.set_below(stack.0);
             page.set_head(head.toggle_stacked());
-            stack = more;
-            count += 1;
-        }
+            stack = stack.over(place);
+            true
+        };
+        let (eights, rest) = fitting.as_chunks::<8>();
+        let count = each(eights.iter().map(|eight| eight.iter()), rest.iter(), &mut push);
         current.store(stack.0, Relaxed);
         count
     }
@@ -202,12 +282,12 @@ impl CpuStacks {
         first: Pfn,
         numbers: Range<u32>,
     ) {
-        let current = &self.current[StackId::of(head).index()];
+        let current = &self.0[StackId::of(head).index()];
         let mut stack = Stack(current.load(Relaxed));
         for number in numbers.rev() {
             let pfn = first.saturating_add(number << order.as_u8());
             let page = frames.at(pfn);
-            let more = stack.with(pfn);
+            let more = stack.with(frames.place(pfn));
             debug_assert!(more.is_some(), "no room for what was taken from the buddy");
             page.set_below(stack.0);
             page.set_head(head);
@@ -215,17 +295,20 @@ impl CpuStacks {
         }
         current.store(stack.0, Relaxed);
     }
+}
 
+impl CpuStacks<'_> {
     /// How many blocks a stack may hold, its spare not counted.
     pub(crate) fn room(&self, id: StackId) -> u8 {
-        self.room[id.index()].load(Relaxed)
+        self.behind.room[id.index()].load(Relaxed)
     }
 
     /// Gives an empty stack and its spare room for so many blocks each; none closes them.
     pub(crate) fn set_room(&self, id: StackId, room: u8) {
         let index = id.index();
-        self.room[index].store(room, Relaxed);
-        for word in [&self.current[index], &self.spare[index]] {
+        let room = room.min(MAX_ROOM);
+        self.behind.room[index].store(room, Relaxed);
+        for word in [&self.current.0[index], &self.behind.spare[index]] {
             debug_assert!(Stack(word.load(Relaxed)).is_empty());
             word.store(Stack::empty(room).0, Relaxed);
         }
@@ -233,9 +316,9 @@ impl CpuStacks {
 
     /// How many blocks a stack and its spare hold. Anybody may ask; the answer may be old.
     #[must_use]
-    pub(crate) fn len(&self, id: StackId) -> u32 {
+    pub(crate) fn len(self, id: StackId) -> u32 {
         let (index, room) = (id.index(), self.room(id));
-        [&self.current, &self.spare]
+        [&self.current.0, &self.behind.spare]
             .map(|words| Stack(words[index].load(Relaxed)).len(room))
             .iter()
             .sum()
@@ -244,21 +327,21 @@ impl CpuStacks {
     /// The current stack ran dry: has the spare take its place. Says `false` if that is empty too.
     pub(crate) fn take_spare(&self, id: StackId) -> bool {
         let index = id.index();
-        let spare = Stack(self.spare[index].load(Relaxed));
+        let spare = Stack(self.behind.spare[index].load(Relaxed));
         if spare.is_empty() {
             return false;
         }
-        self.current[index].store(spare.0, Relaxed);
-        self.spare[index].store(Stack::empty(self.room(id)).0, Relaxed);
+        self.current.0[index].store(spare.0, Relaxed);
+        self.behind.spare[index].store(Stack::empty(self.room(id)).0, Relaxed);
         true
     }
 
     /// The current stack is full: it becomes the spare. Returns what the spare held, for the buddy.
     pub(crate) fn retire(&self, id: StackId) -> Stack {
         let index = id.index();
-        let spare = Stack(self.spare[index].load(Relaxed));
-        self.spare[index].store(self.current[index].load(Relaxed), Relaxed);
-        self.current[index].store(Stack::empty(self.room(id)).0, Relaxed);
+        let spare = Stack(self.behind.spare[index].load(Relaxed));
+        self.behind.spare[index].store(self.current.0[index].load(Relaxed), Relaxed);
+        self.current.0[index].store(Stack::empty(self.room(id)).0, Relaxed);
         spare
     }
 
@@ -266,28 +349,65 @@ impl CpuStacks {
     pub(crate) fn empty(&self, id: StackId) -> [Stack; 2] {
         let index = id.index();
         let empty = Stack::empty(self.room(id)).0;
-        [&self.current, &self.spare].map(|words| {
+        [&self.current.0, &self.behind.spare].map(|words| {
             let held = Stack(words[index].load(Relaxed));
             words[index].store(empty, Relaxed);
             held
         })
     }
 
-    /// Any CPU: asks the owner to empty its stacks. It does at its next visit to the zones, or at its
-    /// next tick.
-    pub(crate) fn ask_to_drain(&self) {
-        self.drain_asked.store(true, Ordering::Release);
+    /// The owner: is anything asked of it?
+    #[inline(always)]
+    pub(crate) fn is_asked(&self) -> bool {
+        self.behind.is_asked()
     }
 
-    /// The owner: was it asked? Asked once, answered once.
-    pub(crate) fn is_asked_to_drain(&self) -> bool {
-        self.drain_asked.load(Relaxed) && self.drain_asked.swap(false, Ordering::Acquire)
+    /// The owner: what is asked of it. Asked once, answered once, but for what stays.
+    pub(crate) fn take_asked(&self) -> Asked {
+        Asked(self.behind.asked.fetch_and(Asked::CARE.0, Ordering::Acquire))
     }
 }
 
-impl Default for CpuStacks {
-    fn default() -> Self {
-        Self::new()
+/// Does `act` to one after the other until it says `false`, and says how many it was done to.
+#[inline(always)]
+fn each<T, I: Iterator<Item = T>>(
+    eights: impl Iterator<Item = I>,
+    rest: impl Iterator<Item = T>,
+    act: &mut impl FnMut(T) -> bool,
+) -> usize {
+    let mut done = 0;
+    for eight in eights {
+        for (number, one) in eight.enumerate() {
+            if !act(one) {
+                return done + number;
+            }
+        }
+        done += 8;
+    }
+    for one in rest {
+        if !act(one) {
+            break;
+        }
+        done += 1;
+    }
+    done
+}
+
+/// What the owner of stacks is asked to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Asked(u8);
+
+impl Asked {
+    /// To give back what they hold.
+    pub(crate) const DRAIN: Self = Self(1);
+    /// To give them the room that they should have now.
+    pub(crate) const ROOM: Self = Self(2);
+    /// To take care with every request from now on: somebody debugs.
+    pub(crate) const CARE: Self = Self(4);
+
+    /// Is this among it?
+    pub(crate) const fn has(self, what: Self) -> bool {
+        self.0 & what.0 != 0
     }
 }
 
@@ -310,10 +430,10 @@ impl<'a> Iterator for Blocks<'_, 'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let pfn = self.rest.top();
-        let page = self.frames.get(pfn)?;
+        let place = self.rest.top();
+        let page = self.frames.page(place)?;
         self.rest = Stack(page.below());
-        Some((pfn, page))
+        Some((self.frames.pfn(place), page))
     }
 }
 
@@ -321,44 +441,39 @@ impl<'a> Iterator for Blocks<'_, 'a> {
 #[cfg(not(loom))]
 mod tests {
     use super::*;
-    use crate::frame::Mobility;
-    use crate::frame::page::{Kin, PageState, ZoneId};
+    use crate::frame::page::PageState;
 
-    const KIN: Kin = Kin {
-        order: Order::ZERO,
-        zone: match ZoneId::new(1) {
-            Some(zone) => zone,
-            None => panic!("zone 1 has an id"),
-        },
-        mobility: Mobility::Movable,
-    };
+    const ORDER: Order = Order::ZERO;
+    const CLASS: Class = Class::of_flags(8);
+    const ALLOCATED: Head = Head::allocated(ORDER, CLASS);
 
-    fn with_frames(test: impl FnOnce(&FrameTable<'_>, &CpuStacks, StackId)) {
+    fn with_frames(test: impl FnOnce(&FrameTable<'_>, CpuStacks<'_>, StackId)) {
         let pages: Vec<_> = (0..300).map(|_| Page::RESERVED).collect();
         let frames = FrameTable::new(Pfn::new(0x40000), &pages, &[]).unwrap();
-        test(&frames, &CpuStacks::new(), StackId::of(Head::allocated(KIN)));
+        let (current, behind) = (Current::new(), Behind::new());
+        test(&frames, CpuStacks { current: &current, behind: &behind }, StackId::of(ALLOCATED));
     }
 
-    fn give(frames: &FrameTable<'_>, stacks: &CpuStacks, number: u32) -> bool {
+    fn give(frames: &FrameTable<'_>, stacks: CpuStacks<'_>, number: u32) -> bool {
         let pfn = Pfn::new(0x40000 + number);
         let page = frames.at(pfn);
-        page.set_head(Head::allocated(KIN));
-        stacks.push(page, pfn, page.head())
+        page.set_head(ALLOCATED);
+        stacks.current.push(page, frames.place(pfn), page.head())
     }
 
     #[test]
     fn a_closed_stack_neither_takes_nor_gives() {
         with_frames(|frames, stacks, id| {
-            assert_eq!(stacks.pop(frames, id), None);
+            assert_eq!(stacks.current.pop(frames, id), None);
             assert!(!give(frames, stacks, 0));
-            assert_eq!(frames.at(Pfn::new(0x40000)).head(), Head::allocated(KIN));
+            assert_eq!(frames.at(Pfn::new(0x40000)).head(), ALLOCATED);
             assert_eq!(stacks.len(id), 0);
         });
     }
 
     #[test]
     fn what_was_pushed_last_is_popped_first_up_to_the_room() {
-        for room in [1, 2, 63, 64, 254, 255] {
+        for room in [1, 2, 63, 64, 126, 127] {
             with_frames(|frames, stacks, id| {
                 stacks.set_room(id, room);
                 for number in 0..u32::from(room) {
@@ -368,12 +483,15 @@ mod tests {
                 assert!(!give(frames, stacks, 299), "room for {room}");
                 for number in (0..u32::from(room)).rev() {
                     let pfn = Pfn::new(0x40000 + number);
-                    assert_eq!(frames.at(pfn).state(), PageState::Stacked(KIN));
-                    assert_eq!(stacks.pop(frames, id), Some(pfn));
-                    let state = PageState::Allocated { kin: KIN, further_references: 0 };
+                    assert_eq!(
+                        frames.at(pfn).state(),
+                        PageState::Stacked { order: ORDER, class: CLASS }
+                    );
+                    assert_eq!(stacks.current.pop(frames, id), Some(pfn));
+                    let state = ALLOCATED.decode();
                     assert_eq!(frames.at(pfn).state(), state);
                 }
-                assert_eq!(stacks.pop(frames, id), None);
+                assert_eq!(stacks.current.pop(frames, id), None);
                 assert_eq!(stacks.len(id), 0);
             });
         }
@@ -389,7 +507,7 @@ mod tests {
             let older: Vec<_> =
                 Blocks::of(frames, stacks.retire(id)).map(|(pfn, _)| pfn.as_u32() & 0xff).collect();
             assert_eq!(older, [1, 0]);
-            assert_eq!((stacks.pop(frames, id), stacks.take_spare(id)), (None, true));
+            assert_eq!((stacks.current.pop(frames, id), stacks.take_spare(id)), (None, true));
             assert_eq!(stacks.len(id), 2);
             assert!(!stacks.take_spare(id));
             assert_eq!(stacks.empty(id).map(Stack::is_empty), [false, true]);
@@ -402,21 +520,28 @@ mod tests {
         with_frames(|frames, stacks, id| {
             stacks.set_room(id, 3);
             let first = Pfn::new(0x40010);
-            stacks.fill(frames, Head::stacked(KIN), Order::ZERO, first, 1..4);
+            stacks.current.fill(frames, ALLOCATED.toggle_stacked(), Order::ZERO, first, 1..4);
             for number in 1..4 {
-                assert_eq!(stacks.pop(frames, id), Some(Pfn::new(0x40010 + number)));
+                assert_eq!(stacks.current.pop(frames, id), Some(Pfn::new(0x40010 + number)));
             }
             assert_eq!(stacks.len(id), 0);
         });
     }
 
     #[test]
-    fn a_request_to_drain_is_answered_once() {
-        let stacks = CpuStacks::new();
-        assert!(!stacks.is_asked_to_drain());
-        stacks.ask_to_drain();
-        stacks.ask_to_drain();
-        assert!(stacks.is_asked_to_drain());
-        assert!(!stacks.is_asked_to_drain());
+    fn what_is_asked_is_answered_once() {
+        let (current, behind) = (Current::new(), Behind::new());
+        let stacks = CpuStacks { current: &current, behind: &behind };
+        assert!(!stacks.is_asked());
+        behind.ask(Asked::DRAIN);
+        behind.ask(Asked::DRAIN);
+        assert!(stacks.is_asked());
+        let asked = stacks.take_asked();
+        assert_eq!((asked.has(Asked::DRAIN), asked.has(Asked::ROOM)), (true, false));
+        assert!(!stacks.is_asked());
+        behind.ask(Asked::ROOM);
+        behind.ask(Asked::DRAIN);
+        let asked = stacks.take_asked();
+        assert!(asked.has(Asked::DRAIN) && asked.has(Asked::ROOM));
     }
 }

@@ -12,7 +12,7 @@
 use super::buddy::Buddy;
 use super::counts::Counts;
 use super::mobility::Mobility;
-use super::page::{Head, Kin, PageState};
+use super::page::{Class, Head, PageState};
 use super::page_block;
 use super::table::FrameTable;
 use crate::addr::{Order, Pfn};
@@ -116,19 +116,19 @@ impl Buddy {
         while pfn < range.end() {
             let state = frames.at(pfn).state();
             match state {
-                PageState::Free(kin) => {
-                    census.free += kin.order.pages();
-                    self.relist(frames, counts, pfn, kin.order, kin.mobility, mobility);
+                PageState::Free { order, mobility: from, .. } => {
+                    census.free += order.pages();
+                    self.relist(frames, counts, pfn, order, from, mobility);
                 }
-                PageState::Allocated { kin, .. } | PageState::Stacked(kin)
-                    if kin.mobility == Mobility::Movable =>
+                PageState::Allocated { order, class, .. } | PageState::Stacked { order, class }
+                    if class.mobility() == Mobility::Movable =>
                 {
-                    census.movable += kin.order.pages();
+                    census.movable += order.pages();
                 }
                 _ => {}
             }
             // A stack's owner may take or give a block meanwhile; its order stays what it is.
-            let pages = state.kin().map_or(1, |Kin { order, .. }| order.pages());
+            let pages = state.order().map_or(1, Order::pages);
             pfn = pfn.saturating_add(pages);
         }
         census
@@ -171,18 +171,18 @@ impl Buddy {
         true
     }
 
-    /// Takes a block of `order` out of what is set aside, for an urgent request of this mobility. Under
-    /// the zone's lock.
+    /// Takes a block of `order` out of what is set aside, for an urgent request of this class. Under the
+    /// zone's lock.
     pub fn alloc_reserved(
         &mut self,
         frames: &FrameTable<'_>,
         counts: &Counts,
-        mobility: Mobility,
+        class: Class,
         order: Order,
     ) -> Option<Pfn> {
         self.smallest(Mobility::HighAtomic, order)?;
         let (pfn, _) = self.take(frames, counts, Mobility::HighAtomic, order, order)?;
-        frames.at(pfn).set_head(Head::allocated(Kin { order, zone: self.zone, mobility }));
+        frames.at(pfn).set_head(Head::allocated(order, class));
         Some(pfn)
     }
 

@@ -23,14 +23,33 @@ pub struct FrameTable<'a> {
     blocks: PageBlocks<'a>,
 }
 
-/// No table has this frame or one above: per-CPU stacks keep a frame's number in 24 bits, of which
-/// the last value means none. That is 64 GiB of physical addresses.
-pub const LIMIT: Pfn = Pfn::new(0xff_ffff);
+/// The most frames in a table: per-CPU stacks keep a frame's place in it in 24 bits, of which the last value
+/// means none. That is 64 GiB.
+pub const MAX_FRAMES: u32 = 0xff_ffff;
+
+/// A place in the table: the number of a frame, counted from the first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(transparent)]
+pub(crate) struct Place(u32);
+
+impl Place {
+    /// Place `value`, which need not be in any table.
+    #[inline(always)]
+    pub(crate) const fn new(value: u32) -> Self {
+        Self(value)
+    }
+
+    /// The number.
+    #[inline(always)]
+    pub(crate) const fn as_u32(self) -> u32 {
+        self.0
+    }
+}
 
 /// A frame table that cannot be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FrameTableError {
-    /// It reaches over the last frame that can be numbered, [`LIMIT`].
+    /// It has more than [`MAX_FRAMES`], or reaches over the last frame that has a number.
     TooLong {
         /// The first frame.
         base: Pfn,
@@ -43,7 +62,7 @@ impl fmt::Display for FrameTableError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong { base, pages } => {
-                write!(f, "{pages} page frames from pfn {base} reach over the last one, {LIMIT}")
+                write!(f, "{pages} page frames from pfn {base} are more than can be numbered")
             }
         }
     }
@@ -75,14 +94,15 @@ impl<'a> FrameTable<'a> {
     ///
     /// # Errors
     ///
-    /// [`FrameTableError::TooLong`] when it would reach over [`LIMIT`].
+    /// [`FrameTableError::TooLong`] when there are more than [`MAX_FRAMES`], or when the frame after the last
+    /// has no number.
     pub fn new(
         base: Pfn,
         pages: &'a [Page],
         mobilities: &'a [AtomicU8],
     ) -> Result<Self, FrameTableError> {
-        let end = u32::try_from(pages.len()).ok().and_then(|len| base.as_u32().checked_add(len));
-        if end.is_none_or(|end| end > LIMIT.as_u32()) {
+        let len = u32::try_from(pages.len()).ok().filter(|len| *len <= MAX_FRAMES);
+        if len.and_then(|len| base.as_u32().checked_add(len)).is_none() {
             return Err(FrameTableError::TooLong { base, pages: pages.len() });
         }
         debug_assert!(pages.iter().all(Page::is_no_head), "page descriptors not zeroed");
@@ -113,8 +133,26 @@ impl<'a> FrameTable<'a> {
     #[inline(always)]
     #[must_use]
     pub fn get(&self, pfn: Pfn) -> Option<&'a Page> {
-        // A frame below the base wraps to an index beyond the end: `new` keeps `base + len` small.
-        self.pages.get(pfn.as_u32().wrapping_sub(self.base.as_u32()) as usize)
+        self.page(self.place(pfn))
+    }
+
+    /// Where the descriptor of `pfn` is. A frame outside the table has a place outside it: one below the
+    /// base wraps to one beyond the end, since `new` keeps `base + len` within 32 bits.
+    #[inline(always)]
+    pub(crate) const fn place(&self, pfn: Pfn) -> Place {
+        Place(pfn.as_u32().wrapping_sub(self.base.as_u32()))
+    }
+
+    /// The frame of a place in the table.
+    #[inline(always)]
+    pub(crate) const fn pfn(&self, place: Place) -> Pfn {
+        Pfn::new(self.base.as_u32().wrapping_add(place.0))
+    }
+
+    /// The descriptor at a place; `None` outside the table.
+    #[inline(always)]
+    pub(crate) fn page(&self, place: Place) -> Option<&'a Page> {
+        self.pages.get(place.0 as usize)
     }
 
     /// The block that holds `pfn`: free, in a stack, allocated, or with a corrupt head. `None` when
@@ -132,10 +170,10 @@ impl<'a> FrameTable<'a> {
                 Some(page) => page.state(),
                 None => break,
             };
-            match (state, state.kin()) {
+            match (state, state.order()) {
                 (PageState::NoHead, _) => {}
-                (_, Some(kin)) => {
-                    return (kin.order >= candidate).then_some(Block { head, state });
+                (_, Some(order)) => {
+                    return (order >= candidate).then_some(Block { head, state });
                 }
                 (_, None) => return (head == pfn).then_some(Block { head, state }),
             }
@@ -173,7 +211,7 @@ impl<'a> FrameTable<'a> {
     /// of a link. Panics otherwise, since then the descriptors themselves are broken.
     #[inline]
     pub(crate) fn at(&self, pfn: Pfn) -> &'a Page {
-        &self.pages[pfn.as_u32().wrapping_sub(self.base.as_u32()) as usize]
+        &self.pages[self.place(pfn).0 as usize]
     }
 }
 
@@ -181,8 +219,7 @@ impl<'a> FrameTable<'a> {
 #[cfg(not(loom))]
 mod tests {
     use super::*;
-    use crate::frame::Mobility;
-    use crate::frame::page::Kin;
+    use crate::frame::page::Class;
 
     fn table(base: u32, pages: &[Page]) -> FrameTable<'_> {
         FrameTable::new(Pfn::new(base), pages, &[]).unwrap()
@@ -192,9 +229,10 @@ mod tests {
         (0..count).map(|_| Page::RESERVED).collect()
     }
 
-    fn order_2() -> Kin {
-        let (zone, order) = (ZoneId::new(0).unwrap(), Order::new(2).unwrap());
-        Kin { order, zone, mobility: Mobility::Movable }
+    const CLASS: Class = Class::of_flags(8);
+
+    fn order_2() -> Order {
+        Order::new(2).unwrap()
     }
 
     #[test]
@@ -206,14 +244,13 @@ mod tests {
             assert_eq!(frames.get(Pfn::new(pfn)).is_some(), inside, "{pfn}");
         }
         assert!(frames.get(Pfn::new(u32::MAX)).is_none());
-        assert!(frames.get(LIMIT).is_none());
     }
 
     #[test]
     fn the_last_frame_number_belongs_to_no_table() {
         let pages = reserved(2);
-        assert!(FrameTable::new(Pfn::new(LIMIT.as_u32() - 2), &pages, &[]).is_ok());
-        for base in [LIMIT.as_u32() - 1, u32::MAX - 1, u32::MAX].map(Pfn::new) {
+        assert!(FrameTable::new(Pfn::new(u32::MAX - 2), &pages, &[]).is_ok());
+        for base in [u32::MAX - 1, u32::MAX].map(Pfn::new) {
             assert_eq!(
                 FrameTable::new(base, &pages, &[]).err(),
                 Some(FrameTableError::TooLong { base, pages: 2 })
@@ -225,8 +262,8 @@ mod tests {
     fn the_block_around_a_frame_is_found_by_its_alignment() {
         let pages = reserved(16);
         let frames = table(3, &pages);
-        frames.at(Pfn::new(8)).set_head(Head::allocated(order_2()));
-        let state = PageState::Allocated { kin: order_2(), further_references: 0 };
+        frames.at(Pfn::new(8)).set_head(Head::allocated(order_2(), CLASS));
+        let state = PageState::Allocated { order: order_2(), class: CLASS, further_references: 0 };
         for pfn in 0..20 {
             let block = (8..12).contains(&pfn).then_some(Block { head: Pfn::new(8), state });
             assert_eq!(frames.block_of(Pfn::new(pfn)), block, "{pfn}");
@@ -237,7 +274,7 @@ mod tests {
     fn the_first_owned_frame_may_be_the_tail_of_a_block() {
         let pages = reserved(16);
         let frames = table(0, &pages);
-        frames.at(Pfn::new(4)).set_head(Head::allocated(order_2()));
+        frames.at(Pfn::new(4)).set_head(Head::allocated(order_2(), CLASS));
         for (start, end, owned) in
             [(0, 4, None), (0, 5, Some(4)), (6, 9, Some(6)), (8, 16, None), (5, 5, None)]
         {

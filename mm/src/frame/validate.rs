@@ -10,7 +10,7 @@ use core::fmt;
 use super::buddy::{Buddy, buddy_of};
 use super::counts::Counts;
 use super::mobility::Mobility;
-use super::page::{Head, Kin, Link, PageState};
+use super::page::{Head, Link, PageState};
 use super::table::FrameTable;
 use crate::addr::{Order, Pfn, PfnRange};
 
@@ -36,7 +36,7 @@ pub enum Inconsistency {
         /// Its size.
         order: Order,
     },
-    /// A block within the zone says that it is another's.
+    /// A free block within the zone says that it is another's.
     Foreign {
         /// Its first frame.
         pfn: Pfn,
@@ -136,36 +136,35 @@ impl Buddy {
         let mut elsewhere = Elsewhere::default();
         let mut pfn = span.start();
         while pfn < span.end() {
-            let Kin { order, zone, .. } = match frames.at(pfn).state() {
+            let order = match frames.at(pfn).state() {
                 PageState::NoHead => {
                     pfn = pfn.saturating_add(1);
                     continue;
                 }
                 PageState::Corrupt { word } => return Err(Inconsistency::Corrupt { pfn, word }),
-                PageState::Free(kin) => {
-                    let order = kin.order;
-                    if order < Order::MAX && frames.is_free(buddy_of(pfn, order), kin.zone, order) {
+                PageState::Free { zone, .. } if zone != self.zone => {
+                    return Err(Inconsistency::Foreign { pfn });
+                }
+                PageState::Free { order, zone, mobility } => {
+                    if order < Order::MAX && frames.is_free(buddy_of(pfn, order), zone, order) {
                         return Err(Inconsistency::Unmerged { pfn, order });
                     }
-                    found[order.index()][kin.mobility.index()] += 1;
-                    kin
+                    found[order.index()][mobility.index()] += 1;
+                    order
                 }
-                PageState::Allocated { kin, .. } => {
-                    elsewhere.allocated += kin.order.pages();
-                    kin
+                PageState::Allocated { order, .. } => {
+                    elsewhere.allocated += order.pages();
+                    order
                 }
-                PageState::Stacked(kin) => {
-                    elsewhere.stacked += kin.order.pages();
-                    kin
+                PageState::Stacked { order, .. } => {
+                    elsewhere.stacked += order.pages();
+                    order
                 }
-                PageState::Bad(kin) => {
-                    elsewhere.bad += kin.order.pages();
-                    kin
+                PageState::Bad { order, .. } => {
+                    elsewhere.bad += order.pages();
+                    order
                 }
             };
-            if zone != self.zone {
-                return Err(Inconsistency::Foreign { pfn });
-            }
             let end = pfn.saturating_add(order.pages());
             if pfn.as_u32() & (order.pages() - 1) != 0 || end > span.end() {
                 return Err(Inconsistency::Misplaced { pfn, order });
@@ -199,7 +198,7 @@ impl Buddy {
         found: u32,
     ) -> Result<(), Inconsistency> {
         let list = &self.lists[order.index()][mobility.index()];
-        let head = Head::free(Kin { order, zone: self.zone, mobility });
+        let head = Head::free(order, self.zone, mobility);
         let (mut linked, mut last, mut next) = (0, None, list.first());
         // One more than there can be is enough to tell a circle.
         while let Some(pfn) = next

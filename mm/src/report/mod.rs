@@ -15,6 +15,8 @@ pub mod layout;
 pub mod memblock;
 pub mod meminfo;
 pub mod memory_line;
+pub mod page;
+pub mod page_owner;
 pub mod pagetypeinfo;
 pub mod show_mem;
 pub mod zone_ranges;

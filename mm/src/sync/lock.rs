@@ -40,10 +40,24 @@ impl<T> Lock<T> {
 
     /// Takes the lock. If another holds it, calls `contended` once and then waits for its turn.
     ///
-    /// Those who wait are served in the order of their coming: each draws a ticket after its
-    /// `contended` returns. The first try draws one only if the lock is free, and a lock that others
-    /// wait for is never free, so it overtakes nobody.
+    /// Those who wait are served in the order of their coming: each draws a ticket. On a machine with
+    /// several CPUs `contended` may be called for a lock that is free when it returns, and one that is
+    /// taken just after the look is waited for without the call.
+    #[cfg(not(loom))]
     #[inline]
+    pub fn lock(&self, contended: impl FnOnce()) -> LockGuard<'_, T> {
+        // A look before the ticket is drawn costs less than a try after which one must be drawn.
+        if self.mutex.is_locked() {
+            contended();
+        }
+        let guard = self.mutex.lock();
+        #[cfg(test)]
+        watch::taken();
+        LockGuard { guard }
+    }
+
+    /// As the ticket lock's.
+    #[cfg(loom)]
     pub fn lock(&self, contended: impl FnOnce()) -> LockGuard<'_, T> {
         match self.try_lock() {
             Some(guard) => guard,
@@ -51,17 +65,11 @@ impl<T> Lock<T> {
         }
     }
 
-    #[cold]
-    #[inline(never)]
+    #[cfg(loom)]
     fn wait(&self, contended: impl FnOnce()) -> LockGuard<'_, T> {
         contended();
-        let guard = self.mutex.lock();
-        #[cfg(all(test, not(loom)))]
-        watch::taken();
         // `loom` has the signature of `std`; it never poisons.
-        #[cfg(loom)]
-        let guard = guard.unwrap_or_else(std::sync::PoisonError::into_inner);
-        #[cfg(loom)]
+        let guard = self.mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         self.step.swap(true, Ordering::Relaxed);
         LockGuard { guard }
     }
@@ -89,22 +97,6 @@ impl<T> Lock<T> {
         #[cfg(loom)]
         let value = value.unwrap_or_else(std::sync::PoisonError::into_inner);
         value
-    }
-
-    /// Where the value is, for one who reads it without the lock: the report of a crash whose holder
-    /// was interrupted for good.
-    #[cfg(not(loom))]
-    #[must_use]
-    pub fn as_ptr(&self) -> *const T {
-        self.mutex.as_mut_ptr()
-    }
-
-    /// Where the value is; null while the lock is held. `loom` can not see who reads it there, so a
-    /// model must not.
-    #[cfg(loom)]
-    #[must_use]
-    pub fn as_ptr(&self) -> *const T {
-        self.try_lock().map_or(std::ptr::null(), |guard| &raw const *guard)
     }
 }
 
@@ -229,13 +221,10 @@ mod tests {
     }
 
     #[test]
-    fn the_value_is_where_the_pointer_says() {
+    fn the_sole_owner_needs_no_lock() {
         let mut lock = Lock::new(7);
         *lock.get_mut() += 1;
-        let address = lock.as_ptr();
-        let guard = lock.lock(|| ());
-        assert_eq!(address, &raw const *guard);
-        assert_eq!(lock.as_ptr(), address, "also while it is held");
+        assert_eq!(*lock.lock(|| panic!("contended")), 8);
     }
 
     #[test]

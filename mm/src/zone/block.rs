@@ -28,8 +28,8 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     ///
     /// # Errors
     ///
-    /// [`AllocError::Flags`] when the flags contradict each other, [`AllocError::NoMemory`] when no zone
-    /// that they allow has such a block and nobody can help.
+    /// [`AllocError`] when the flags contradict each other, or when no zone that they allow has such a block
+    /// and nobody can help.
     #[inline]
     pub fn alloc_pages(
         &self,
@@ -61,7 +61,7 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         gfp: Gfp,
         order: Order,
     ) -> Result<PageBlock<'_, 'a, P, CPUS>, AllocError> {
-        gfp.check_addressable().map_err(AllocError::Flags)?;
+        gfp.check_addressable().map_err(AllocError::flags)?;
         self.alloc_pages(gfp, order)
     }
 

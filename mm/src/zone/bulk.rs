@@ -3,11 +3,13 @@
 use arrayvec::ArrayVec;
 
 use super::block::PageBlock;
+use super::error::NotFreed;
 use super::gfp::Gfp;
 use super::page_alloc::PageAllocator;
+use super::request::NOT_QUICK;
 use crate::addr::{Order, Pfn};
-use crate::frame::FreeError;
-use crate::frame::stack::StackId;
+use crate::frame::Class;
+use crate::frame::page::Head;
 use crate::platform::Platform;
 
 impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
@@ -39,10 +41,12 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         let mut got = 0;
         while got < pfns.len() {
             let rest = &mut pfns[got..];
-            got += {
+            got += if gfp.intersects(NOT_QUICK) {
+                0
+            } else {
                 let masked = self.platform.mask();
-                let id = StackId::of_class(self.classes.of(gfp), Order::ZERO);
-                self.stacks(&masked).pop_many(&self.frames, id, rest)
+                let head = Head::allocated(Order::ZERO, Class::of_flags(gfp.bits()));
+                self.current(&masked).pop_many(&self.frames, head, rest)
             };
             let Some(next) = pfns.get_mut(got) else { break };
             let Ok(pfn) = self.alloc_from_zones(gfp, Order::ZERO) else { break };
@@ -54,13 +58,13 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
 
     /// Gives back single pages. One that is wrong is reported and left alone, and the first such error is
     /// returned; the others are given back all the same.
-    pub(super) fn free_bulk(&self, pfns: &[Pfn]) -> Result<(), FreeError> {
+    pub(super) fn free_bulk(&self, pfns: &[Pfn]) -> Result<(), NotFreed> {
         let mut result = Ok(());
         let mut rest = pfns;
         while !rest.is_empty() {
             let pushed = {
                 let masked = self.platform.mask();
-                self.stacks(&masked).push_many(&self.frames, rest)
+                self.current(&masked).push_many(&self.frames, rest)
             };
             rest = &rest[pushed..];
             if let Some((pfn, others)) = rest.split_first() {

@@ -14,7 +14,7 @@ use super::fault::{FailConfig, Fault};
 use super::page_alloc::PageAllocator;
 use super::request::Request;
 use crate::addr::{Order, Pfn, PfnRange};
-use crate::frame::page::{Head, PageState};
+use crate::frame::page::Head;
 use crate::platform::{Platform, Report};
 use crate::sync::{AtomicU32, Ordering::Relaxed};
 
@@ -61,6 +61,12 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         self.debug.owners = Some(owners);
     }
 
+    /// The words of [`track_owners`](Self::track_owners); none when owners are not tracked.
+    #[must_use]
+    pub fn owner_words(&self) -> &'a [AtomicU32] {
+        self.debug.owners.unwrap_or_default()
+    }
+
     /// Is somebody told apart from others by [`owner`](Self::owner)?
     #[must_use]
     pub fn tracks_owners(&self) -> bool {
@@ -74,7 +80,13 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         self.start();
     }
 
-    /// How many requests were made to fail.
+    /// Which requests still are to fail; interval 0 when none is.
+    #[must_use]
+    pub fn failures_to_come(&self) -> FailConfig {
+        self.debug.fault.config()
+    }
+
+    /// How many requests were made to fail since [`inject_failures`](Self::inject_failures).
     #[must_use]
     pub fn injected_failures(&self) -> u32 {
         self.debug.fault.failed()
@@ -105,9 +117,8 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         if self.debug.poisons
             && let Some((at, found)) = self.platform.first_other_than(pfn, order, POISON)
         {
-            if let PageState::Allocated { kin, .. } = self.frames.at(pfn).state() {
-                self.frames.at(pfn).set_head(Head::bad(kin));
-            }
+            let page = self.frames.at(pfn);
+            page.set_head(Head::bad(order, page.head().class()));
             let freed_by = self.owner(pfn);
             let report = Report::WrittenWhileFree { pfn, order, at, found, freed_by };
             self.platform.report(&report);

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::gfp::GfpError;
+use super::gfp::{Gfp, GfpError};
 use super::span::ZoneKind;
 use crate::addr::{Order, Pfn};
 use crate::frame;
@@ -61,9 +61,16 @@ impl fmt::Display for SpanError {
 
 impl core::error::Error for SpanError {}
 
-/// Why there is no block. Nothing has changed.
+/// There is no block. Nothing has changed.
+///
+/// One word, so that the result of a request is two registers; [`why`](Self::why) takes it apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct AllocError(u32);
+
+/// Why there is no block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum AllocError {
+pub enum Why {
     /// The flags contradict each other.
     Flags(GfpError),
     /// No zone that the request may use has a block large enough that the request may have, and nobody
@@ -74,30 +81,120 @@ pub enum AllocError {
         /// The highest zone that the request could use.
         highest: ZoneKind,
     },
-    /// More pages than any block has, or than could ever lie side by side.
+    /// No page at all, or more than any block has, or than could ever lie side by side.
     TooLarge {
-        /// How many pages were asked for; 0 is too few for a block.
+        /// How many pages were asked for; those from 2^24 - 1 up are not told apart.
         pages: u32,
     },
 }
 
-// Two registers hold the result of a request.
-const _: () = assert!(size_of::<Result<Pfn, AllocError>>() <= 8);
+const _: () = assert!(size_of::<Result<Pfn, AllocError>>() == 8);
+
+/// The flags that an error about flags can name: unknown ones, zones, and those of `NOFAIL`. They stay
+/// where they are in the word, and leave bits 4 to 7 for the kind.
+const NAMED: u32 = 0xf001_c007;
+const KIND_SHIFT: u32 = 4;
+/// Kinds 1 to 8 are those of [`GfpError`]. What the others say is above bit 8.
+const NO_MEMORY: u32 = 9;
+const TOO_LARGE: u32 = 10;
+/// Below an order.
+const ZONE_BITS: u32 = 4;
+
+impl AllocError {
+    /// The flags contradict each other.
+    #[must_use]
+    pub const fn flags(error: GfpError) -> Self {
+        let kind = match error {
+            GfpError::Unknown { .. } => 1,
+            GfpError::Zones { .. } => 2,
+            GfpError::MovableAndReclaimable => 3,
+            GfpError::AtomicMaySleep => 4,
+            GfpError::NofailGivesUp { .. } => 5,
+            GfpError::NofailCannotWait => 6,
+            GfpError::NoAddress => 7,
+            GfpError::ExactCompound => 8,
+        };
+        Self(kind << KIND_SHIFT | error.flags().bits() & NAMED)
+    }
+
+    /// No zone up to `highest` has a block of `order`.
+    #[must_use]
+    pub const fn no_memory(order: Order, highest: ZoneKind) -> Self {
+        let what = order.as_u32() << ZONE_BITS | highest.index() as u32;
+        Self(NO_MEMORY << KIND_SHIFT | what << 8)
+    }
+
+    /// So many pages can not be had at once.
+    #[must_use]
+    pub const fn too_large(pages: u32) -> Self {
+        let most = u32::MAX >> 8;
+        Self(TOO_LARGE << KIND_SHIFT | (if pages < most { pages } else { most }) << 8)
+    }
+
+    /// Why there is no block.
+    #[must_use]
+    pub const fn why(self) -> Why {
+        let flags = Gfp::from_bits_retain(self.0 & NAMED);
+        let what = self.0 >> 8;
+        Why::Flags(match self.0 >> KIND_SHIFT & 0xf {
+            1 => GfpError::Unknown { flags },
+            2 => GfpError::Zones { flags },
+            3 => GfpError::MovableAndReclaimable,
+            4 => GfpError::AtomicMaySleep,
+            5 => GfpError::NofailGivesUp { flags },
+            6 => GfpError::NofailCannotWait,
+            7 => GfpError::NoAddress,
+            8 => GfpError::ExactCompound,
+            NO_MEMORY => {
+                let order = match Order::new((what >> ZONE_BITS) as u8) {
+                    Some(order) => order,
+                    None => Order::MAX,
+                };
+                let highest = ZoneKind::ALL[what as usize & 3];
+                return Why::NoMemory { order, highest };
+            }
+            _ => return Why::TooLarge { pages: what },
+        })
+    }
+}
 
 impl fmt::Display for AllocError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flags(error) => error.fmt(f),
-            Self::NoMemory { order, highest } => {
+        match self.why() {
+            Why::Flags(error) => error.fmt(f),
+            Why::NoMemory { order, highest } => {
                 write!(f, "no free block of order {order} for zone {highest}")
             }
-            Self::TooLarge { pages: 0 } => f.write_str("a request for no page"),
-            Self::TooLarge { pages } => write!(f, "{pages} pages are more than can be had at once"),
+            Why::TooLarge { pages: 0 } => f.write_str("a request for no page"),
+            Why::TooLarge { pages } => write!(f, "{pages} pages are more than can be had at once"),
         }
     }
 }
 
+impl fmt::Debug for AllocError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.why().fmt(f)
+    }
+}
+
 impl core::error::Error for AllocError {}
+
+/// The block was not given back: it is not allocated, or not with this order. Nothing has changed, and the
+/// platform was told what is wrong; [`PageAllocator::why_not_free`](super::PageAllocator::why_not_free)
+/// says it again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotFreed {
+    /// The frame.
+    pub pfn: Pfn,
+}
+
+impl fmt::Display for NotFreed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the block at pfn {} was not given back", self.pfn)
+    }
+}
+
+impl core::error::Error for NotFreed {}
 
 /// There are as many references to the block as can be counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -148,3 +245,43 @@ impl fmt::Display for ReleaseError {
 }
 
 impl core::error::Error for ReleaseError {}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_survives_the_word() {
+        let all = |bits: u32| Gfp::from_bits_retain(bits);
+        let flags = [
+            GfpError::Unknown { flags: all(0x9000_0000) },
+            GfpError::Zones { flags: all(0x5) },
+            GfpError::MovableAndReclaimable,
+            GfpError::AtomicMaySleep,
+            GfpError::NofailGivesUp { flags: all(0x1_8000) },
+            GfpError::NofailGivesUp { flags: all(0x1_c000) },
+            GfpError::NofailCannotWait,
+            GfpError::NoAddress,
+            GfpError::ExactCompound,
+        ];
+        for error in flags {
+            assert_eq!(AllocError::flags(error).why(), Why::Flags(error));
+            assert_eq!(AllocError::flags(error).to_string(), error.to_string());
+        }
+        for order in Order::all() {
+            for highest in ZoneKind::ALL {
+                let error = AllocError::no_memory(order, highest);
+                assert_eq!(error.why(), Why::NoMemory { order, highest });
+            }
+        }
+        for (pages, said) in [(0, 0), (1025, 1025), (u32::MAX, 0xff_ffff)] {
+            assert_eq!(AllocError::too_large(pages).why(), Why::TooLarge { pages: said });
+        }
+        // Whatever the flags are, the error says the same of them.
+        for bits in (0..32).flat_map(|bit| [1 << bit, 0x8400 | 1 << bit, 0x60a | 1 << bit]) {
+            if let Err(error) = all(bits).check_exact() {
+                assert_eq!(AllocError::flags(error).why(), Why::Flags(error), "{bits:#x}");
+            }
+        }
+    }
+}

@@ -47,6 +47,18 @@ impl fmt::Display for BadFailConfig<'_> {
 
 impl core::error::Error for BadFailConfig<'_> {}
 
+/// The parameter's value.
+impl fmt::Display for FailConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { interval, probability, space, times } = self;
+        write!(f, "{interval},{probability},{space},")?;
+        match times {
+            Some(times) => write!(f, "{times}"),
+            None => f.write_str("-1"),
+        }
+    }
+}
+
 impl FailConfig {
     /// Nothing fails.
     pub const OFF: Self = Self { interval: 0, probability: 0, space: 0, times: Some(0) };
@@ -136,6 +148,17 @@ impl Fault {
         self.interval.store(config.interval, Relaxed);
     }
 
+    /// What is still to come: `space` and `times` are what is left of them.
+    pub(super) fn config(&self) -> FailConfig {
+        let times = self.times.load(Relaxed);
+        FailConfig {
+            interval: self.interval.load(Relaxed),
+            probability: self.probability.load(Relaxed),
+            space: self.space.load(Relaxed),
+            times: (times != u32::MAX).then_some(times),
+        }
+    }
+
     pub(super) fn failed(&self) -> u32 {
         self.failed.load(Relaxed)
     }
@@ -200,6 +223,24 @@ mod tests {
             ("1,100,0,1,5", "5"),
         ] {
             assert_eq!(FailConfig::parse(text), Err(BadFailConfig { part }), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_printed_can_be_read_and_what_was_set_is_what_is_there() {
+        for text in ["7,100,0,-1", "2,10,4096,3", "0,0,0,0"] {
+            let config = FailConfig::parse(text).unwrap();
+            assert_eq!(config.to_string(), text);
+            let fault = Fault::off();
+            fault.set(config);
+            assert_eq!(fault.config(), config);
+        }
+        let fault = Fault::off();
+        assert_eq!(fault.config(), FailConfig::OFF);
+        fault.set(FailConfig { space: 5, times: Some(2), ..FailConfig::one_in(1) });
+        for left in ["1,100,1,2", "1,100,0,2", "1,100,0,1", "1,100,0,0", "1,100,0,0"] {
+            fault.fails(Gfp::GFP_KERNEL, Order::new(2).unwrap());
+            assert_eq!(fault.config().to_string(), left);
         }
     }
 

@@ -3,18 +3,32 @@
 //! A stack that is full becomes the spare, and what the spare held goes back to the buddy. Blocks that lie
 //! side by side are given back as one range, so that pages that were freed in a row cost few merges.
 
+use super::error::NotFreed;
 use super::page_alloc::{PageAllocator, stack_ids};
-use super::state::Zone;
+use super::request::classes;
 use crate::addr::{Order, Pfn, PfnRange};
 use crate::frame::page::{Head, Page, PageState};
-use crate::frame::stack::{Blocks, Stack, StackId};
-use crate::frame::{Buddy, CpuStacks, FreeError};
+use crate::frame::stack::{Asked, Blocks, CpuStacks, Stack, StackId};
 use crate::platform::{Platform, Report};
 
 impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     /// A block that no stack could take.
     #[inline(never)]
-    pub(super) fn free_to_zones(&self, pfn: Pfn, order: Order) -> Result<(), FreeError> {
+    pub(super) fn free_to_zones(&self, pfn: Pfn, order: Order) -> Result<(), NotFreed> {
+        // Blocks that no stack holds come this way every time.
+        if order > Order::COSTLY
+            && self.frames.get(pfn).is_some_and(|page| page.head().is_sole(order))
+        {
+            let masked = self.platform.mask();
+            if !self.stacks(&masked).is_asked() && self.give_block(pfn, order) {
+                return Ok(());
+            }
+        }
+        self.free_with_care(pfn, order)
+    }
+
+    #[inline(never)]
+    fn free_with_care(&self, pfn: Pfn, order: Order) -> Result<(), NotFreed> {
         match self.drop_reference(pfn, order) {
             Dropped::Last(page) => {
                 if self.debug.is_on() {
@@ -27,7 +41,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
             Dropped::Wrong => {
                 let error = self.frames.why_not_free(pfn, order);
                 self.platform.report(&Report::WrongFree { error });
-                Err(error)
+                Err(NotFreed { pfn })
             }
         }
     }
@@ -38,15 +52,14 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         let mut head = page.head();
         loop {
             if head.is_sole(order) {
-                // No stack is open for a zone or a mobility that does not exist, so a head that has been
-                // overwritten with one comes here.
-                let zone = self.zones.get(head.zone().index());
-                let is_known =
-                    zone.is_some_and(|zone| zone.span().contains(pfn)) && head.mobility().is_some();
+                // A head that has been overwritten may say so of a frame that is in no zone.
+                let is_known = self.zone_of(pfn).is_some();
                 return if is_known { Dropped::Last(page) } else { Dropped::Wrong };
             }
-            let PageState::Allocated { kin, .. } = head.decode() else { return Dropped::Wrong };
-            let Some(less) = head.one_less().filter(|_| kin.order == order) else {
+            let PageState::Allocated { order: real, .. } = head.decode() else {
+                return Dropped::Wrong;
+            };
+            let Some(less) = head.one_less().filter(|_| real == order) else {
                 return Dropped::Wrong;
             };
             match page.exchange_head(head, less) {
@@ -62,21 +75,24 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         let stacks = self.stacks(&masked);
         self.settle(stacks);
         let head = page.head();
-        let Some(zone) = self.zones.get(head.zone().index()) else { return };
         let id = StackId::of(head);
-        if order <= Order::COSTLY && stacks.room(id) > 0 {
-            if stacks.push(page, pfn, head) {
+        if stacks.room(id) > 0 {
+            if stacks.current.push(page, self.frames.place(pfn), head) {
                 return;
             }
-            let older = stacks.retire(id);
-            if !older.is_empty() {
-                let mut buddy = zone.buddy.lock(|| self.platform.contended());
-                self.give_stack(zone, &mut buddy, older, order);
-            }
-            let pushed = stacks.push(page, pfn, head);
+            self.give_stack(stacks.retire(id), order);
+            let pushed = stacks.current.push(page, self.frames.place(pfn), head);
             debug_assert!(pushed, "an empty stack with room is full");
             return;
         }
+        self.give_block(pfn, order);
+    }
+
+    /// Gives one block to its zone's buddy. Says `false`, and has done nothing, when it is in none.
+    /// Interrupts are masked.
+    #[inline]
+    fn give_block(&self, pfn: Pfn, order: Order) -> bool {
+        let Some(zone) = self.zone_of(pfn) else { return false };
         zone.buddy.lock(|| self.platform.contended()).insert(
             &self.frames,
             &zone.counts,
@@ -85,37 +101,44 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         );
         if zone.is_short() && zone.free_pages() > zone.watermarks().high {
             zone.set_short(false);
-            self.settle(stacks);
+            self.behind.iter().for_each(|stacks| stacks.ask(Asked::ROOM));
         }
+        true
     }
 
-    /// Gives back what the stacks of this CPU before a zone hold. Interrupts are masked.
-    pub(super) fn empty_stacks(&self, stacks: &CpuStacks, zone: &Zone) {
-        for (id, order) in stack_ids(zone) {
-            for stack in stacks.empty(id).into_iter().filter(|stack| !stack.is_empty()) {
-                let mut buddy = zone.buddy.lock(|| self.platform.contended());
-                self.give_stack(zone, &mut buddy, stack, order);
+    /// Gives back what this CPU's stacks hold. Interrupts are masked.
+    pub(super) fn empty_stacks(&self, stacks: CpuStacks<'_>) {
+        for (id, order, _) in classes().flat_map(stack_ids) {
+            for stack in stacks.empty(id) {
+                self.give_stack(stack, order);
             }
         }
     }
 
-    /// Gives back the blocks of a stack that has left its CPU's hands.
-    fn give_stack(&self, zone: &Zone, buddy: &mut Buddy, stack: Stack, order: Order) {
-        let pages = order.pages();
-        let mut run = PfnRange::default();
-        for (pfn, page) in Blocks::of(&self.frames, stack) {
-            page.set_head(Head::NONE);
-            let end = pfn.saturating_add(pages);
-            if end == run.start() {
-                run = PfnRange::new(pfn, run.end());
-            } else if pfn == run.end() {
-                run = PfnRange::new(run.start(), end);
-            } else {
-                buddy.insert_range(&self.frames, &zone.counts, run);
-                run = PfnRange::new(pfn, end);
+    /// Gives back the blocks of a stack that has left its CPU's hands. They are all of one zone, unless
+    /// somebody has overwritten a head.
+    fn give_stack(&self, stack: Stack, order: Order) {
+        let mut blocks = Blocks::of(&self.frames, stack);
+        let mut next = blocks.next();
+        while let Some((pfn, _)) = next {
+            let Some(zone) = self.zone_of(pfn) else { return };
+            let mut buddy = zone.buddy.lock(|| self.platform.contended());
+            let mut run = PfnRange::new(pfn, pfn);
+            while let Some((pfn, page)) = next.filter(|(pfn, _)| zone.span().contains(*pfn)) {
+                let end = pfn.saturating_add(order.pages());
+                page.set_head(Head::NONE);
+                if end == run.start() {
+                    run = PfnRange::new(pfn, run.end());
+                } else if pfn == run.end() {
+                    run = PfnRange::new(run.start(), end);
+                } else {
+                    buddy.insert_range(&self.frames, &zone.counts, run);
+                    run = PfnRange::new(pfn, end);
+                }
+                next = blocks.next();
             }
+            buddy.insert_range(&self.frames, &zone.counts, run);
         }
-        buddy.insert_range(&self.frames, &zone.counts, run);
     }
 }
 

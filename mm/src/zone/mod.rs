@@ -13,6 +13,7 @@
 //! | [`watermark`] | how much each zone keeps back |
 //! | [`debug`], [`fault`] | poison, owners, made-up failures |
 //! | [`figures`] | the figures of one moment, for reports |
+//! | [`owner`] | one page with all that is known of it, and who holds what |
 //! | [`validate`] | checks that every page is accounted for |
 
 pub mod block;
@@ -23,6 +24,7 @@ pub mod fault;
 pub mod figures;
 pub mod gfp;
 mod give;
+pub mod owner;
 pub mod page_alloc;
 pub mod range;
 pub mod raw;
@@ -35,12 +37,14 @@ mod take;
 #[cfg(test)]
 #[cfg(not(loom))]
 mod test_machine;
+#[cfg(all(test, not(loom)))]
+mod tiny_machine;
 pub mod validate;
 pub mod watermark;
 
 pub use block::PageBlock;
-pub use error::{AllocError, ReleaseError, SpanError, TooManyReferences};
-pub use figures::{MemoryFigures, ZoneFigures};
+pub use error::{AllocError, NotFreed, ReleaseError, SpanError, TooManyReferences, Why};
+pub use figures::{MAX_CPUS, MemoryFigures, PerCpuFigures, ZoneFigures};
 pub use gfp::{Gfp, GfpError, ParseGfpError};
 pub use page_alloc::PageAllocator;
 pub use range::PageRun;

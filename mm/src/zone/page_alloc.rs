@@ -24,10 +24,10 @@
 use arrayvec::ArrayVec;
 
 use super::debug::Debugging;
-use super::error::{AllocError, ReleaseError, SpanError};
+use super::error::{AllocError, NotFreed, ReleaseError, SpanError};
 use super::figures::{MAX_CPUS, MemoryFigures, PerCpuFigures, ZoneFigures};
 use super::gfp::Gfp;
-use super::request::Classes;
+use super::request::{NOT_QUICK, classes};
 use super::shrink::Shrinkers;
 use super::span::{ZoneKind, ZoneSpan};
 use super::state::Zone;
@@ -36,15 +36,27 @@ use super::watermark::{
 };
 use crate::addr::{Order, Pfn, PfnRange};
 use crate::frame::page_block;
-use crate::frame::stack::StackId;
-use crate::frame::{CpuStacks, FrameTable, FreeError, Mobility};
+use crate::frame::stack::{Asked, Behind, CpuStacks, Current, MAX_ROOM, StackId};
+use crate::frame::{Class, FrameTable, FreeError, Mobility};
 use crate::platform::Platform;
+use crate::sync::{AtomicU8, Ordering::Relaxed};
+
+/// Combinations of the flags that name zones, which are the lowest three.
+const ZONE_FLAGS: usize = 8;
+/// The number of no zone.
+const NO_ZONE: u8 = u8::MAX;
 
 /// All zones, the descriptors of their frames, and the stacks of `CPUS` CPUs, a power of two.
+///
+/// What every request looks at comes first, where an offset fits an instruction.
+#[repr(C)]
 pub struct PageAllocator<'a, P, const CPUS: usize = 1> {
+    current: [Current; CPUS],
     pub(super) frames: FrameTable<'a>,
-    pub(super) classes: Classes,
-    pub(super) cpus: [CpuStacks; CPUS],
+    /// For each combination of the zone flags, the zone of first choice; none that there is for those that
+    /// contradict each other.
+    first_zone: [AtomicU8; ZONE_FLAGS],
+    pub(super) behind: [Behind; CPUS],
     pub(super) zones: [Zone; ZoneKind::COUNT],
     pub(super) shrinkers: Shrinkers<'a>,
     pub(super) debug: Debugging<'a>,
@@ -67,9 +79,10 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         const { assert!(CPUS.is_power_of_two() && CPUS <= MAX_CPUS) };
         check_spans(&frames, spans)?;
         Ok(Self {
+            current: core::array::from_fn(|_| Current::new()),
             frames,
-            classes: Classes::new(),
-            cpus: core::array::from_fn(|_| CpuStacks::new()),
+            first_zone: core::array::from_fn(|_| AtomicU8::new(NO_ZONE)),
+            behind: core::array::from_fn(|_| Behind::new()),
             zones: spans.each_ref().map(Zone::new),
             shrinkers: Shrinkers::new(ArrayVec::new()),
             debug: Debugging::off(),
@@ -168,12 +181,21 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         let masked = self.platform.mask();
         for ((zone, marks), reserve) in self.zones.iter().zip(&marks).zip(&reserves) {
             zone.set_limits(marks, reserve);
-            let batch = u8::try_from(pcp_batch(zone.managed())).unwrap_or(u8::MAX - 1);
+            let batch = pcp_batch(zone.managed()).min(u32::from(MAX_ROOM) - 1) as u8;
             let room = if self.debug.is_on() || zone.managed() == 0 { 0 } else { batch + 1 };
             zone.set_room(room);
             zone.buddy.lock(|| self.platform.contended()).set_grouping(groups);
         }
-        self.classes.set(managed.map(|pages| pages > 0));
+        self.choose_first_zones(&managed);
+        for behind in &self.behind {
+            behind.ask(Asked::ROOM);
+            // Every request is to come to where debugging looks at it.
+            if self.debug.is_on() {
+                behind.ask(Asked::CARE)
+            } else {
+                behind.ask_no_more(Asked::CARE)
+            }
+        }
         self.settle(self.stacks(&masked));
     }
 
@@ -187,10 +209,10 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     /// block and nobody can help.
     #[inline]
     pub(super) fn alloc_block(&self, gfp: Gfp, order: Order) -> Result<Pfn, AllocError> {
-        {
+        if !gfp.intersects(NOT_QUICK) {
             let masked = self.platform.mask();
-            let id = StackId::of_class(self.classes.of(gfp), order);
-            if let Some(pfn) = self.stacks(&masked).pop(&self.frames, id) {
+            let id = StackId::new(Class::of_flags(gfp.bits()), order);
+            if let Some(pfn) = self.current(&masked).pop(&self.frames, id) {
                 return Ok(pfn);
             }
         }
@@ -202,25 +224,76 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     ///
     /// # Errors
     ///
-    /// [`FreeError`] when no such block is allocated. Nothing has changed then: the frame stays
+    /// [`NotFreed`] when no such block is allocated. Nothing has changed then: the frame stays
     /// where it was, so it is not handed out by mistake. The fault has been reported.
     #[inline]
-    pub(super) fn free_block(&self, pfn: Pfn, order: Order) -> Result<(), FreeError> {
-        if let Some(page) = self.frames.get(pfn) {
+    pub(super) fn free_block(&self, pfn: Pfn, order: Order) -> Result<(), NotFreed> {
+        let place = self.frames.place(pfn);
+        if let Some(page) = self.frames.page(place) {
             let masked = self.platform.mask();
             let head = page.head();
-            if head.is_sole(order) && self.stacks(&masked).push(page, pfn, head) {
+            if head.is_sole(order) && self.current(&masked).push(page, place, head) {
                 return Ok(());
             }
         }
         self.free_to_zones(pfn, order)
     }
 
-    /// The stacks of this CPU.
+    /// Why a block of `order` at `pfn` could not be given back now; what
+    /// [`Report::WrongFree`](crate::platform::Report::WrongFree) said when it was tried.
+    #[must_use]
+    pub fn why_not_free(&self, pfn: Pfn, order: Order) -> FreeError {
+        self.frames.why_not_free(pfn, order)
+    }
+
+    /// The current stacks of this CPU.
     #[inline(always)]
-    pub(super) fn stacks(&self, masked: &P::Masked) -> &CpuStacks {
+    pub(super) fn current(&self, masked: &P::Masked) -> &Current {
         // A power of two, so this is no bounds check.
-        &self.cpus[self.platform.cpu(masked) & (CPUS - 1)]
+        &self.current[self.platform.cpu(masked) & (CPUS - 1)]
+    }
+
+    /// The stacks of this CPU, and what lies behind them.
+    #[inline]
+    pub(super) fn stacks(&self, masked: &P::Masked) -> CpuStacks<'_> {
+        self.stacks_of(self.platform.cpu(masked) & (CPUS - 1))
+    }
+
+    fn stacks_of(&self, cpu: usize) -> CpuStacks<'_> {
+        CpuStacks { current: &self.current[cpu], behind: &self.behind[cpu] }
+    }
+
+    /// The zone of first choice, whose blocks the stacks for such requests hold: the highest that they may
+    /// use and that has memory. `None` if none of them has, and for flags that contradict each other.
+    #[inline(always)]
+    pub(super) fn first_zone(&self, gfp: Gfp) -> Option<&Zone> {
+        let index = self.first_zone[gfp.bits() as usize % ZONE_FLAGS].load(Relaxed);
+        self.zones.get(usize::from(index))
+    }
+
+    /// Which zone is of first choice, now that the zones have this much memory.
+    fn choose_first_zones(&self, managed: &Managed) {
+        for (flags, place) in self.first_zone.iter().enumerate() {
+            let gfp = Gfp::from_bits_retain(flags as u32);
+            let usable = ZoneKind::ALL.into_iter().rev().filter(|kind| *kind <= gfp.highest_zone());
+            let first = usable.into_iter().find(|kind| managed[kind.index()] > 0);
+            let first = first.filter(|_| gfp.check().is_ok());
+            place.store(first.map_or(NO_ZONE, |kind| kind.index() as u8), Relaxed);
+        }
+    }
+
+    /// The stacks that hold blocks of a zone, each with its order.
+    pub(super) fn stacks_before(&self, zone: &Zone) -> impl Iterator<Item = (StackId, Order)> {
+        let kind = zone.kind();
+        let is_of =
+            move |class: &Gfp| self.first_zone(*class).is_some_and(|zone| zone.kind() == kind);
+        classes().filter(is_of).flat_map(|class| stack_ids(class).map(|(id, order, _)| (id, order)))
+    }
+
+    /// The zone that holds a frame.
+    #[inline]
+    pub(super) fn zone_of(&self, pfn: Pfn) -> Option<&Zone> {
+        self.zones.iter().find(|zone| zone.span().contains(pfn))
     }
 
     /// The figures as they are now. Reads counters only, takes no lock and follows no list: while other
@@ -238,15 +311,14 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
 
     fn zone_figures(&self, zone: &Zone) -> ZoneFigures {
         let mut per_cpu = [PerCpuFigures::EMPTY; MAX_CPUS];
-        for (figures, stacks) in per_cpu.iter_mut().zip(&self.cpus) {
-            let room = u32::from(zone.usual_room());
+        for (figures, stacks) in per_cpu.iter_mut().zip((0..CPUS).map(|cpu| self.stacks_of(cpu))) {
             let (mut count, mut high) = (0, 0);
-            for (id, order) in stack_ids(zone) {
+            for (id, order) in self.stacks_before(zone) {
                 count += stacks.len(id) * order.pages();
                 // The stack and its spare.
-                high += 2 * u32::from(room_of(zone.room(), order)) * order.pages();
+                high += 2 * u32::from(stacks.room(id)) * order.pages();
             }
-            *figures = PerCpuFigures { count, high, batch: room };
+            *figures = PerCpuFigures { count, high, batch: u32::from(zone.usual_room()) };
         }
         ZoneFigures {
             kind: zone.kind(),
@@ -279,20 +351,15 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     }
 }
 
-/// The stacks before a zone, each with its order.
-pub(super) fn stack_ids(zone: &Zone) -> impl Iterator<Item = (StackId, Order)> + use<> {
-    let class = zone.kind().index() as u8;
-    (0..Mobility::PCP_COUNT as u8).flat_map(move |mobility| {
-        let orders = Order::all().take_while(|order| *order <= Order::COSTLY);
-        orders.map(move |order| (StackId::of_class(class | mobility << 2, order), order))
+/// The stacks of a class, each with its order, and what one of a zone's whole room is divided by: half
+/// as many blocks for each order more, and a quarter for what is asked for by the way.
+pub(super) fn stack_ids(class: Gfp) -> impl Iterator<Item = (StackId, Order, u32)> {
+    let by_the_way = class.intersects(Gfp::__GFP_DMA.union(Gfp::__GFP_DMA32));
+    let orders = Order::all().take_while(|order| *order <= Order::COSTLY);
+    orders.map(move |order| {
+        let id = StackId::new(Class::of_flags(class.bits()), order);
+        (id, order, order.as_u32() + if by_the_way { 2 } else { 0 })
     })
-}
-
-/// How many blocks of `order` a stack has room for, where one of single pages has room for `room`: half
-/// as many for each order more.
-pub(super) const fn room_of(room: u8, order: Order) -> u8 {
-    let less = room >> order.as_u8();
-    if less == 0 && room > 0 { 1 } else { less }
 }
 
 fn check_spans(

@@ -15,6 +15,7 @@ use super::request::Request;
 use super::state::{Mark, Zone};
 use crate::addr::{Order, Pfn, PfnRange, PhysRange};
 use crate::frame::page::{Head, PageState};
+use crate::frame::stack::Asked;
 use crate::platform::Platform;
 use core::fmt;
 
@@ -32,14 +33,14 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     /// # Errors
     ///
     /// As [`get_free_pages`](Self::get_free_pages); `__GFP_COMP` is refused, and
-    /// [`AllocError::TooLarge`] is for no page and for more than 1024.
+    /// [`Why::TooLarge`](super::error::Why::TooLarge) is for no page and for more than 1024.
     pub fn alloc_pages_exact(
         &self,
         gfp: Gfp,
         pages: u32,
     ) -> Result<PageRun<'_, 'a, P, CPUS>, AllocError> {
-        gfp.check_exact().map_err(AllocError::Flags)?;
-        let order = Order::for_pages(pages).ok_or(AllocError::TooLarge { pages })?;
+        gfp.check_exact().map_err(AllocError::flags)?;
+        let order = Order::for_pages(pages).ok_or(AllocError::too_large(pages))?;
         let pfn = self.alloc_block(gfp, order)?;
         let run = PfnRange::new(pfn, pfn.saturating_add(pages));
         self.carve(run, pfn.saturating_add(order.pages()));
@@ -63,9 +64,9 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
             self.carve(run, pfn.saturating_add(order.pages()));
             return Ok(PageRun { from: self, frames: run });
         }
-        gfp.check().map_err(AllocError::Flags)?;
+        gfp.check().map_err(AllocError::flags)?;
         if pages == 0 {
-            return Err(AllocError::TooLarge { pages });
+            return Err(AllocError::too_large(pages));
         }
         let request = Request::new(gfp, Order::MAX);
         if self.debug.fails(&request) {
@@ -94,12 +95,10 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         let masked = self.platform.mask();
         let here = self.stacks(&masked);
         self.settle(here);
-        for zone in &self.zones {
-            self.empty_stacks(here, zone);
-        }
-        for stacks in &self.cpus {
-            if !core::ptr::eq(stacks, here) {
-                stacks.ask_to_drain();
+        self.empty_stacks(here);
+        for behind in &self.behind {
+            if !core::ptr::eq(behind, here.behind) {
+                behind.ask(Asked::DRAIN);
             }
         }
     }
@@ -111,18 +110,14 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
             return;
         }
         let head = self.frames.at(run.start()).head();
-        let Some((kin, zone)) =
-            head.decode().kin().and_then(|kin| Some((kin, self.zones.get(kin.zone.index())?)))
-        else {
-            return;
-        };
+        let Some(zone) = self.zone_of(run.start()) else { return };
         // While all of it is the caller's: what has been given back may be somebody else's at once.
         if self.debug.is_on() {
             self.debug_carve(run, end);
         }
         let _masked = self.platform.mask();
         let mut buddy = zone.buddy.lock(|| self.platform.contended());
-        buddy.carve(&self.frames, &zone.counts, kin, run, end);
+        buddy.carve(&self.frames, &zone.counts, head.class(), run, end);
     }
 
     fn take_run(&self, request: &Request, pages: u32) -> Option<PfnRange> {
@@ -137,7 +132,7 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         zone.above(request, Mark::Low).filter(|above| *above > pages - Order::MAX.pages())?;
         let _masked = self.platform.mask();
         let mut buddy = zone.buddy.lock(|| self.platform.contended());
-        buddy.take_run(&self.frames, &zone.counts, request.mobility, pages)
+        buddy.take_run(&self.frames, &zone.counts, request.class(), pages)
     }
 }
 
@@ -162,7 +157,7 @@ impl<'p, 'a, P: Platform, const CPUS: usize> PageRun<'p, 'a, P, CPUS> {
             if pfn >= end {
                 return None;
             }
-            let order = table.at(pfn).state().kin().map_or(Order::ZERO, |kin| kin.order);
+            let order = table.at(pfn).state().order().unwrap_or_default();
             let block = (pfn, order);
             pfn = pfn.saturating_add(order.pages());
             Some(block)
@@ -180,10 +175,9 @@ impl<'p, 'a, P: Platform, const CPUS: usize> PageBlock<'p, 'a, P, CPUS> {
     pub fn split(self) -> Result<PageRun<'p, 'a, P, CPUS>, Self> {
         let (from, pfn, order) = (self.allocator(), self.pfn(), self.order());
         let head = from.frames.at(pfn).head();
-        let (true, Some(kin)) = (head.is_sole(order), head.decode().kin()) else {
+        let (true, Some(zone)) = (head.is_sole(order), from.zone_of(pfn)) else {
             return Err(self);
         };
-        let Some(zone) = from.zones.get(kin.zone.index()) else { return Err(self) };
         if from.debug.is_on() {
             from.debug_carve(self.frames(), self.frames().end());
         }
@@ -191,8 +185,8 @@ impl<'p, 'a, P: Platform, const CPUS: usize> PageBlock<'p, 'a, P, CPUS> {
             // Whoever walks the zone's frames sees the block whole, or its pages.
             let _masked = from.platform.mask();
             let _buddy = zone.buddy.lock(|| from.platform.contended());
-            let page = crate::frame::Kin { order: Order::ZERO, ..kin };
-            from.frames.split_into_pages(pfn, order, Head::allocated(page));
+            let page = Head::allocated(Order::ZERO, head.class());
+            from.frames.split_into_pages(pfn, order, page);
         }
         let frames = self.frames();
         let _ = self.into_raw();
@@ -204,7 +198,7 @@ impl<P: Platform, const CPUS: usize> Drop for PageRun<'_, '_, P, CPUS> {
     fn drop(&mut self) {
         for (pfn, order) in self.blocks() {
             // A block that is bad since it was taken stays out.
-            if !matches!(self.from.frames.at(pfn).state(), PageState::Bad(_)) {
+            if !matches!(self.from.frames.at(pfn).state(), PageState::Bad { .. }) {
                 let _ = self.from.free_block(pfn, order);
             }
         }

@@ -1,10 +1,9 @@
-//! A request for a block, as the zones see it, and the table that leads a quick one to its stack.
+//! A request for a block, as the zones see it.
 
 use super::gfp::Gfp;
 use super::span::ZoneKind;
 use crate::addr::Order;
-use crate::frame::Mobility;
-use crate::sync::{AtomicU8, Ordering::Relaxed};
+use crate::frame::{Class, Mobility};
 
 /// What is asked for, taken apart once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,64 +24,41 @@ impl Request {
         Self { gfp, order, mobility: gfp.mobility(), highest: gfp.highest_zone() }
     }
 
+    /// What its block is asked for.
+    #[inline]
+    pub(super) const fn class(&self) -> Class {
+        Class::of_flags(self.gfp.bits())
+    }
+
     /// May it use the page blocks that are set aside?
-    pub(super) fn is_urgent(&self) -> bool {
+    #[inline]
+    pub(super) const fn is_urgent(&self) -> bool {
         self.gfp.non_blocking_high()
     }
 }
 
-/// Bits of the flags that decide which stack a request goes to: the zone and mobility modifiers, and
-/// those that need care or contradict each other.
-const INDEX_BITS: u32 = 11;
+/// Flags that the quick path does not take: zeroing is more work, and these two have rules of their own
+/// about other flags. The zone and mobility modifiers need no test, since those that contradict each
+/// other lead to a stack that has nothing.
+pub(super) const NOT_QUICK: Gfp = Gfp::__GFP_ZERO.union(Gfp::__GFP_ATOMIC).union(Gfp::__GFP_NOFAIL);
 
-/// Flags beyond those bits that the quick path must not see: what never fails has more rules than a
-/// table can know.
-const CAREFUL: Gfp = Gfp::__GFP_NOFAIL;
-
-/// A class whose stacks nothing is ever put on: zone 3 does not exist.
-const CLOSED: u8 = 0x1f;
-
-const _: () = assert!(ZoneKind::COUNT <= 3);
-
-/// For each combination of the low flags, the class of stacks to try first: bits 0 and 1 are the zone,
-/// bits 2 to 4 the mobility, as in a descriptor's head. Zeroing, and flags that contradict each other,
-/// lead to a class that has nothing, so a quick request needs no test for them.
-pub(super) struct Classes {
-    class: [AtomicU8; 1 << INDEX_BITS],
+/// The classes that make sense, each of which has stacks.
+pub(super) fn classes() -> impl Iterator<Item = Gfp> {
+    (0..Class::COUNT).map(Gfp::from_bits_retain).filter(|gfp| gfp.check().is_ok())
 }
 
-impl Classes {
-    /// Nothing is quick.
-    pub(super) fn new() -> Self {
-        Self { class: core::array::from_fn(|_| AtomicU8::new(CLOSED)) }
-    }
-
-    /// The class for these flags.
-    #[inline(always)]
-    pub(super) fn of(&self, gfp: Gfp) -> u8 {
-        if gfp.intersects(CAREFUL) {
-            return CLOSED;
-        }
-        // Masked to the table's length, so there is no other bounds check.
-        self.class[gfp.bits() as usize & ((1 << INDEX_BITS) - 1)].load(Relaxed)
-    }
-
-    /// Sets the table for a machine on which these zones have memory.
-    pub(super) fn set(&self, has_memory: [bool; ZoneKind::COUNT]) {
-        for (low_bits, place) in self.class.iter().enumerate() {
-            let gfp = Gfp::from_bits_truncate(low_bits as u32);
-            let highest = gfp.highest_zone();
-            let zone = ZoneKind::ALL
-                .into_iter()
-                .rev()
-                .find(|kind| *kind <= highest && has_memory[kind.index()]);
-            let class = match zone {
-                Some(kind) if gfp.check().is_ok() && !gfp.wants_zero() => {
-                    kind.index() as u8 | (gfp.mobility() as u8) << 2
-                }
-                _ => CLOSED,
-            };
-            place.store(class, Relaxed);
-        }
-    }
+/// The class of a block of `mobility` that came from this zone, but was asked for as something else: so
+/// that a stack holds blocks of one zone only.
+pub(super) const fn class_in(kind: ZoneKind, mobility: Mobility) -> Class {
+    let zone = match kind {
+        ZoneKind::Dma => Gfp::__GFP_DMA,
+        ZoneKind::Normal => Gfp::empty(),
+        ZoneKind::HighMem => Gfp::__GFP_HIGHMEM,
+    };
+    let mobility = match mobility {
+        Mobility::Movable => Gfp::__GFP_MOVABLE,
+        Mobility::Reclaimable => Gfp::__GFP_RECLAIMABLE,
+        _ => Gfp::empty(),
+    };
+    Class::of_flags(zone.union(mobility).bits())
 }

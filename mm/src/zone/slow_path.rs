@@ -17,6 +17,7 @@ use super::page_alloc::PageAllocator;
 use super::request::Request;
 use super::state::Mark;
 use crate::addr::{Order, Pfn};
+use crate::frame::stack::Asked;
 use crate::platform::{Answer, Platform, Report, Shortage};
 
 /// Rounds without a page freed after which a request gives up that others could still help: Linux's
@@ -56,8 +57,10 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     /// emptied.
     fn press(&self, request: &Request) {
         for zone in self.zones.iter().take(request.highest.index() + 1) {
-            if zone.managed() > 0 && zone.free_pages() <= zone.watermarks().low {
+            let is_low = zone.free_pages() <= zone.watermarks().low;
+            if zone.managed() > 0 && is_low && !zone.is_short() {
                 zone.set_short(true);
+                self.behind.iter().for_each(|stacks| stacks.ask(Asked::ROOM));
             }
         }
         // Also where a zone has enough: pages in stacks may be what a large block is waiting for.
@@ -120,6 +123,6 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
             let figures = self.figures();
             self.platform.report(&Report::AllocationFailed { gfp, order, figures: &figures });
         }
-        AllocError::NoMemory { order, highest }
+        AllocError::no_memory(order, highest)
     }
 }

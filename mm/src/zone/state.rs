@@ -6,7 +6,7 @@
 use super::request::Request;
 use super::span::{ZoneKind, ZoneSpan};
 use super::watermark::{REQUEST_CLASSES, Watermarks};
-use crate::addr::PfnRange;
+use crate::addr::{Order, PfnRange};
 use crate::frame::{Buddy, Counts};
 use crate::sync::{AtomicBool, AtomicU8, AtomicU32, Lock, Ordering::Relaxed};
 
@@ -21,6 +21,9 @@ pub struct Zone {
     marks: [AtomicU32; 3],
     /// Pages kept from requests, by the highest zone that a request could use.
     reserve: [AtomicU32; REQUEST_CLASSES],
+    /// What a request's first try must leave, by the highest zone that it could use: the low watermark,
+    /// what is kept from it, and what is set aside.
+    gate: [AtomicU32; REQUEST_CLASSES],
     /// Pages in page blocks set aside for urgent requests: what the buddy says, for readers without
     /// the lock.
     high_atomic: AtomicU32,
@@ -54,6 +57,7 @@ impl Zone {
             counts: Counts::new(),
             marks: core::array::from_fn(|_| zero()),
             reserve: core::array::from_fn(|_| zero()),
+            gate: core::array::from_fn(|_| zero()),
             high_atomic: zero(),
             room: AtomicU8::new(0),
             is_short: AtomicBool::new(false),
@@ -124,6 +128,23 @@ impl Zone {
     /// Publishes what the buddy says. Under the zone's lock.
     pub(super) fn note_high_atomic(&self, buddy: &Buddy) {
         self.high_atomic.store(buddy.high_atomic_pages(), Relaxed);
+        self.set_gate();
+    }
+
+    fn set_gate(&self) {
+        let low = self.watermarks().low.saturating_add(self.high_atomic_pages());
+        for (gate, kept) in self.gate.iter().zip(self.reserve()) {
+            gate.store(low.saturating_add(kept), Relaxed);
+        }
+    }
+
+    /// Would the zone be above its low watermark, as far as requests up to `highest` are concerned, without
+    /// a block of `order`? What [`above`](Self::above) asks with [`Mark::Low`], in few instructions. A
+    /// zone without memory is not.
+    #[inline(always)]
+    pub(super) fn is_above_low(&self, highest: ZoneKind, order: Order) -> bool {
+        let gate = self.gate[highest.index()].load(Relaxed);
+        self.free_pages() > gate.saturating_add(order.pages() - 1)
     }
 
     /// Sets the levels.
@@ -134,6 +155,7 @@ impl Zone {
         for (place, pages) in self.reserve.iter().zip(reserve) {
             place.store(*pages, Relaxed);
         }
+        self.set_gate();
     }
 
     /// Blocks of order 0 that a CPU's stack in front of this zone should have room for now.

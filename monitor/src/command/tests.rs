@@ -4,6 +4,7 @@
 use super::*;
 use crate::argument::NotGiven;
 use crate::completion::{Found, complete};
+use crate::line::Text;
 
 type Seen = Vec<String>;
 
@@ -52,6 +53,14 @@ const TABLE: Table<Seen, NotGiven> = Table::new(&[
         seen.push(format!("test {:?}", args.choice("SUITE").ok()));
         Ok(())
     }),
+    command(
+        "take",
+        &[Arg::joined("FLAGS", &["FOO", "FOO_BAR", "BAZ"]).optional()],
+        |seen, args| {
+            seen.push(format!("take {:?}", args.text("FLAGS").ok()));
+            Ok(())
+        },
+    ),
     command("bad", &[Arg::text("WORD").optional()], |_, args| args.number("WORD").map(drop)),
 ]);
 
@@ -150,13 +159,13 @@ fn a_function_that_asks_for_what_its_row_does_not_declare_is_told() {
 
 fn offered(before: &str) -> Vec<String> {
     let mut all = Vec::new();
-    TABLE.completer(&Symbols).candidates(before, &mut |name| all.push(name.to_string()));
+    TABLE.completer(&Symbols).candidates(before, "", &mut |name| all.push(name.to_string()));
     all
 }
 
 #[test]
 fn tab_offers_what_may_come() {
-    let commands = ["help", "layout", "alloc", "peek", "panic", "test", "bad"];
+    let commands = ["help", "layout", "alloc", "peek", "panic", "test", "take", "bad"];
     assert_eq!(offered(""), commands);
     assert_eq!(offered("help "), commands);
     assert_eq!(offered("layout "), ["--json"]);
@@ -175,14 +184,39 @@ fn tab_offers_what_may_come() {
 }
 
 #[test]
+fn tab_completes_each_of_the_words_that_are_joined() {
+    let names = TABLE.completer(&Symbols);
+    let one = |rest: &str| Found::One(Text::from(rest).unwrap());
+    let several = |rest: &str| Found::Several(Text::from(rest).unwrap());
+    for (line, found) in [
+        ("take B", one("AZ ")),
+        ("take F", several("OO")),
+        ("take FOO", several("")),
+        ("take FOO_", one("BAR ")),
+        ("take FOO|B", one("AZ ")),
+        ("take BAZ|0x10|F", several("OO")),
+        ("take 'BAZ|FOO_", one("BAR' ")),
+        ("take FOO|x", Found::Nothing),
+        ("take FOO B", Found::Nothing),
+    ] {
+        assert_eq!(complete(&names, line), found, "{line}");
+    }
+    let mut out = String::new();
+    crate::completion::list(&names, "take BAZ|F", &mut out).unwrap();
+    assert_eq!(out, "BAZ|FOO  BAZ|FOO_BAR\n");
+    let long = format!("take {}|", "x".repeat(crate::line::MAX_BYTES));
+    assert_eq!(complete(&names, &long), Found::Nothing);
+}
+
+#[test]
 fn help_is_written_from_the_row() {
     let mut list = String::new();
     TABLE.write_list(&mut list).unwrap();
     let lines: Vec<&str> = list.lines().collect();
     assert_eq!(lines.len(), TABLE.commands().len());
-    assert_eq!(lines[2], "alloc      ORDER [DMA|Normal|HighMem]   helps");
-    assert_eq!(lines[5], "test       [SUITE]                      helps");
-    assert_eq!(lines[1], "layout     [--json]                     helps");
+    assert_eq!(lines[2], "alloc        ORDER [DMA|Normal|HighMem] helps");
+    assert_eq!(lines[5], "test         [SUITE]                    helps");
+    assert_eq!(lines[1], "layout       [--json]                   helps");
 
     let row = Command { details: "One.\nTwo.", ..command("peek", &PEEK, |_, _| Ok(())) };
     let mut help = String::new();

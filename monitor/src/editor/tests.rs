@@ -18,7 +18,7 @@ const NAMES: [&str; 5] = ["alloc", "alter", "free", "né", "漢字"];
 struct Names;
 
 impl Complete for Names {
-    fn candidates(&self, _: &str, see: &mut dyn FnMut(&str)) {
+    fn candidates(&self, _: &str, _: &str, see: &mut dyn FnMut(&str)) {
         NAMES.iter().for_each(|name| see(name));
     }
 }

@@ -78,7 +78,10 @@ fn blocks(run: &Run, zone: &str) -> (Vec<u64>, bool) {
     for answer in answers {
         let line = answer.lines().next().unwrap();
         match line.rsplit_once(" pages at 0x") {
-            Some((_, at)) => blocks.push(u64::from_str_radix(at, 16).unwrap()),
+            Some((_, at)) => {
+                let digits = at.split(',').next().unwrap();
+                blocks.push(u64::from_str_radix(digits, 16).unwrap());
+            }
             None => {
                 assert!(line.starts_with("error: "), "{line}");
                 return (blocks, true);

@@ -1,7 +1,11 @@
-//! Other builds: optimised, and with one deliberate fault that a boot must notice.
+//! Other builds: optimised, with the benchmark, and with one deliberate fault that a boot must notice.
 
+use std::fs;
+
+use tests::code::{Image, differences};
 use tests::predict::Machine;
 
+use crate::images::built;
 use crate::read_back::{assert_same, predicted};
 use crate::run::{run, run_alone};
 
@@ -51,8 +55,26 @@ pub fn cost_of_boot() {
     }
 }
 
+/// What the benchmark calls: the functions that its figures are of.
+const MEASURED: [&str; 2] =
+    ["<mm::frame::buddy::Buddy>::alloc", "<mm::frame::buddy::Buddy>::insert"];
+
+/// The benchmark is a build of its own, but it measures the very code that an ordinary one runs.
+pub fn measured_code() {
+    let build = |options: &[&str]| {
+        let (elf, _) = built(options);
+        Image::parse(&fs::read(elf).unwrap()).unwrap()
+    };
+    let ordinary = build(&["--release"]);
+    let benchmark = build(&["--release", "--features", "bench"]);
+    let is_ours = |name: &str| name.starts_with("mm::") || name.starts_with("<mm::");
+    let found = differences(&ordinary, &benchmark, &MEASURED, &is_ours);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
 /// The boots of this file.
-pub const BOOTS: [(&str, fn()); 4] = [
+pub const BOOTS: [(&str, fn()); 5] = [
+    ("bench measures the code that an ordinary build runs", measured_code),
     ("boot: at most 4 M instructions at 1 GiB, 8 M at 3 GiB", cost_of_boot),
     ("a build with a shifted mapping is caught", shifted_mapping),
     ("a build with a planted W+X page is caught", planted_wx),

@@ -31,13 +31,14 @@ const fn boot(mib: u64, split: &'static str, append: &'static str) -> Boot {
     Boot { mib, split, append }
 }
 
-pub const BOOTS: [Boot; 14] = [
+pub const BOOTS: [Boot; 15] = [
     boot(64, "3g", ""),
     boot(768, "3g", ""),
     boot(1024, "3g", ""),
     boot(1024, "3g", "nohighmem"),
     boot(1024, "3g", "nohighmem vmalloc=268435457"),
     boot(1024, "3g", "vmalloc=268435457 dma_zone=33M"),
+    boot(1000, "3g", "page_owner=1"),
     boot(1024, "3g", "dma_zone=64M mem=256M@0x40000000 mem=256M@0x70000000"),
     boot(1024, "3g", "mem=300M@0x40100000 nohighmem"),
     // RAM that is not there; it is HighMem, which boot does not touch.
@@ -261,7 +262,7 @@ pub fn many_banks() {
         .collect();
     let dtb = trees::tree("explain-many", &nodes);
     let options = ["--dtb", dtb.to_str().unwrap()];
-    let run = run(&options, "buddyinfo; explain --json; explain; buddyinfo");
+    let run = run(&options, "drain; buddyinfo; explain --json; explain; drain; buddyinfo");
     let mut banks = vec![range(RAM, 0x8000_0000)];
     banks.extend(starts().map(|start| range(start, start + 0x10_0000)));
     run.expect_status(0);

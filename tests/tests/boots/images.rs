@@ -6,7 +6,13 @@ use crate::run::{finished, xtask};
 
 /// The images of `split`, debug: ELF and raw.
 pub fn images(split: &str) -> (PathBuf, PathBuf) {
-    let built = xtask(&["build", "--vmsplit", split].map(str::to_string));
+    built(&["--vmsplit", split])
+}
+
+/// The images that `xtask build` makes with these options: ELF and raw.
+pub fn built(options: &[&str]) -> (PathBuf, PathBuf) {
+    let arguments: Vec<_> = ["build"].iter().chain(options).map(ToString::to_string).collect();
+    let built = xtask(&arguments);
     finished(&built).expect_status(0);
     let text = String::from_utf8_lossy(&built.stdout).into_owned();
     let path = |end: &str| {

@@ -30,6 +30,9 @@ pub fn keyboard() {
     assert_eq!(serial.exchange("ver\t\r"), format!("version \n{VERSION}"), "Tab");
     let alloc = serial.exchange("alloc 0 D\t\r");
     assert!(alloc.starts_with("alloc 0 DMA \npfn 0x"), "{alloc}");
+    let alloc = serial.exchange("alloc 0 GFP_KERNEL|__GFP_NOW\t\r");
+    assert!(alloc.starts_with("alloc 0 GFP_KERNEL|__GFP_NOWARN \npfn 0x"), "{alloc}");
+    assert_eq!(serial.exchange("fail o\t\r"), "fail off \n");
     // The list brings a prompt of its own, with the line as it was behind it.
     assert_eq!(serial.exchange("mem\t\t"), "mem\x07\nmeminfo  memblock\n");
     let meminfo = serial.exchange("i\t\r");

@@ -17,6 +17,7 @@ mod interrupts;
 mod keyboard;
 mod monitor;
 mod oddities;
+mod pages;
 mod read_back;
 mod reports;
 mod run;
@@ -58,8 +59,9 @@ fn main() -> ExitCode {
             Ok(())
         })
     }));
-    let boots: [&[NamedBoot]; 12] = [
+    let boots: [&[NamedBoot]; 13] = [
         &monitor::BOOTS,
+        &pages::BOOTS,
         &keyboard::BOOTS,
         &selftest::BOOTS,
         &interrupts::BOOTS,

@@ -32,6 +32,17 @@ pub fn run_alone<S: AsRef<str>>(options: &[S], commands: &str) -> Run {
     finished(&xtask(&arguments))
 }
 
+/// A block of pages, as `alloc` prints it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Taken {
+    pub pfn: u32,
+    pub pages: u32,
+    pub phys: u32,
+    /// Where it is mapped, if it is.
+    pub virt: Option<u32>,
+    pub zone: String,
+}
+
 pub fn finished(output: &Output) -> Run {
     let out = String::from_utf8_lossy(&output.stdout);
     let err = String::from_utf8_lossy(&output.stderr);
@@ -60,6 +71,32 @@ impl Run {
         let line = self.text.lines().find(|line| line.starts_with("{\"page_offset\""));
         let line = line.unwrap_or_else(|| panic!("no JSON layout in:\n{}", self.text));
         serde_json::from_str(line).unwrap()
+    }
+
+    /// What this `alloc` took. Which frames come out is the allocator's business, but the same commands
+    /// get the same ones on every boot.
+    #[track_caller]
+    pub fn taken(&self, alloc: &str) -> Taken {
+        let line = self.output_of(alloc).trim_end();
+        let taken = || {
+            let (pfn, rest) = line.strip_prefix("pfn 0x")?.split_once(": ")?;
+            let (block, zone) = rest.split_once(", zone ")?;
+            let (pages, addresses) = block.split_once(" page")?;
+            let (_, addresses) = addresses.split_once(" at 0x")?;
+            let (phys, virt) = match addresses.split_once(", mapped at 0x") {
+                Some((phys, virt)) => (phys, Some(virt)),
+                None => (addresses, None),
+            };
+            let number = |digits| u32::from_str_radix(digits, 16).ok();
+            Some(Taken {
+                pfn: number(pfn)?,
+                pages: pages.parse().ok()?,
+                phys: number(phys)?,
+                virt: virt.and_then(number),
+                zone: zone.to_string(),
+            })
+        };
+        taken().unwrap_or_else(|| panic!("{alloc} took no block: {line}"))
     }
 
     /// What the command printed, between its echo and the next prompt.

@@ -138,13 +138,16 @@ metadata)
     printf '{"workspace_root":"%s","target_directory":"%s"}\n' $HOST/workspace $HOST/target ;;
 build)
     elf=kernel.elf
+    profile=debug
     while [ $# -gt 0 ]; do
         case $1 in
-        --target-dir) folder=$2/armv7a-none-eabi/debug ;;
+        --target-dir) folder=$2/armv7a-none-eabi ;;
+        --release) profile=release ;;
         *vmsplit-2g*) elf=kernel-2g.elf ;;
         esac
         shift
     done
+    folder=$folder/$profile
     /bin/mkdir -p $folder
     /bin/cp $HOST/$elf $folder/vmsplit
     /bin/sleep 0.2 ;;

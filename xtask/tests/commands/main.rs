@@ -1,6 +1,8 @@
 //! The host commands, run as a user runs them, on hosts made of scripts.
 #![allow(clippy::unwrap_used)]
 
+mod bench;
 mod host;
 mod run;
+mod steps;
 mod toolchain;

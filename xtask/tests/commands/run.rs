@@ -31,7 +31,7 @@ done
 "#;
 
 /// The least that `flatten` takes for a kernel: one segment of these four bytes.
-fn elf(segment: [u8; 4]) -> Vec<u8> {
+pub fn elf(segment: [u8; 4]) -> Vec<u8> {
     let mut file = b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x28\0".to_vec();
     for word in [1, 0x4020_0000, 52, 0, 0, 0x0020_0034, 0x0028_0001, 0_u32] {
         file.extend(word.to_le_bytes());

@@ -106,7 +106,8 @@ pub enum Owner {
     PageTables,
     /// The pages of the exception vectors and their stubs.
     Vectors,
-    /// The array of page descriptors.
+    /// The array of page descriptors, and those beside it: a byte for each page block, and with
+    /// `page_owner=1` a word for each page.
     PageArray,
     /// Memblock's own lists.
     MemblockLists,

@@ -37,8 +37,31 @@ fn range(start: u32, end: u32) -> PfnRange {
     PfnRange::new(pfn(start), pfn(end))
 }
 
-fn kin(size: u8, mobility: Mobility) -> Kin {
-    Kin { order: order(size), zone: ZONE, mobility }
+/// The class of a request for pages of this mobility.
+fn class(mobility: Mobility) -> Class {
+    let flags = match mobility {
+        Movable => 0x8,
+        Reclaimable => 0x10,
+        Unmovable => 0,
+        _ => panic!("no request asks for {mobility}"),
+    };
+    Class::of_flags(flags)
+}
+
+fn free_head(size: u8, mobility: Mobility) -> Head {
+    Head::free(order(size), ZONE, mobility)
+}
+
+fn allocated(size: u8, mobility: Mobility) -> Head {
+    Head::allocated(order(size), class(mobility))
+}
+
+fn stacked(size: u8, mobility: Mobility) -> Head {
+    Head::stacked(order(size), class(mobility))
+}
+
+fn bad(size: u8, mobility: Mobility) -> Head {
+    Head::bad(order(size), class(mobility))
 }
 
 /// A buddy with its descriptors, its page blocks, and what is allocated from it.
@@ -101,9 +124,9 @@ impl Arena {
         };
         // What the counters say follows from the heads.
         for page in &mut arena.pages {
-            if let PageState::Free(kin) = page.state() {
-                arena.counts.add(kin.order, kin.mobility);
-                arena.counts.add_pages(kin.order.pages());
+            if let PageState::Free { order, mobility, .. } = page.state() {
+                arena.counts.add(order, mobility);
+                arena.counts.add_pages(order.pages());
             }
         }
         arena
@@ -112,7 +135,7 @@ impl Arena {
     /// The state, without the words that have no meaning: links of what is on no list.
     fn state(&self) -> State {
         let meant = |page: &Page| match (page.state(), page.words()) {
-            (PageState::Free(_), [head, next, prev, own]) => [head, next, prev, own],
+            (PageState::Free { .. }, [head, next, prev, own]) => [head, next, prev, own],
             (_, [head, ..]) => [head, 0, 0, 0],
         };
         State {
@@ -142,8 +165,9 @@ impl Arena {
     }
 
     fn alloc_for(&mut self, mobility: Mobility, size: u8) -> Option<u32> {
+        let class = class(mobility);
         let got =
-            self.with(|buddy, frames, counts| buddy.alloc(frames, counts, mobility, order(size)))?;
+            self.with(|buddy, frames, counts| buddy.alloc(frames, counts, class, order(size)))?;
         self.took(got.as_u32(), Live { size, mobility });
         Some(got.as_u32())
     }
@@ -151,9 +175,8 @@ impl Arena {
     /// Notes a block that was taken.
     fn took(&mut self, at: u32, live: Live) {
         assert_eq!(self.live.insert(at, live), None, "{at} handed out twice");
-        let state = self.frames().at(pfn(at)).state();
-        let kin = kin(live.size, live.mobility);
-        assert_eq!(state, PageState::Allocated { kin, further_references: 0 });
+        let head = self.frames().at(pfn(at)).head();
+        assert_eq!(head, allocated(live.size, live.mobility));
     }
 
     /// A block for what moves, as all memory is at boot.
@@ -235,8 +258,7 @@ fn what_is_taken_whole_is_the_smallest_block_and_cut_to_the_most() {
         let taken = arena.with(|buddy, frames, counts| {
             let taken = buddy.take(frames, counts, Movable, order(least), order(most));
             if let Some((at, size)) = taken {
-                let kin = Kin { order: size, zone: ZONE, mobility: Movable };
-                frames.at(at).set_head(Head::allocated(kin));
+                frames.at(at).set_head(Head::allocated(size, class(Movable)));
             }
             taken
         });
@@ -428,10 +450,10 @@ fn a_frame_is_handed_over_once() {
 /// bad, is somebody's.
 #[test]
 fn frames_that_are_not_free_are_not_handed_over_either() {
-    for head in [Head::allocated, Head::stacked, Head::bad] {
+    for head in [allocated, stacked, bad] {
         let mut arena = Arena::free(0, 64);
         arena.alloc(0).unwrap();
-        arena.frames().at(pfn(0)).set_head(head(kin(0, Movable)));
+        arena.frames().at(pfn(0)).set_head(head(0, Movable));
         assert_eq!(arena.release(0, 1), Err(ReleaseError::Owned { pfn: pfn(0) }));
     }
 }
@@ -441,24 +463,24 @@ fn each_wrong_free_is_named_and_changes_nothing() {
     let mut arena = Arena::reserved(4, 128);
     arena.release(16, 64).unwrap();
     assert_eq!((arena.alloc(3), arena.alloc(0), arena.alloc(1)), (Some(16), Some(24), Some(26)));
-    let foreign = Kin { order: order(1), zone: OTHER_ZONE, mobility: Movable };
-    arena.frames().at(pfn(8)).set_head(Head::allocated(foreign));
-    let shared = Head::allocated(kin(1, Movable)).one_more().unwrap();
+    // The first frames are another zone's.
+    arena.buddy.span = range(16, 128);
+    arena.frames().at(pfn(8)).set_head(allocated(1, Movable));
+    let shared = allocated(1, Movable).one_more().unwrap();
     arena.frames().at(pfn(26)).set_head(shared);
-    arena.frames().at(pfn(64)).set_head(Head::stacked(kin(2, Unmovable)));
-    arena.frames().at(pfn(68)).set_head(Head::bad(kin(1, Movable)));
-    let unknown = Page::of_words([0xff, 0, 0, 0]);
+    arena.frames().at(pfn(64)).set_head(stacked(2, Unmovable));
+    arena.frames().at(pfn(68)).set_head(bad(1, Movable));
+    let unknown = Page::of_words([0xf000, 0, 0, 0]);
     arena.frames().at(pfn(80)).set_head(unknown.head());
     let before = arena.state();
 
     let block = |head, state| Block { head: pfn(head), state };
-    let kin = |size| kin(size, Movable);
-    let allocated = block(16, PageState::Allocated { kin: kin(3), further_references: 0 });
-    let shared = block(26, PageState::Allocated { kin: kin(1), further_references: 1 });
-    let free = block(32, PageState::Free(kin(5)));
-    let stacked = block(64, PageState::Stacked(Kin { mobility: Unmovable, ..kin(2) }));
-    let bad = block(68, PageState::Bad(kin(1)));
-    let corrupt = block(80, PageState::Corrupt { word: 0xff });
+    let allocated = block(16, allocated(3, Movable).decode());
+    let shared = block(26, shared.decode());
+    let free = block(32, free_head(5, Movable).decode());
+    let stacked = block(64, stacked(2, Unmovable).decode());
+    let bad = block(68, bad(1, Movable).decode());
+    let corrupt = block(80, PageState::Corrupt { word: 0xf000 });
     for (at, size, error) in [
         (0, 0, FreeError::NotCovered { pfn: pfn(0) }),
         (128, 0, FreeError::NotCovered { pfn: pfn(128) }),
@@ -488,7 +510,7 @@ fn each_wrong_free_is_named_and_changes_nothing() {
 
 #[test]
 fn errors_say_which_frame_and_what_it_is() {
-    let block = Block { head: pfn(0x40010), state: PageState::Free(kin(3, Movable)) };
+    let block = Block { head: pfn(0x40010), state: free_head(3, Movable).decode() };
     assert_eq!(
         FreeError::DoubleFree { pfn: pfn(0x40011), block }.to_string(),
         "double free: pfn 0x40011 is in the block at 0x40010 (free, order 3, Movable)"

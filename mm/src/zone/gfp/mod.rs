@@ -120,9 +120,9 @@ impl Gfp {
     /// [`GFP_KERNEL`](Self::GFP_KERNEL), charged to a cgroup: the same thing here.
     pub const GFP_KERNEL_ACCOUNT: Self = Self::GFP_KERNEL.union(Self::__GFP_ACCOUNT);
     /// For interrupt handlers and under locks: does not sleep, and may use most of the reserve.
-    /// Linux 6.3 and later print it without `__GFP_ATOMIC`, as 0x820.
-    pub const GFP_ATOMIC: Self =
-        all_of(&[Self::__GFP_HIGH, Self::__GFP_ATOMIC, Self::__GFP_KSWAPD_RECLAIM]);
+    /// It is 0x820, as in Linux from 6.3 on; before, it had `__GFP_ATOMIC` as well and was 0xa20, which
+    /// asks for the same here.
+    pub const GFP_ATOMIC: Self = Self::__GFP_HIGH.union(Self::__GFP_KSWAPD_RECLAIM);
     /// Does not sleep and has no part of the reserve: for callers that have another way.
     pub const GFP_NOWAIT: Self = Self::__GFP_KSWAPD_RECLAIM;
     /// May sleep, but reclaim starts no I/O: for what I/O itself needs.
@@ -253,6 +253,19 @@ impl Gfp {
     #[must_use]
     pub const fn wants_zero(self) -> bool {
         self.contains(Self::__GFP_ZERO)
+    }
+
+    /// Does a look at a few bits show that the flags make sense together, those that name zones left out,
+    /// and that the pages are taken as they are? Of `__GFP_NOFAIL`, [`check`](Self::check) knows more.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_plain(self) -> bool {
+        let bits = self.bits();
+        // Pairs of neighbours: MOVABLE and RECLAIMABLE, ATOMIC and DIRECT_RECLAIM.
+        let neighbours = bits & bits >> 1 & 0x208;
+        let careful =
+            bits & (Self::__GFP_NOFAIL.bits() | Self::__GFP_ZERO.bits() | !Self::all().bits());
+        neighbours | careful == 0
     }
 
     /// Is a failure to be reported?

@@ -29,6 +29,17 @@ const NAMES: &[(&str, Gfp)] = names! {
 /// Names of older kernels: read, but neither printed nor offered.
 const OLD_NAMES: &[(&str, Gfp)] = names! { __GFP_REPEAT __GFP_WAIT __GFP_COLD };
 
+/// The names that are printed and offered.
+const TODAYS: [&str; NAMES.len()] = {
+    let mut names = [""; NAMES.len()];
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = NAMES[index].0;
+        index += 1;
+    }
+    names
+};
+
 /// No flags.
 const NONE: &str = "none";
 
@@ -53,9 +64,7 @@ impl fmt::Display for Gfp {
 /// Flags as text.
 impl Gfp {
     /// The names of all flags and combinations that today's Linux has.
-    pub fn names() -> impl Iterator<Item = &'static str> + Clone {
-        NAMES.iter().map(|&(name, _)| name)
-    }
+    pub const NAMES: &'static [&'static str] = &TODAYS;
 
     /// Reads flags joined by `|`: names of any letter case, or numbers, hexadecimal with `0x` and
     /// else decimal. `GFP_` or `__GFP_` can be left off, unless two flags that differ have the

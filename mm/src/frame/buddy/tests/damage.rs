@@ -7,8 +7,7 @@ type Damage<'a> = &'a dyn Fn(&mut Buddy, &FrameTable<'_>, &Counts);
 
 #[test]
 fn validate_sees_damage() {
-    let allocated = |size| Head::allocated(kin(size, Movable));
-    let foreign = |size| Head::allocated(Kin { zone: OTHER_ZONE, ..kin(size, Movable) });
+    let allocated = |size| allocated(size, Movable);
     let list_length = |mobility, size, recorded, linked, found| Inconsistency::ListLength {
         order: order(size),
         mobility,
@@ -25,13 +24,13 @@ fn validate_sees_damage() {
     let cases: [(&str, Damage<'_>, Inconsistency); 20] = [
         (
             "a word that nothing writes",
-            &|_, frames, _| frames.at(pfn(3)).set_head(Page::of_words([0xff, 0, 0, 0]).head()),
+            &|_, frames, _| frames.at(pfn(3)).set_head(Page::of_words([0xf000, 0, 0, 0]).head()),
             Inconsistency::Stray { pfn: pfn(3) },
         ),
         (
             "such a word where a block begins",
-            &|_, frames, _| frames.at(pfn(0)).set_head(Page::of_words([0xff, 0, 0, 0]).head()),
-            Inconsistency::Corrupt { pfn: pfn(0), word: 0xff },
+            &|_, frames, _| frames.at(pfn(0)).set_head(Page::of_words([0xf000, 0, 0, 0]).head()),
+            Inconsistency::Corrupt { pfn: pfn(0), word: 0xf000 },
         ),
         (
             "a head inside a free block",
@@ -40,7 +39,7 @@ fn validate_sees_damage() {
         ),
         (
             "another zone's block",
-            &|_, frames, _| frames.at(pfn(0)).set_head(foreign(0)),
+            &|_, frames, _| frames.at(pfn(0)).set_head(Head::free(order(0), OTHER_ZONE, Movable)),
             Inconsistency::Foreign { pfn: pfn(0) },
         ),
         (
@@ -74,12 +73,12 @@ fn validate_sees_damage() {
         ),
         (
             "a stacked block on a list",
-            &|_, frames, _| frames.at(pfn(1)).set_head(Head::stacked(kin(0, Movable))),
+            &|_, frames, _| frames.at(pfn(1)).set_head(stacked(0, Movable)),
             broken_link(Movable, 0, 1),
         ),
         (
             "a block on another mobility's list than it says",
-            &|_, frames, _| frames.at(pfn(1)).set_head(Head::free(kin(0, Reclaimable))),
+            &|_, frames, _| frames.at(pfn(1)).set_head(free_head(0, Reclaimable)),
             broken_link(Movable, 0, 1),
         ),
         (
@@ -130,10 +129,10 @@ fn validate_sees_damage() {
                 // Taken off through a copy of the list, whose end then is not the list's.
                 let mut copy = buddy.lists[2][Movable.index()].clone();
                 copy.remove(frames, pfn(4));
-                copy.push_back(frames, pfn(4), Head::free(kin(2, Movable)));
-                copy.push_back(frames, pfn(0), Head::free(kin(2, Unmovable)));
+                copy.push_back(frames, pfn(4), free_head(2, Movable));
+                copy.push_back(frames, pfn(0), free_head(2, Unmovable));
                 frames.at(pfn(4)).set_next(Link::NONE);
-                frames.at(pfn(0)).set_head(Head::allocated(kin(0, Movable)));
+                frames.at(pfn(0)).set_head(allocated(0));
                 buddy.lists[2][Movable.index()] = copy;
                 let _ = counts;
             },
@@ -159,8 +158,8 @@ fn validate_says_where_the_other_pages_are() {
     let mut arena = Arena::free(0, 16);
     let (one, two, four) = (arena.alloc(0), arena.alloc(1), arena.alloc(2));
     assert_eq!((one, two, four), (Some(0), Some(2), Some(4)));
-    arena.frames().at(pfn(2)).set_head(Head::stacked(kin(1, Movable)));
-    arena.frames().at(pfn(4)).set_head(Head::bad(kin(2, Movable)));
+    arena.frames().at(pfn(2)).set_head(stacked(1, Movable));
+    arena.frames().at(pfn(4)).set_head(bad(2, Movable));
     assert_eq!(arena.validate(), Ok(Elsewhere { allocated: 1, stacked: 2, bad: 4 }));
 }
 
@@ -170,8 +169,8 @@ fn each_inconsistency_says_where() {
     let mobility = Movable;
     for (inconsistency, text) in [
         (
-            Inconsistency::Corrupt { pfn: at, word: 0xff },
-            "pfn 0x40010: corrupt descriptor 0x000000ff",
+            Inconsistency::Corrupt { pfn: at, word: 0xf000 },
+            "pfn 0x40010: corrupt descriptor 0x0000f000",
         ),
         (Inconsistency::Stray { pfn: at }, "pfn 0x40010: a block's head inside another block"),
         (

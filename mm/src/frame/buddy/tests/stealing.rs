@@ -27,7 +27,7 @@ fn free_of(arena: &Arena, mobility: Mobility) -> u32 {
 fn pretend(arena: &mut Arena, at: u32, mobility: Mobility) {
     let live = arena.live.get_mut(&at).unwrap();
     live.mobility = mobility;
-    let head = Head::allocated(kin(live.size, mobility));
+    let head = allocated(live.size, mobility);
     arena.frames().at(pfn(at)).set_head(head);
 }
 
@@ -97,10 +97,10 @@ fn a_page_block_changes_hands_when_half_of_it_is_free_or_used_alike() {
 
 #[test]
 fn stacked_pages_count_as_used_and_reserved_ones_as_what_does_not_move() {
-    for (head, block) in [(Head::stacked as fn(Kin) -> Head, Movable), (Head::bad, Unmovable)] {
+    for (head, block) in [(stacked as fn(u8, Mobility) -> Head, Movable), (bad, Unmovable)] {
         let mut arena = Arena::free(0, 1024);
         assert_eq!((arena.alloc(9), arena.alloc(0)), (Some(0), Some(512)));
-        arena.frames().at(pfn(512)).set_head(head(kin(0, Movable)));
+        arena.frames().at(pfn(512)).set_head(head(0, Movable));
         arena.live.remove(&512);
         assert_eq!(arena.alloc_for(Unmovable, 0), Some(513));
         assert_eq!(arena.block(0), block);
@@ -188,7 +188,11 @@ fn nothing_is_stolen_from_kinds_that_no_request_names() {
     // And these steal from nobody.
     for kept in [HighAtomic, Mobility::Cma, Mobility::Isolate] {
         let mut arena = Arena::free(0, 1024);
-        assert_eq!(arena.alloc_for(kept, 0), None);
+        let page = order(0);
+        let taken =
+            arena.with(|buddy, frames, counts| buddy.take(frames, counts, kept, page, page));
+        assert_eq!(taken, None);
+        arena.check();
     }
 }
 
@@ -209,12 +213,12 @@ fn a_steal_stays_within_the_zone() {
     let mut arena = Arena::reserved(0, 2048);
     arena.buddy = Buddy::new(ZONE, range(512, 2048));
     arena.release(512, 2048).unwrap();
-    let foreign = Kin { order: order(9), zone: OTHER_ZONE, mobility: Movable };
-    arena.frames().at(pfn(0)).set_head(Head::free(foreign));
+    let foreign = Head::free(order(9), OTHER_ZONE, Movable);
+    arena.frames().at(pfn(0)).set_head(foreign);
     assert_eq!(arena.alloc(10), Some(1024));
     assert_eq!(arena.alloc_for(Unmovable, 0), Some(512));
     assert_eq!(free_of(&arena, Unmovable), 511);
-    assert_eq!(arena.frames().at(pfn(0)).head(), Head::free(foreign));
+    assert_eq!(arena.frames().at(pfn(0)).head(), foreign);
     arena.check();
 }
 
@@ -228,7 +232,7 @@ fn give_back(arena: &mut Arena, mobility: Mobility) -> bool {
 
 fn alloc_reserved(arena: &mut Arena, mobility: Mobility, size: u8) -> Option<u32> {
     let got = arena.with(|buddy, frames, counts| {
-        buddy.alloc_reserved(frames, counts, mobility, order(size))
+        buddy.alloc_reserved(frames, counts, class(mobility), order(size))
     })?;
     arena.took(got.as_u32(), Live { size, mobility });
     Some(got.as_u32())
@@ -298,8 +302,8 @@ fn a_page_block_that_two_zones_share_is_not_set_aside() {
 }
 
 fn take_run(arena: &mut Arena, mobility: Mobility, pages: u32) -> Option<(u32, u32)> {
-    let run =
-        arena.with(|buddy, frames, counts| buddy.take_run(frames, counts, mobility, pages))?;
+    let run = arena
+        .with(|buddy, frames, counts| buddy.take_run(frames, counts, class(mobility), pages))?;
     note_run(arena, mobility, run);
     Some((run.start().as_u32(), run.end().as_u32()))
 }
@@ -373,7 +377,7 @@ fn a_block_is_carved_into_the_largest_blocks_of_its_beginning() {
             arena.live.remove(&at);
             let (run, end) = (range(at, at + pages), pfn(at + (1 << size)));
             arena.with(|buddy, frames, counts| {
-                buddy.carve(frames, counts, kin(size, Movable), run, end);
+                buddy.carve(frames, counts, class(Movable), run, end);
             });
             note_run(&mut arena, Movable, run);
             // Large arenas are slow to check: not each of the sizes between.

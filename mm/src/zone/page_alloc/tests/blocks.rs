@@ -31,7 +31,7 @@ fn a_block_gives_itself_back() {
     let page = allocator.get_free_pages(Gfp::GFP_KERNEL, order(2)).unwrap();
     let raw = page.into_raw();
     allocator.validate().unwrap();
-    allocator.free_block(raw, order(2)).unwrap();
+    allocator.free(raw, order(2)).unwrap();
     check_all_free(&allocator, &at_boot);
 }
 
@@ -51,7 +51,7 @@ fn the_last_reference_frees() {
         let third = other.share().unwrap();
         assert_eq!(references(at), Some(2));
         // With another order than the block's it is wrong even while there are others.
-        let wrong = allocator.free_block(at, order((size + 1) % 11));
+        let wrong = allocator.free(at, order((size + 1) % 11));
         assert!(matches!(wrong, Err(FreeError::WrongOrder { .. } | FreeError::Misaligned { .. })));
         assert_eq!(references(at), Some(2));
         drop(block);
@@ -60,7 +60,7 @@ fn the_last_reference_frees() {
         allocator.validate().unwrap();
         drop(other);
         assert_eq!(references(at), None);
-        assert!(matches!(allocator.free_block(at, order(size)), Err(FreeError::DoubleFree { .. })));
+        assert!(matches!(allocator.free(at, order(size)), Err(FreeError::DoubleFree { .. })));
         allocator.validate().unwrap();
     }
     check_all_free(&allocator, &at_boot);
@@ -141,8 +141,7 @@ fn a_wrong_page_among_many_is_named_and_the_others_are_given_back() {
     pages.insert(30, pages[29]);
     pages.insert(10, pfn(50_000));
     pages.push(pages[0]);
-    let not_covered = FreeError::NotCovered { pfn: pfn(50_000) };
-    assert_eq!(allocator.free_bulk(&pages), Err(not_covered), "the first error");
+    assert_eq!(allocator.free_bulk(&pages), Err(NotFreed { pfn: pfn(50_000) }), "the first");
     let told = allocator.platform().told();
     let kinds: Vec<_> = told
         .iter()
@@ -156,8 +155,8 @@ fn a_wrong_page_among_many_is_named_and_the_others_are_given_back() {
     assert_eq!(kinds, ['N', 'D', 'O', 'D']);
     allocator.validate().unwrap();
     assert_eq!(allocator.free_bulk(&[]), Ok(()));
-    allocator.free_block(shared, order(0)).unwrap();
-    allocator.free_block(pair, order(1)).unwrap();
+    allocator.free(shared, order(0)).unwrap();
+    allocator.free(pair, order(1)).unwrap();
     check_all_free(&allocator, &at_boot);
 }
 
@@ -184,9 +183,9 @@ fn an_exact_run_has_its_pages_and_no_more() {
     }
     for pages in [0, 1025, 4096, u32::MAX] {
         let result = allocator.alloc_pages_exact(Gfp::GFP_KERNEL, pages).map(drop);
-        assert_eq!(result, Err(AllocError::TooLarge { pages }));
+        assert_eq!(result, Err(AllocError::too_large(pages)));
     }
-    assert_eq!(AllocError::TooLarge { pages: 0 }.to_string(), "a request for no page");
+    assert_eq!(AllocError::too_large(0).to_string(), "a request for no page");
     assert_eq!(allocator.managed(), managed);
     check_all_free(&allocator, &at_boot);
 }
@@ -247,12 +246,12 @@ fn a_long_run_is_a_row_of_whole_blocks_and_its_end_is_free() {
         check_all_free(&allocator, &at_boot);
     }
     for pages in [10_241, 19_000, u32::MAX] {
-        let error = AllocError::NoMemory { order: order(10), highest: ZoneKind::Normal };
+        let error = AllocError::no_memory(order(10), ZoneKind::Normal);
         assert_eq!(allocator.alloc_contig(Gfp::GFP_KERNEL, pages).map(drop), Err(error));
         assert_eq!(allocator.platform().told().len(), 1);
     }
     let none = allocator.alloc_contig(Gfp::GFP_KERNEL, 0).map(drop);
-    assert_eq!(none, Err(AllocError::TooLarge { pages: 0 }));
+    assert_eq!(none, Err(AllocError::too_large(0)));
     // Up to 1024 it is what an exact run is.
     let run = allocator.alloc_contig(Gfp::GFP_KERNEL, 1000).unwrap();
     assert_eq!(run.frames().len(), 1000);
@@ -320,8 +319,7 @@ fn a_split_block_is_single_pages() {
         let run = block.split().unwrap();
         assert_eq!(run.frames(), frames);
         for at in frames.iter() {
-            let kin = memory.table().at(at).state().kin().unwrap();
-            assert_eq!(kin.order, order(0));
+            assert_eq!(memory.table().at(at).state().order(), Some(order(0)));
         }
         allocator.validate().unwrap();
         // A reference to one of the pages keeps that one when the run is gone.
@@ -331,7 +329,7 @@ fn a_split_block_is_single_pages() {
         allocator.validate().unwrap();
         let state = memory.table().at(last).state();
         assert!(matches!(state, PageState::Allocated { further_references: 0, .. }), "{state}");
-        allocator.free_block(last, order(0)).unwrap();
+        allocator.free(last, order(0)).unwrap();
         check_all_free(&allocator, &at_boot);
     }
 }
@@ -347,7 +345,7 @@ fn each_wrong_free_is_reported_and_changes_nothing() {
     let block = allocator.alloc_block(Gfp::GFP_KERNEL, order(3)).unwrap();
     let large = allocator.alloc_block(Gfp::GFP_KERNEL, order(8)).unwrap();
     let stacked = allocator.alloc_block(Gfp::GFP_KERNEL, order(1)).unwrap();
-    allocator.free_block(stacked, order(1)).unwrap();
+    allocator.free(stacked, order(1)).unwrap();
     let words = || -> Vec<_> {
         memory.table().range().iter().map(|at| memory.table().at(at).words()[0]).collect()
     };
@@ -356,7 +354,7 @@ fn each_wrong_free_is_reported_and_changes_nothing() {
     let around = |head: Pfn| Block { head, state: state(head) };
     let next = |at: Pfn, more| pfn(at.as_u32() + more);
     let free = memory.table().block_of(pfn(8500)).unwrap();
-    assert!(matches!(free.state, PageState::Free(_)));
+    assert!(matches!(free.state, PageState::Free { .. }));
     for (at, size, error) in [
         (pfn(12_288), 0, FreeError::NotCovered { pfn: pfn(12_288) }),
         (pfn(u32::MAX), 0, FreeError::NotCovered { pfn: pfn(u32::MAX) }),
@@ -383,16 +381,16 @@ fn each_wrong_free_is_reported_and_changes_nothing() {
             }
             error => error,
         };
-        assert_eq!(allocator.free_block(at, order(size)), Err(expected), "{at} {size}");
+        assert_eq!(allocator.free(at, order(size)), Err(expected), "{at} {size}");
         assert_eq!(allocator.platform().told(), [Told::WrongFree(expected)]);
         assert_eq!(
             allocator.free_bulk(&[at]).is_err(),
-            size == 0 || state(at).kin().is_none_or(|kin| kin.order != order(0))
+            size == 0 || state(at).order() != Some(order(0))
         );
         allocator.platform().told();
         assert_eq!((allocator.figures(), words()), (before, heads.clone()), "{at} {size}");
     }
-    allocator.free_block(block, order(3)).unwrap();
-    allocator.free_block(large, order(8)).unwrap();
+    allocator.free(block, order(3)).unwrap();
+    allocator.free(large, order(8)).unwrap();
     allocator.validate().unwrap();
 }

@@ -21,7 +21,7 @@ fn poisoned(memory: &Memory) -> Allocator<'_> {
 fn check_poison(allocator: &Allocator<'_>, memory: &Memory) {
     for at in memory.table().range().iter() {
         let block = memory.table().block_of(at);
-        if block.is_some_and(|block| matches!(block.state, PageState::Free(_))) {
+        if block.is_some_and(|block| matches!(block.state, PageState::Free { .. })) {
             assert!(allocator.platform().is_all(at, POISON), "{at}");
         }
     }
@@ -72,7 +72,7 @@ fn a_byte_written_while_free_takes_the_block_out_of_circulation() {
         let before = free_pages(&allocator)[1];
         let block = allocator.alloc_block(Gfp::GFP_KERNEL, order(size)).unwrap();
         machine.set_call_site(0xc000_1000 + u32::from(size));
-        allocator.free_block(block, order(size)).unwrap();
+        allocator.free(block, order(size)).unwrap();
         machine.set_call_site(0xc000_2000);
         let at = pfn(block.as_u32() + page);
         machine.poke(at, offset, 0x77);
@@ -87,11 +87,11 @@ fn a_byte_written_while_free_takes_the_block_out_of_circulation() {
         };
         assert_eq!(machine.told(), [told]);
         let state = memory.table().at(block).state();
-        assert!(matches!(state, PageState::Bad(kin) if kin.order == order(size)), "{state}");
-        let error = allocator.free_block(block, order(size));
+        assert!(matches!(state, PageState::Bad { order: of, .. } if of == order(size)), "{state}");
+        let error = allocator.free(block, order(size));
         assert!(matches!(error, Err(FreeError::Bad { .. })), "{error:?}");
         assert_eq!(machine.told().len(), 1);
-        allocator.free_block(next, order(size)).unwrap();
+        allocator.free(next, order(size)).unwrap();
         assert_eq!(free_pages(&allocator)[1], before - (1 << size));
         check_poison(&allocator, &memory);
     }
@@ -119,7 +119,7 @@ fn a_run_with_a_bad_block_gives_the_others_back() {
         .table()
         .range()
         .iter()
-        .filter(|at| matches!(memory.table().at(*at).state(), PageState::Bad(_)))
+        .filter(|at| matches!(memory.table().at(*at).state(), PageState::Bad { .. }))
         .collect();
     assert_eq!(bad, [pfn(1024)]);
     let again = allocator.alloc_contig(gfp, 2500).unwrap();

@@ -12,12 +12,12 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::*;
-use crate::zone::PageRun;
 use crate::zone::debug::POISON;
 use crate::zone::watermark::Watermarks;
+use crate::zone::{PageRun, Why};
 
 /// Flags of requests, contradictions among them.
-const FLAGS: [Gfp; 22] = [
+const FLAGS: [Gfp; 25] = [
     Gfp::GFP_KERNEL,
     Gfp::GFP_KERNEL,
     Gfp::GFP_ATOMIC,
@@ -40,6 +40,9 @@ const FLAGS: [Gfp; 22] = [
     Gfp::GFP_TRANSHUGE,
     Gfp::__GFP_DMA.union(Gfp::__GFP_HIGHMEM),
     Gfp::GFP_NOWAIT.union(Gfp::__GFP_NOFAIL),
+    Gfp::GFP_ATOMIC.union(Gfp::__GFP_ATOMIC),
+    Gfp::GFP_DMA32.union(Gfp::GFP_KERNEL),
+    Gfp::GFP_ATOMIC.union(Gfp::__GFP_HIGHMEM),
 ];
 
 /// A machine as a property test makes it.
@@ -224,6 +227,8 @@ struct Rig<'p, 'a, const CPUS: usize> {
     reserved: Vec<PfnRange>,
     marks: [Watermarks; 3],
     reserves: [[u32; 4]; 3],
+    /// Memory came to a zone that had none: stacks may hold blocks of a lower zone than they count for.
+    has_grown: bool,
 }
 
 type Outcome = Result<(), TestCaseError>;
@@ -263,7 +268,7 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
     /// Is the frame in some stack?
     fn is_stacked(&self, at: u32) -> bool {
         let block = self.allocator.frames().block_of(pfn(at));
-        block.is_some_and(|block| matches!(block.state, PageState::Stacked(_)))
+        block.is_some_and(|block| matches!(block.state, PageState::Stacked { .. }))
     }
 
     fn is_set_aside(&self, at: u32) -> bool {
@@ -306,7 +311,7 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
     /// A request for a block was refused: was that right?
     fn check_refusal(&self, gfp: Gfp, size: u8, error: AllocError) -> Outcome {
         let highest = gfp.highest_zone();
-        prop_assert_eq!(error, AllocError::NoMemory { order: order(size), highest });
+        prop_assert_eq!(error, AllocError::no_memory(order(size), highest));
         self.check_told_failure(gfp, size)?;
         for kind in ZoneKind::ALL.into_iter().filter(|kind| *kind <= highest) {
             let zone = self.allocator.zone(kind);
@@ -346,7 +351,7 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
                 told[..],
                 [Told::Failed { gfp: asked, order: of, .. }] if asked == gfp && of == order(size)
             );
-            prop_assert!(is_it, "{told:?}");
+            prop_assert!(is_it, "{gfp}, order {size}: told {:.300}", format!("{told:?}"));
         } else {
             prop_assert_eq!(told, vec![]);
         }
@@ -359,8 +364,8 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
         gfp: Gfp,
         result: &Result<T, AllocError>,
     ) -> Result<bool, TestCaseError> {
-        let check = gfp.check().map_err(AllocError::Flags);
-        let refused = matches!(result, Err(AllocError::Flags(_)));
+        let check = gfp.check().map_err(AllocError::flags);
+        let refused = matches!(result.as_ref().map_err(|error| error.why()), Err(Why::Flags(_)));
         prop_assert_eq!(refused, check.is_err());
         if let (Err(error), Err(expected)) = (result, check) {
             prop_assert_eq!(*error, expected);
@@ -435,7 +440,7 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
                 self.live.insert(at.as_u32(), Live { size, references: 0 });
             }
             Err(error) => {
-                prop_assert_eq!(error, AllocError::NoMemory { order: order(size), highest: kind });
+                prop_assert_eq!(error, AllocError::no_memory(order(size), kind));
                 // It does not reclaim, so what is set aside stays.
                 let available = self.available(kind, gfp.non_blocking_high());
                 prop_assert!(!self.has_room(kind, &available, size, 1), "{kind} has one");
@@ -456,7 +461,7 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
         }
         if got < count {
             let highest = gfp.highest_zone();
-            self.check_refusal(gfp, 0, AllocError::NoMemory { order: order(0), highest })?;
+            self.check_refusal(gfp, 0, AllocError::no_memory(order(0), highest))?;
         }
         Ok(())
     }
@@ -477,7 +482,7 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
             }
             (Err(error), Some(size)) => self.check_refusal(gfp, size.as_u8(), error)?,
             (Err(error), None) if pages == 0 => {
-                prop_assert_eq!(error, AllocError::TooLarge { pages });
+                prop_assert_eq!(error, AllocError::too_large(pages));
             }
             (Err(_), None) => {
                 self.check_told_failure(gfp, 10)?;
@@ -507,11 +512,11 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
     fn exact(&mut self, gfp: Gfp, pages: u32) -> Outcome {
         let result = self.allocator.alloc_pages_exact(gfp, pages);
         if let Err(error) = gfp.check_exact() {
-            prop_assert_eq!(result.err(), Some(AllocError::Flags(error)));
+            prop_assert_eq!(result.err(), Some(AllocError::flags(error)));
             return Ok(());
         }
         if pages > 1024 {
-            prop_assert_eq!(result.err(), Some(AllocError::TooLarge { pages }));
+            prop_assert_eq!(result.err(), Some(AllocError::too_large(pages)));
             return Ok(());
         }
         self.run(gfp, pages, result)
@@ -541,7 +546,7 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
     }
 
     fn free(&mut self, at: u32, live: Live) -> Outcome {
-        prop_assert_eq!(self.allocator.free_block(pfn(at), order(live.size)), Ok(()));
+        prop_assert_eq!(self.allocator.free(pfn(at), order(live.size)), Ok(()));
         self.dropped(at, live);
         Ok(())
     }
@@ -614,7 +619,7 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
             Place::Free => Some("DoubleFree"),
             Place::Used if in_run => {
                 let block = self.allocator.frames().block_of(pfn(at))?;
-                let is_it = block.head == pfn(at) && block.state.kin()?.order == order(size);
+                let is_it = block.head == pfn(at) && block.state.order() == Some(order(size));
                 (!is_it).then_some("WrongOrder")
             }
             Place::Used => {
@@ -632,7 +637,7 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
             };
         };
         let before = self.allocator.figures();
-        let error = self.allocator.free_block(pfn(at), order(size)).err();
+        let error = self.allocator.free(pfn(at), order(size)).err();
         let said = format!("{error:?}");
         prop_assert!(said.starts_with(&format!("Some({name}")), "{} instead of {}", said, name);
         let told = self.allocator.platform().told();
@@ -700,7 +705,10 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
                 if !self.reserved.is_empty() {
                     let range = self.reserved.swap_remove(nth.index(self.reserved.len()));
                     prop_assert_eq!(self.allocator.release(range), Ok(()));
+                    let had = self.managed();
                     self.set(range, Place::Free);
+                    let is_new = |(had, has): (&u32, &u32)| *had == 0 && *has > 0;
+                    self.has_grown |= had.iter().zip(&self.managed()).any(is_new);
                     self.start();
                 }
             }
@@ -713,16 +721,15 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
         prop_assert_eq!(self.allocator.validate(), Ok(()));
         prop_assert_eq!(self.allocator.platform().told(), vec![]);
         let figures = self.allocator.figures();
+        let mut total = 0;
         for kind in ZoneKind::ALL {
             let zone = figures.zone(kind);
             let free = u64::from(zone.free) + zone.in_stacks();
-            prop_assert_eq!(free, u64::from(self.free_in(kind)), "{}", kind);
+            total += i64::from(self.free_in(kind)) - free as i64;
+            prop_assert!(total == 0 || self.has_grown, "{kind}");
             prop_assert_eq!(zone.pages_in_blocks(), u64::from(zone.free));
             for cpu in zone.cpus() {
-                // While a zone is short its stacks have no room, but other CPUs may not know yet.
-                let is_open = cpu.high > 0 || self.allocator.zone(kind).is_short();
-                prop_assert!(is_open || cpu.count == 0);
-                prop_assert!(cpu.high == 0 || cpu.count <= cpu.high);
+                prop_assert!(cpu.count <= cpu.high);
             }
             prop_assert!(zone.managed <= zone.present);
             let set_aside =
@@ -731,6 +738,7 @@ impl<'p, 'a, const CPUS: usize> Rig<'p, 'a, CPUS> {
             let most = page_block::PAGES + zone.managed / 100;
             prop_assert!(zone.high_atomic < most + page_block::PAGES);
         }
+        prop_assert_eq!(total, 0);
         Ok(())
     }
 
@@ -800,6 +808,7 @@ fn run<const CPUS: usize>(plan: &Plan, ops: &[Op]) -> Outcome {
         reserved: Vec::new(),
         marks: [Watermarks::default(); 3],
         reserves: [[0; 4]; 3],
+        has_grown: false,
     };
     for (is_free, range) in plan.ranges() {
         if is_free {
@@ -833,7 +842,7 @@ macro_rules! model {
     };
 }
 
-const CASES: u32 = 600;
+const CASES: u32 = 400;
 
 model! {
     dma_normal_and_highmem_on_one_cpu: [true, true, true], 1;

@@ -22,7 +22,7 @@ fn deplete(allocator: &Allocator<'_>) -> Vec<Pfn> {
 }
 
 fn no_memory(gfp: Gfp, size: u8) -> AllocError {
-    AllocError::NoMemory { order: order(size), highest: gfp.highest_zone() }
+    AllocError::no_memory(order(size), gfp.highest_zone())
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn what_comes_free_while_a_request_waits_is_its() {
         let free = taken.pop().unwrap();
         allocator.platform().on_wait(move |shortage| {
             if shortage.round == 5 {
-                allocator.free_block(free, order(0)).unwrap();
+                allocator.free(free, order(0)).unwrap();
             }
             Answer::Retry
         });
@@ -155,14 +155,14 @@ impl Shrinker for Cache {
             let got = self.allocator.alloc_block(gfp, order(0));
             self.asked.lock().unwrap().push(got.is_ok());
             if let Ok(page) = got {
-                self.allocator.free_block(page, order(0)).unwrap();
+                self.allocator.free(page, order(0)).unwrap();
             }
         }
         let mut cached = self.pages.lock().unwrap();
         let keep = cached.len().saturating_sub(pages as usize);
         let given = cached.split_off(keep);
         for page in &given {
-            self.allocator.free_block(*page, order(0)).unwrap();
+            self.allocator.free(*page, order(0)).unwrap();
         }
         given.len() as u32
     }
@@ -262,6 +262,12 @@ fn a_failure_is_told_with_the_state_of_memory_unless_nobody_wants_to_know() {
     assert_eq!(figures.zone(HighMem).free, figures.zone(HighMem).managed);
     let report = Report::AllocationFailed { gfp, order: order(2), figures };
     assert_eq!(report.to_string(), "page allocation failure: order:2, mode:0xcc0(GFP_KERNEL)");
+    // It names all flags of the request, those too that are done with on the way.
+    let zeroed = gfp | Gfp::__GFP_ZERO;
+    allocator.alloc_block(zeroed, order(2)).unwrap_err();
+    let told = allocator.platform().told();
+    assert!(matches!(told[..], [Told::Failed { gfp, .. }] if gfp == zeroed), "{told:?}");
+    assert!(allocator.platform().shortages().iter().skip(1).all(|wait| wait.gfp == zeroed));
     for gfp in [gfp, Gfp::GFP_NOWAIT, Gfp::GFP_DMA] {
         allocator.alloc_block(gfp | Gfp::__GFP_NOWARN, order(10)).unwrap_err();
         assert_eq!(allocator.platform().told(), []);
@@ -311,7 +317,7 @@ fn urgent_requests_of_several_pages_get_a_page_block_for_themselves() {
     assert!(zone.free_pages() >= level);
     assert_eq!(zone.high_atomic_pages(), 1024);
     // What they give back stays set aside.
-    allocator.free_block(first, order(2)).unwrap();
+    allocator.free(first, order(2)).unwrap();
     let listed = zone.counts().all_blocks().map(|row| row[Mobility::HighAtomic.index()]);
     assert!(listed.iter().sum::<u32>() > 0);
     allocator.validate().unwrap();
@@ -324,10 +330,10 @@ fn before_a_request_that_may_reclaim_fails_the_reserve_is_given_up() {
     let urgent = reserve(&allocator);
     let zone = allocator.zone(Normal);
     // Pages come free, but all of them in the page block that is set aside.
-    allocator.free_block(urgent, order(2)).unwrap();
+    allocator.free(urgent, order(2)).unwrap();
     let start = urgent.as_u32() & !1023;
     for at in start..start + 100 {
-        let _ = allocator.free_block(pfn(at), order(0));
+        let _ = allocator.free(pfn(at), order(0));
     }
     // From a stack anybody may have them, as in Linux.
     allocator.drain();
@@ -356,11 +362,11 @@ fn not_all_of_a_zone_is_set_aside() {
         let table = allocator.frames();
         let is_page = |at: &Pfn| {
             let ours = memory_block(&allocator, *at) != Mobility::HighAtomic;
-            ours && matches!(table.at(*at).state(), PageState::Allocated { kin, .. } if kin.order == order(0))
+            ours && matches!(table.at(*at).state(), PageState::Allocated { order: of, .. } if of == order(0))
         };
         let pages: Vec<_> = table.range().iter().filter(is_page).take(64).collect();
         for at in pages {
-            allocator.free_block(at, order(0)).unwrap();
+            allocator.free(at, order(0)).unwrap();
         }
         assert!(zone.high_atomic_pages() < 16384 / 100 + 2 * 1024);
         allocator.validate().unwrap();
@@ -396,7 +402,7 @@ fn exercise_with_handler(allocator: &'static Allocator<'static>) {
         if held.len() > 20 {
             let (at, size) = held.pop_front().unwrap();
             assert_eq!(machine.byte(at, 5), size, "somebody wrote to {at}");
-            allocator.free_block(at, order(size)).unwrap();
+            allocator.free(at, order(size)).unwrap();
         }
     })));
     for round in 0..3 {

@@ -1,6 +1,7 @@
 //! Which zone a request gets its pages from, and how much it must leave there.
 
 use super::*;
+use crate::frame::page::Head;
 use crate::zone::watermark::Watermarks;
 
 use ZoneKind::{Dma, HighMem, Normal};
@@ -56,8 +57,8 @@ fn each_request_begins_at_the_highest_zone_that_it_may_use() {
             for size in [0, 0, 3, 3, 4, 9] {
                 let block = allocator.alloc_pages(gfp, order(size)).unwrap();
                 assert_eq!(zone_of(&allocator, block.pfn()), Some(best(wanted)), "{gfp} {size}");
-                let kin = memory.table().at(block.pfn()).state().kin().unwrap();
-                assert_eq!((kin.order, kin.mobility), (order(size), gfp.mobility()));
+                let head = memory.table().at(block.pfn()).head();
+                assert_eq!(head, Head::allocated(order(size), Class::of_flags(gfp.bits())));
             }
         }
         allocator.validate().unwrap();
@@ -91,7 +92,7 @@ fn where_no_zone_will_do_there_is_none() {
     let memory = Memory::new(0, 4096);
     let allocator = started::<1>(&memory, [0, 0, 0, 4096]);
     for (gfp, highest) in [(Gfp::GFP_KERNEL, Normal), (Gfp::GFP_DMA, Dma)] {
-        let error = AllocError::NoMemory { order: order(0), highest };
+        let error = AllocError::no_memory(order(0), highest);
         assert_eq!(allocator.alloc_block(gfp, order(0)), Err(error));
     }
     assert!(allocator.alloc_page(Gfp::GFP_HIGHUSER).is_ok());
@@ -111,14 +112,14 @@ fn a_request_falls_back_downwards_only() {
     assert_eq!(free_pages(&allocator), [0; 3]);
 
     let high = range(6000, 6001).start();
-    allocator.free_block(high, order(0)).unwrap();
+    allocator.free(high, order(0)).unwrap();
     for gfp in [Gfp::GFP_KERNEL, Gfp::GFP_DMA | Gfp::GFP_KERNEL] {
         let highest = gfp.highest_zone();
-        let error = AllocError::NoMemory { order: order(0), highest };
+        let error = AllocError::no_memory(order(0), highest);
         assert_eq!(allocator.alloc_block(gfp | Gfp::__GFP_MEMALLOC, order(0)), Err(error));
     }
     assert_eq!(
-        AllocError::NoMemory { order: order(2), highest: HighMem }.to_string(),
+        AllocError::no_memory(order(2), HighMem).to_string(),
         "no free block of order 2 for zone HighMem"
     );
     assert_eq!(allocator.alloc_raw_in(HighMem, Gfp::empty(), order(0)), Ok(high));
@@ -134,7 +135,7 @@ fn one_zone_alone_is_asked_down_to_its_last_page() {
         for gfp in [Gfp::GFP_KERNEL, Gfp::GFP_HIGHUSER_MOVABLE, Gfp::GFP_DMA] {
             let first = allocator.alloc_raw_in(kind, gfp, order(0)).unwrap();
             assert_eq!(zone_of(&allocator, first), Some(kind));
-            allocator.free_block(first, order(0)).unwrap();
+            allocator.free(first, order(0)).unwrap();
         }
         let take = || allocator.alloc_raw_in(kind, Gfp::GFP_NOWAIT, order(0)).ok();
         let taken: Vec<_> = core::iter::from_fn(take).collect();
@@ -143,8 +144,45 @@ fn one_zone_alone_is_asked_down_to_its_last_page() {
         allocator.validate().unwrap();
         assert_eq!(allocator.platform().told(), [], "no report");
         let bad = Gfp::GFP_DMA | Gfp::__GFP_HIGHMEM;
-        assert!(matches!(allocator.alloc_raw_in(kind, bad, order(0)), Err(AllocError::Flags(_))));
+        assert!(
+            allocator.alloc_raw_in(kind, bad, order(0))
+                == Err(AllocError::flags(bad.check().unwrap_err()))
+        );
     }
+}
+
+#[test]
+fn a_zone_without_memory_has_nothing_whatever_the_stacks_hold() {
+    for (borders, none) in [([3, 9001, 9001, 9001], Normal), ([3, 4000, 9001, 9001], HighMem)] {
+        let memory = Memory::new(0, 9100);
+        let allocator = started::<1>(&memory, borders);
+        for gfp in [Gfp::GFP_KERNEL, Gfp::GFP_HIGHUSER, Gfp::GFP_DMA] {
+            drop(allocator.alloc_page(gfp).unwrap());
+            let error = AllocError::no_memory(order(0), none);
+            assert_eq!(allocator.alloc_raw_in(none, gfp, order(0)), Err(error), "{gfp}");
+        }
+    }
+}
+
+/// A stack holds blocks of one zone: what a lower zone gave is not mistaken for the higher one's.
+#[test]
+fn what_a_lower_zone_gave_goes_back_there() {
+    let memory = Memory::new(0, 9100);
+    let allocator = started::<1>(&memory, DISTRIBUTIONS[0]);
+    let gfp = Gfp::GFP_HIGHUSER | Gfp::__GFP_MEMALLOC;
+    let pages: Vec<_> = (0..3001).map(|_| allocator.alloc_block(gfp, order(0)).unwrap()).collect();
+    assert_eq!(free_pages(&allocator)[2], 0);
+    for pages in [3, 700] {
+        let run = allocator.alloc_contig(gfp, pages).unwrap();
+        assert_eq!(zone_of(&allocator, run.frames().start()), Some(Normal));
+        drop(run);
+        allocator.validate().unwrap();
+    }
+    let block = allocator.alloc_pages(gfp, order(5)).unwrap();
+    drop(block.split().unwrap());
+    allocator.validate().unwrap();
+    assert_eq!(allocator.figures().zone(HighMem).in_stacks(), 0);
+    give_back(&allocator, pages, order(0));
 }
 
 /// What a request that has taken all that it may have leaves behind.

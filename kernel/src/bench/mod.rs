@@ -1,0 +1,108 @@
+//! The benchmark: guest instructions for each operation, ours and other crates', in one boot.
+//!
+//! Only in builds with the feature `bench`, as the monitor's command `bench [NAME]`. What is done is
+//! the crate [`workload`]'s; here is what it is done to.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `meter` | two readings of the counter around one call |
+//! | `subject` | our page allocator, as a subject of the workload |
+//! | `pages` | the operations on pages |
+//! | `peers` | the other crates, on memory that our allocator gave |
+//!
+//! For each operation and each that can do it one line is printed, which `cargo xtask bench` reads:
+//!
+//! ```text
+//! bench: {"name":"page_o0_KERNEL","get":28.00,"put":29.00,"pair":57.00,"batch":1,"n":5000}
+//! bench: {"name":"page_o0_KERNEL","peer":"bitmap-allocator","get":70.00,...}
+//! ```
+//!
+//! An operation that ran out of memory has no such line; a peer that cannot do it is left out.
+
+mod meter;
+mod pages;
+mod peers;
+mod subject;
+
+use arch_arm::pmu::InstructionCounter;
+use spin::Mutex;
+use workload::{MAX_HELD, OPERATIONS, Operation};
+
+use crate::console::println;
+use crate::monitor::Kernel;
+use meter::Figures;
+
+/// The operations' names, in the order of [`OPERATIONS`].
+pub const NAMES: [&str; OPERATIONS.len()] = workload::names();
+
+/// What a shape holds. In `.bss`: the stack has no room for it, and memory that came from an
+/// allocator would change what is measured.
+static HELD: Mutex<[u32; MAX_HELD]> = Mutex::new([0; MAX_HELD]);
+
+/// Why nothing was measured.
+#[derive(Clone, Copy, Debug)]
+pub enum Unmeasured {
+    /// Nobody counts instructions.
+    NoCounter,
+    /// A benchmark is running.
+    Busy,
+}
+
+impl core::fmt::Display for Unmeasured {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::NoCounter => "nobody counts instructions here: boot with --icount",
+            Self::Busy => "a benchmark is running",
+        })
+    }
+}
+
+/// Measures the operation of this place in [`OPERATIONS`], or all of them, and prints.
+///
+/// # Errors
+///
+/// [`Unmeasured`].
+pub fn run(kernel: &Kernel, chosen: Option<usize>) -> Result<(), Unmeasured> {
+    let counter = InstructionCounter::find().ok_or(Unmeasured::NoCounter)?;
+    let mut held = HELD.try_lock().ok_or(Unmeasured::Busy)?;
+    let wanted = |&(index, _): &(usize, &Operation)| chosen.is_none_or(|chosen| chosen == index);
+    let mut peers = peers::Peers::new(kernel);
+    for (_, operation) in OPERATIONS.iter().enumerate().filter(wanted) {
+        report(operation, None, pages::measure(kernel, counter, operation, &mut *held));
+        peers.each(counter, operation, &mut *held, &mut |peer, figures| {
+            report(operation, Some(peer), figures);
+        });
+    }
+    Ok(())
+}
+
+/// Prints the line of one operation.
+fn report(operation: &Operation, peer: Option<&str>, figures: Option<Figures>) {
+    let name = operation.name;
+    let Some(figures) = figures else {
+        let who = peer.unwrap_or("ours");
+        return println!("bench: {name}: {who} ran out of memory");
+    };
+    println!("bench: {}", Line { name, peer, figures, batch: operation.shape.held() });
+}
+
+/// A line that `cargo xtask bench` reads.
+struct Line<'a> {
+    name: &'a str,
+    peer: Option<&'a str>,
+    figures: Figures,
+    batch: u32,
+}
+
+impl core::fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { name, peer, figures, batch } = self;
+        write!(f, "{{\"name\":\"{name}\",")?;
+        if let Some(peer) = peer {
+            write!(f, "\"peer\":\"{peer}\",")?;
+        }
+        let Figures { get, put, calls } = figures;
+        let pair = figures.pair();
+        write!(f, "\"get\":{get},\"put\":{put},\"pair\":{pair},\"batch\":{batch},\"n\":{calls}}}")
+    }
+}

@@ -1,0 +1,82 @@
+//! Other crates' allocators, on memory that ours gave: the same operations in the same boot.
+//!
+//! Each starts every operation anew, with all of its memory free. They are called as they are, with
+//! no lock, so what they count is the algorithm alone; and once more behind the lock that a kernel
+//! needs whose interrupt handlers allocate, [`IrqLock`], as `NAME+lock`. They know no GFP flags,
+//! so they have figures beside `GFP_KERNEL` only.
+//!
+//! A peer is a file: its subjects, and a function that measures them. One is no crate but the least
+//! that could be done, `floor`.
+//!
+//! [`IrqLock`]: arch_arm::sync::IrqLock
+
+mod bitmap;
+mod buddy_system;
+mod floor;
+
+use arch_arm::pmu::InstructionCounter;
+use mm::addr::{MIB, Order, PAGE_SIZE};
+use mm::zone::PageRun;
+use workload::{Flags, Operation, What};
+
+use super::meter::Figures;
+use super::subject;
+use crate::monitor::Kernel;
+use crate::platform::Hardware;
+
+/// Bytes that the peers get, on a machine that has twice as much free.
+const BYTES: u64 = 64 * MIB;
+
+/// What a peer is given to do.
+struct Task<'a> {
+    counter: InstructionCounter,
+    operation: &'a Operation,
+    order: Order,
+    /// The memory: pages in the linear map that nobody else uses.
+    start: usize,
+    bytes: usize,
+    held: &'a mut [u32],
+    see: &'a mut dyn FnMut(&'static str, Option<Figures>),
+}
+
+/// The memory that the peers work on, taken from our allocator for as long as this lives.
+pub struct Peers {
+    run: Option<PageRun<'static, 'static, Hardware>>,
+    /// Its address in the linear map; 0 when there is none.
+    start: usize,
+}
+
+impl Peers {
+    /// Takes pages in a row, but leaves half of all memory to ours, which is measured beside.
+    pub fn new(kernel: &Kernel) -> Self {
+        let free = kernel.pages.figures().free() / 2 * u64::from(PAGE_SIZE);
+        let run = subject::take(kernel.pages, (BYTES.min(free) / u64::from(PAGE_SIZE)) as u32);
+        let linear = kernel.tables.linear();
+        let start = run.as_ref().and_then(|run| linear.pointer(run.phys()));
+        Self { run, start: start.map_or(0, |at| at as usize) }
+    }
+
+    /// Measures `operation` on every peer that can do it.
+    pub fn each(
+        &mut self,
+        counter: InstructionCounter,
+        operation: &Operation,
+        held: &mut [u32],
+        see: &mut dyn FnMut(&'static str, Option<Figures>),
+    ) {
+        let What::Pages { flags: Flags::Kernel, order } = operation.what else { return };
+        let Some(order) = Order::new(order) else { return };
+        if self.start == 0 {
+            return;
+        }
+        let bytes = self.run.as_ref().map_or(0, |run| run.phys().len()) as usize;
+        let start = self.start;
+        let mut task = Task { counter, operation, order, start, bytes, held, see };
+        // SAFETY: 1. `new` took these blocks of lowmem from our allocator, which gives them to nobody
+        // else; they lie in a row from `start`, and each peer is gone when its function returns.
+        unsafe { buddy_system::measure(&mut task) };
+        bitmap::measure(&mut task);
+        // SAFETY: 1. as above.
+        unsafe { floor::measure(&mut task) };
+    }
+}

@@ -1,0 +1,152 @@
+//! The page allocator at work: taking and giving back blocks, who has which page, and the shortage that
+//! one asks for.
+
+use mm::addr::{Order, Pfn, VirtAddr};
+use mm::report::page::{self, Known};
+use mm::report::page_owner;
+use mm::zone::fault::FailConfig;
+use mm::zone::owner::Holding;
+use mm::zone::{Gfp, ParseGfpError, ZoneKind};
+use monitor::argument::{Args, NotGiven};
+
+use super::Kernel;
+use super::table::{Failure, typed};
+use crate::console::{Out, println};
+use crate::pages;
+use crate::platform::Site;
+
+/// The call sites that `page_owner` tells apart.
+const MAX_SITES: usize = 64;
+
+pub fn alloc(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
+    let order = order(args)?;
+    let zone = args.choice("ZONE").ok().and_then(|index| ZoneKind::ALL.get(index).copied());
+    let flags = match args.text("FLAGS") {
+        Ok(text) => Some(Gfp::parse(text).map_err(|error| no_flags(&error))?),
+        Err(_) => None,
+    };
+    let taken = match zone {
+        Some(kind) => kernel.pages.alloc_raw_in(kind, flags.unwrap_or(Gfp::GFP_KERNEL), order),
+        None => pages::alloc(kernel.pages, flags.unwrap_or(Gfp::GFP_HIGHUSER_MOVABLE), order),
+    };
+    let pfn = taken.map_err(Failure::NoPages)?;
+    let block = Taken { pfn, order, kernel };
+    println!("{block}");
+    Ok(())
+}
+
+/// A block that was taken, in one line.
+struct Taken<'k> {
+    pfn: Pfn,
+    order: Order,
+    kernel: &'k Kernel,
+}
+
+impl core::fmt::Display for Taken<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { pfn, order, kernel } = self;
+        let noun = if *order == Order::ZERO { "page" } else { "pages" };
+        write!(f, "pfn {pfn}: {} {noun} at {}", order.pages(), pfn.start())?;
+        if let Some(virt) = kernel.tables.linear().page_address(*pfn) {
+            write!(f, ", mapped at {virt}")?;
+        }
+        kernel.pages.page(*pfn).zone.map_or(Ok(()), |zone| write!(f, ", zone {zone}"))
+    }
+}
+
+fn no_flags(error: &ParseGfpError<'_>) -> Failure {
+    let word = match error {
+        ParseGfpError::NoWord => "",
+        ParseGfpError::UnknownName { word }
+        | ParseGfpError::Ambiguous { word, .. }
+        | ParseGfpError::NotANumber { word } => word,
+    };
+    Failure::NoFlags { word: typed(word) }
+}
+
+pub fn free(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
+    let (number, order) = (args.number("PFN")?, order(args)?);
+    // SAFETY: 1. whoever types says so; 2. `alloc` maps nothing, so nobody uses the pages. Of the
+    // address: 2. the linear map is the one there is.
+    let freed = unsafe {
+        if args.has("--virt") {
+            let (linear, virt) = (kernel.tables.linear(), VirtAddr::new(number));
+            kernel.pages.free_address(&linear, virt, order)
+        } else {
+            let pfn = Pfn::new(number);
+            pages::free(kernel.pages, pfn, order).map_err(|_| kernel.pages.why_not_free(pfn, order))
+        }
+    };
+    freed.map_err(Failure::Free)
+}
+
+/// The argument ORDER, whose row keeps it within the orders there are.
+fn order(args: &Args<'_>) -> Result<Order, NotGiven> {
+    let value = args.number("ORDER")?;
+    u8::try_from(value).ok().and_then(Order::new).ok_or(NotGiven { what: "ORDER" })
+}
+
+pub fn page(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
+    let pfn = Pfn::new(args.number("PFN")?);
+    let mut memory = kernel.memory.memblock.mapped_memory();
+    let known = Known {
+        virt: kernel.tables.linear().page_address(pfn),
+        is_memory: memory.any(|range| range.contains(pfn.start())),
+    };
+    // The console can not fail, here as below.
+    let _ = page::write(&mut Out, &kernel.pages.page(pfn), known, &write_site);
+    Ok(())
+}
+
+fn write_site(out: &mut dyn core::fmt::Write, site: u32) -> core::fmt::Result {
+    write!(out, "{}", Site(site))
+}
+
+pub fn drain(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
+    let before = kernel.pages.figures().in_stacks();
+    kernel.pages.drain();
+    let now = kernel.pages.figures().in_stacks();
+    println!("pages in stacks: {before}, now {now}");
+    Ok(())
+}
+
+pub fn owners(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
+    let mut table = [Holding::default(); MAX_SITES];
+    let holdings = kernel.pages.holdings(&mut table).ok_or(Failure::NoOwners)?;
+    let _ = page_owner::write(&mut Out, &holdings, &write_site);
+    Ok(())
+}
+
+pub fn shrinkers(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
+    let mut none = true;
+    for (name, count) in kernel.pages.shrinkers() {
+        println!("{name}: {count} pages");
+        none = false;
+    }
+    if none {
+        println!("no shrinker has registered");
+    }
+    Ok(())
+}
+
+pub fn fail(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
+    let config = match args.text("WHEN") {
+        Ok("off") => FailConfig::OFF,
+        Ok(text) => FailConfig::parse(text)
+            .map_err(|error| Failure::BadFailConfig { part: typed(error.part) })?,
+        Err(_) => {
+            show_failures(kernel);
+            return Ok(());
+        }
+    };
+    kernel.pages.inject_failures(config);
+    Ok(())
+}
+
+fn show_failures(kernel: &Kernel) {
+    let (config, failed) = (kernel.pages.failures_to_come(), kernel.pages.injected_failures());
+    match config.interval {
+        0 => println!("fail_page_alloc is off"),
+        _ => println!("fail_page_alloc={config}, {failed} failed so far"),
+    }
+}

@@ -1,0 +1,73 @@
+//! What an operation may cost: instructions of a pair.
+//!
+//! A budget is a promise. It is raised only with a measured floor that shows why, written beside it,
+//! and then to at most 1.3 times that floor.
+
+use super::guest::Measured;
+
+/// Operation and budget.
+const BUDGETS: [(&str, u32); 10] = [
+    ("page_o0_KERNEL", 60),
+    ("page_o0_ATOMIC", 60),
+    ("page_o0_HIGHMEM", 60),
+    ("page_o3_KERNEL", 90),
+    ("page_o9_KERNEL", 300),
+    ("page_o10_KERNEL", 300),
+    ("page_o0_KERNEL_batch256", 90),
+    ("page_o0_KERNEL_batch4096", 130),
+    ("page_o0_ZERO", 300),
+    ("page_bulk32", 900),
+];
+
+/// The budget of the operation `name`, if it has one.
+pub fn budget(name: &str) -> Option<u32> {
+    BUDGETS.iter().find(|(operation, _)| *operation == name).map(|&(_, budget)| budget)
+}
+
+/// What is wrong with the figures of the operations that are `wanted`: those above their budget, and
+/// those with a budget that were not measured.
+pub fn faults(measured: &[Measured], wanted: impl Fn(&str) -> bool) -> Vec<String> {
+    let fault = |&(name, budget): &(&str, u32)| {
+        let Some(found) = measured.iter().find(|found| found.name == name) else {
+            return Some(format!("{name} was not measured; its budget is {budget}"));
+        };
+        let pair = found.pair;
+        (pair > f64::from(budget))
+            .then(|| format!("{name} takes {pair} instructions; its budget is {budget}"))
+    };
+    BUDGETS.iter().filter(|(name, _)| wanted(name)).filter_map(fault).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(name: &str, pair: f64) -> Measured {
+        Measured { name: name.into(), get: 0.0, put: pair, pair, peers: Vec::new() }
+    }
+
+    #[test]
+    fn every_budget_is_of_an_operation_that_linux_has_too() {
+        let linux = crate::bench::linux::Linux::recorded().unwrap();
+        for (name, budget) in BUDGETS {
+            assert!(workload::names().contains(&name), "{name}");
+            assert!(linux.pair(name).is_some_and(|pair| pair > 3.0 * f64::from(budget)), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_figure_above_its_budget_and_a_missing_one_are_named() {
+        let mut figures: Vec<_> =
+            BUDGETS.iter().map(|&(name, budget)| measured(name, budget.into())).collect();
+        assert_eq!(faults(&figures, |_| true), [""; 0], "just within");
+        figures[0].pair += 0.01;
+        figures.pop();
+        let expected = [
+            "page_o0_KERNEL takes 60.01 instructions; its budget is 60",
+            "page_bulk32 was not measured; its budget is 900",
+        ];
+        assert_eq!(faults(&figures, |_| true), expected);
+        assert_eq!(faults(&figures, |name| name == "page_bulk32"), expected[1..]);
+        assert_eq!(faults(&[measured("page_o4_KERNEL", 1e9)], |_| false), [""; 0]);
+    }
+}
