@@ -54,8 +54,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     #[inline(never)]
     fn alloc_with_care(&self, gfp: Gfp, order: Order) -> Result<Pfn, AllocError> {
         if gfp.wants_zero() {
-            // What a stack has serves as well.
-            let pfn = match self.take_stacked(gfp.difference(Gfp::__GFP_ZERO), order) {
+            let pfn = match self.pop(gfp.difference(Gfp::__GFP_ZERO), order) {
                 Some(pfn) => pfn,
                 None => self.alloc_checked(gfp, order)?,
             };
@@ -65,9 +64,8 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         self.alloc_checked(gfp, order)
     }
 
-    /// What this CPU's stack has for a request, if that may be quick.
-    #[inline]
-    fn take_stacked(&self, gfp: Gfp, order: Order) -> Option<Pfn> {
+    /// What a stack has for a request that the quick path would take.
+    fn pop(&self, gfp: Gfp, order: Order) -> Option<Pfn> {
         if gfp.intersects(NOT_QUICK) {
             return None;
         }
@@ -76,7 +74,8 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         self.current(&masked).pop(&self.frames, id)
     }
 
-    /// A block as it is, if the flags make sense.
+    /// A request whose pages are taken as they are.
+    #[inline]
     fn alloc_checked(&self, gfp: Gfp, order: Order) -> Result<Pfn, AllocError> {
         if !gfp.is_plain() || self.first_zone(gfp).is_none() {
             gfp.check().map_err(AllocError::flags)?;
