@@ -123,17 +123,15 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
             .find_map(|zone| self.take_from(zone, stacks, request, mark))
     }
 
-    /// As [`take`](Self::take), from this zone alone.
+    /// As [`take`](Self::take), from this zone alone, and past the stacks: theirs may be another's where there
+    /// is no memory, or was none when they were filled.
     pub(super) fn take_only(&self, kind: ZoneKind, request: &Request, mark: Mark) -> Option<Pfn> {
-        let zone = self.zone(kind);
-        if zone.managed() == 0 {
-            // The stack for its blocks is another zone's.
-            return None;
-        }
         let masked = self.platform.mask();
         let stacks = self.stacks(&masked);
         self.settle(stacks);
-        self.take_from(zone, stacks, request, mark)
+        let zone = self.zone(kind);
+        zone.above(request, mark)?;
+        self.take_block(zone, request, mark)
     }
 
     #[inline]
