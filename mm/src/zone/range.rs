@@ -132,7 +132,7 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         zone.above(request, Mark::Low).filter(|above| *above > pages - Order::MAX.pages())?;
         let _masked = self.platform.mask();
         let mut buddy = zone.buddy.lock(|| self.platform.contended());
-        buddy.take_run(&self.frames, &zone.counts, request.class(), pages)
+        buddy.take_run(&self.frames, &zone.counts, self.class_from(zone, request), pages)
     }
 }
 

@@ -179,8 +179,8 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         found.or_else(|| self.take_reserved(zone, &mut buddy, request))
     }
 
-    /// The class of a block for the request that comes from this zone: what was asked for, unless another
-    /// zone would have been its first choice.
+    /// The class of a block for the request that comes from this zone: what was asked for, unless a
+    /// higher zone would have been its first choice.
     pub(super) fn class_from(&self, zone: &Zone, request: &Request) -> Class {
         match self.first_zone(request.gfp) {
             Some(first) if first.kind() == zone.kind() => request.class(),
