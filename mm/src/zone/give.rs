@@ -52,9 +52,9 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         let mut head = page.head();
         loop {
             if head.is_sole(order) {
-                // A head that has been overwritten may say so of a frame that is in no zone.
-                let is_known = self.zone_of(pfn).is_some();
-                return if is_known { Dropped::Last(page) } else { Dropped::Wrong };
+                // A head that somebody wrote where no zone is says so as well.
+                let is_ours = self.zone_of(pfn).is_some();
+                return if is_ours { Dropped::Last(page) } else { Dropped::Wrong };
             }
             let PageState::Allocated { order: real, .. } = head.decode() else {
                 return Dropped::Wrong;
@@ -88,8 +88,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         self.give_block(pfn, order);
     }
 
-    /// Gives one block to its zone's buddy. Says `false`, and has done nothing, when it is in none.
-    /// Interrupts are masked.
+    /// Gives one block to its zone's buddy; `false` if it is in no zone. Interrupts are masked.
     #[inline]
     fn give_block(&self, pfn: Pfn, order: Order) -> bool {
         let Some(zone) = self.zone_of(pfn) else { return false };
@@ -116,12 +115,15 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     }
 
     /// Gives back the blocks of a stack that has left its CPU's hands. They are all of one zone, unless
-    /// somebody has overwritten a head.
+    /// memory has come to a zone that had none.
     fn give_stack(&self, stack: Stack, order: Order) {
         let mut blocks = Blocks::of(&self.frames, stack);
         let mut next = blocks.next();
         while let Some((pfn, _)) = next {
-            let Some(zone) = self.zone_of(pfn) else { return };
+            let Some(zone) = self.zone_of(pfn) else {
+                next = blocks.next();
+                continue;
+            };
             let mut buddy = zone.buddy.lock(|| self.platform.contended());
             let mut run = PfnRange::new(pfn, pfn);
             while let Some((pfn, page)) = next.filter(|(pfn, _)| zone.span().contains(*pfn)) {
