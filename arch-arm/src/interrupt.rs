@@ -142,11 +142,15 @@ mod cpu {
         false
     }
 
-    pub(super) type State = ();
+    /// There is nothing to remember.
+    #[derive(Clone, Copy, Debug)]
+    pub(super) struct State;
 
-    pub(super) fn mask() -> State {}
+    pub(super) fn mask() -> State {
+        State
+    }
 
-    pub(super) fn restore((): State) {}
+    pub(super) fn restore(_: State) {}
 }
 
 /// A thread as a CPU: a mask bit, and an interrupt that strikes at the two moments when masking too

@@ -4,8 +4,9 @@
 //! it. Otherwise a handler that wants a lock which its own CPU holds would wait for ever.
 //!
 //! Protocol: mask, then take; release, then restore. In between the holder does not sleep, does not
-//! wait for another CPU's interrupt handler, and does not take the same lock again, which hangs.
-//! Locks are released in the reverse order of their taking; debug builds check it.
+//! wait for another CPU's interrupt handler, and does not take the same lock again. One CPU runs, so
+//! a lock that is found held would never be free, and whoever wants it panics. Locks are released in
+//! the reverse order of their taking; debug builds check it.
 //!
 //! The code that reports a fault may have interrupted the holder. It uses [`IrqLock::try_lock`] and
 //! has another way when that fails.
@@ -43,7 +44,21 @@ impl<T: ?Sized> IrqLock<T> {
     #[inline]
     pub fn lock(&self) -> IrqLockGuard<'_, T> {
         let mask = interrupt::mask();
-        IrqLockGuard { value: self.mutex.lock(), _mask: mask }
+        let value = self.mutex.try_lock().unwrap_or_else(|| self.wait());
+        IrqLockGuard { value, _mask: mask }
+    }
+
+    /// Waits for the lock, which is held.
+    ///
+    /// # Panics
+    ///
+    /// On the target: its one CPU has interrupted the holder, or is the holder.
+    #[cold]
+    fn wait(&self) -> TicketMutexGuard<'_, T> {
+        if cfg!(target_arch = "arm") {
+            panic!("a lock is wanted by the code that holds it, or that interrupted its holder");
+        }
+        self.mutex.lock()
     }
 
     /// Takes the lock if it is free; otherwise leaves interrupts as they were. Any context.

@@ -51,7 +51,7 @@ fn stores() -> Result<Vec<Box<dyn Contestant>>> {
 trait Contestant {
     fn name(&self) -> &'static str;
     fn threads(&self) -> Result<Vec<f64>>;
-    fn churn(&self) -> Result<churn::Outcome>;
+    fn churn(&self, kept: Option<u32>) -> churn::Outcome;
 }
 
 impl<S: Store> Contestant for S {
@@ -63,22 +63,25 @@ impl<S: Store> Contestant for S {
         threads::measure(self)
     }
 
-    fn churn(&self) -> Result<churn::Outcome> {
-        Ok(churn::run(self, PAGES))
+    fn churn(&self, kept: Option<u32>) -> churn::Outcome {
+        churn::run(self, PAGES, kept)
     }
 }
 
 fn run(out: &mut impl Write) -> Result<()> {
-    let (mut times, mut outcomes) = (Vec::new(), Vec::new());
+    let mut times = Vec::new();
     for contestant in stores()? {
         times.push((contestant.name(), contestant.threads()?));
     }
     threads::write(out, &times)?;
     writeln!(out)?;
     // Anew: the threads have left their mark on the order of what is free.
-    for contestant in stores()? {
-        outcomes.push((contestant.name(), contestant.churn()?));
+    let mut lives = churn::LIVES.map(|_| churn::Outcomes::new());
+    for (kept, outcomes) in churn::LIVES.into_iter().zip(&mut lives) {
+        for contestant in stores()? {
+            outcomes.push((contestant.name(), contestant.churn(kept)));
+        }
     }
-    churn::write(out, &outcomes)?;
+    churn::write(out, &lives)?;
     Ok(())
 }

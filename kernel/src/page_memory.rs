@@ -25,7 +25,7 @@ const _: () = assert!((PAGE_SIZE as usize).is_multiple_of(CHUNK_BYTES));
 /// As of [`fill`].
 pub unsafe fn zero(pfn: Pfn, order: Order) {
     // SAFETY: the caller's duties are the same.
-    unsafe { fill(pfn, order, 0) };
+    unsafe { fill_words(pfn, order, 0) };
 }
 
 /// Puts `byte` into every byte of the block of `order` at `pfn`.
@@ -35,7 +35,16 @@ pub unsafe fn zero(pfn: Pfn, order: Order) {
 /// 1. The block is memory that the page allocator was given.
 /// 2. Nobody else uses it for as long as this runs.
 pub unsafe fn fill(pfn: Pfn, order: Order, byte: u8) {
-    let word = u32::from_ne_bytes([byte; 4]);
+    // SAFETY: the caller's duties are the same.
+    unsafe { fill_words(pfn, order, u32::from_ne_bytes([byte; 4])) };
+}
+
+/// Puts `word` into every word of the block of `order` at `pfn`.
+///
+/// # Safety
+///
+/// As of [`fill`].
+unsafe fn fill_words(pfn: Pfn, order: Order, word: u32) {
     let fill_piece = |_, at, bytes| {
         // SAFETY: 1. the piece is mapped, and nobody else's (duty 2); 2. it is whole pages.
         unsafe { clear::fill(at, bytes, word) };

@@ -3,10 +3,12 @@
 
 use core::mem::MaybeUninit;
 
-use mm::addr::{Order, Pfn};
+use mm::addr::{Order, Pfn, VirtAddr};
+use mm::frame::FreeError;
 use mm::zone::{AllocError, Gfp, MemoryFigures, NotFreed, PageAllocator};
 use spin::Once;
 
+use crate::boot::LinearMap;
 use crate::platform::Hardware;
 use crate::take_cell::TakeCell;
 
@@ -65,7 +67,7 @@ pub unsafe fn free(pages: &Pages, pfn: Pfn, order: Order) -> Result<(), NotFreed
 /// Takes single pages, out of line; see [`alloc`].
 #[inline(never)]
 pub fn alloc_bulk(pages: &Pages, gfp: Gfp, pfns: &mut [Pfn]) -> usize {
-    pages.alloc_bulk_raw(gfp, pfns)
+    pages.alloc_bulk_raw(gfp, pfns).unwrap_or(0)
 }
 
 /// Gives back single pages, out of line; see [`alloc`].
@@ -81,4 +83,32 @@ pub fn alloc_bulk(pages: &Pages, gfp: Gfp, pfns: &mut [Pfn]) -> usize {
 pub unsafe fn free_bulk(pages: &Pages, pfns: &[Pfn]) -> Result<(), NotFreed> {
     // SAFETY: the caller's duties are the same.
     unsafe { pages.free_bulk_raw(pfns) }
+}
+
+/// Takes a page by its address in the linear map, out of line; see [`alloc`]. Linux's `__get_free_page`.
+#[inline(never)]
+pub fn get_free_page(pages: &Pages, linear: &LinearMap, gfp: Gfp) -> Option<VirtAddr> {
+    let page = pages.get_free_pages(gfp, Order::ZERO).ok()?;
+    let virt = linear.page_address(page.pfn())?;
+    let _ = page.into_raw();
+    Some(virt)
+}
+
+/// Gives back a page by its address in the linear map, out of line; see [`alloc`]. Linux's `free_page`.
+///
+/// # Errors
+///
+/// [`FreeError`].
+///
+/// # Safety
+///
+/// As [`PageAllocator::free_address`].
+#[inline(never)]
+pub unsafe fn free_page(
+    pages: &Pages,
+    linear: &LinearMap,
+    virt: VirtAddr,
+) -> Result<(), FreeError> {
+    // SAFETY: the caller's duties are the same.
+    unsafe { pages.free_address(linear, virt, Order::ZERO) }
 }

@@ -20,7 +20,8 @@ pub trait Platform {
     /// Masks interrupts on this CPU. Any context.
     fn mask(&self) -> Self::Masked;
 
-    /// The number of the CPU that runs this. It stays the same for as long as interrupts are masked.
+    /// The number of the CPU that runs this, below the allocator's `CPUS`. It stays the same for as long
+    /// as interrupts are masked. No two CPUs may say the same: each would take the other's blocks.
     fn cpu(&self, masked: &Self::Masked) -> usize;
 
     /// A lock is held that this CPU, whose interrupts are masked, is about to wait for. On a machine
@@ -108,9 +109,13 @@ pub enum Report<'r> {
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AllocationFailed { gfp, order, .. } => {
-                write!(f, "page allocation failure: order:{order}, mode:{:#x}({gfp})", gfp.bits())
-            }
+            // Linux's line, without the name of a task before it. There is one node, so no request has a
+            // mask of nodes.
+            Self::AllocationFailed { gfp, order, .. } => write!(
+                f,
+                "page allocation failure: order:{order}, mode:{:#x}({gfp}), nodemask=(null)",
+                gfp.bits()
+            ),
             Self::WrongFree { error } => write!(f, "BUG: Bad page state: {error}"),
             Self::WrittenWhileFree { pfn, order, at, found, .. } => write!(
                 f,

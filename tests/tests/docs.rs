@@ -2,15 +2,18 @@
 //!
 //! A `console` block begins with the command. It is run, and what it prints is held against the
 //! block, but for figures that follow from the size of the image. Where a block's output begins with
-//! a line `[...]`, all that is printed before the first prompt is left out of it. With
-//! `VMSPLIT_BLESS=1` in the environment the blocks are rewritten instead.
+//! a line `[...]`, all that is printed before the first prompt is left out of it. Where the command ends
+//! with `| grep ...`, the block has what that lets through. With `VMSPLIT_BLESS=1` in the environment
+//! the blocks are rewritten instead.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use std::env;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
+use std::thread;
 
 use libtest_mimic::{Arguments, Trial};
 use tests::xtask::xtask;
@@ -92,13 +95,37 @@ fn check(page: &Path, index: usize) {
 }
 
 fn output_of(command: &str) -> String {
+    let (command, pattern) = match command.split_once(" | grep ") {
+        Some((command, pattern)) => (command, Some(pattern)),
+        None => (command, None),
+    };
     let output = xtask(&words(command));
     let text = String::from_utf8_lossy(&output.stdout).replace('\r', "");
-    // A page may show how a boot stops, too.
-    let stops = output.status.code() == Some(1) && text.contains("vmsplit: halted: ");
-    let well = output.status.success() || stops;
+    // A page may show how a boot stops, too, and how a command fails.
+    let says_why = text.contains("vmsplit: halted: ") || text.contains("\nerror: ");
+    let well = output.status.success() || output.status.code() == Some(1) && says_why;
     assert!(well, "{}", String::from_utf8_lossy(&output.stderr));
-    text
+    match pattern {
+        Some(pattern) => filtered(text, pattern),
+        None => text,
+    }
+}
+
+/// What `grep` with these arguments lets through of `text`.
+fn filtered(text: String, arguments: &str) -> String {
+    let mut grep = Command::new("grep")
+        .args(words(arguments))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("there is a grep");
+    let mut input = grep.stdin.take().unwrap();
+    let writer = thread::spawn(move || input.write_all(text.as_bytes()));
+    let output = grep.wait_with_output().unwrap();
+    // A grep that has enough may end before it has read all.
+    let _ = writer.join();
+    assert!(output.status.success(), "grep {arguments} lets nothing through");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// How the report of a crash begins.
@@ -120,7 +147,7 @@ fn words(command: &str) -> Vec<String> {
 
 /// Leaves out what changes with every change of the code: the image's size, and what follows.
 fn masked(text: &str) -> String {
-    const VOLATILE: [&str; 20] = [
+    const VOLATILE: [&str; 24] = [
         "Memory: ",
         ".text ",
         ".init ",
@@ -141,6 +168,11 @@ fn masked(text: &str) -> String {
         "safe for ",
         "any split: ",
         "  zone ",
+        // The zone that the image is in, in the forms of `/proc` and in Mem-Info.
+        "zone      DMA",
+        "DMA: ",
+        " free_pcp:",
+        "pages reserved",
     ];
     let mut masked = String::new();
     let mut is_report = false;
@@ -152,6 +184,7 @@ fn masked(text: &str) -> String {
         }
         let volatile =
             is_report || VOLATILE.iter().any(|mark| line.contains(mark)) || line.contains("high ");
+        let line = without_site(line);
         let mut last = ' ';
         for c in line.chars() {
             let c = if volatile && c.is_ascii_hexdigit() { '#' } else { c };
@@ -163,4 +196,11 @@ fn masked(text: &str) -> String {
         masked.push('\n');
     }
     masked
+}
+
+/// The line without the address of a place in the code, if it names one: the function's name stays.
+fn without_site(line: &str) -> String {
+    let Some((before, name)) = line.split_once(" in vmsplit::") else { return line.to_string() };
+    let (before, _site) = before.rsplit_once(' ').unwrap_or(("", before));
+    format!("{before} # in vmsplit::{name}")
 }

@@ -4,7 +4,7 @@
 //! that the kernel itself calls, out of line, so both images have the same code for them. What is not the
 //! call itself belongs into `given`, before the meter begins to count.
 
-use mm::addr::{Order, PAGE_SIZE, Pfn, VirtAddr, VirtRange};
+use mm::addr::{Order, Pfn, VirtAddr};
 use mm::zone::{AllocError, Gfp, PageRun};
 use workload::{Flags, Subject};
 
@@ -74,7 +74,7 @@ pub struct Addresses {
 impl Subject for Addresses {
     type Block = u32;
     type Given<'a> = (&'static Pages, &'a LinearMap, Gfp);
-    type Got = Option<u32>;
+    type Got = Option<VirtAddr>;
 
     #[inline(always)]
     fn given(&mut self) -> (&'static Pages, &LinearMap, Gfp) {
@@ -82,17 +82,18 @@ impl Subject for Addresses {
     }
 
     #[inline(always)]
-    fn get((pages, linear, gfp): Self::Given<'_>) -> Option<u32> {
-        get_free_page(pages, linear, gfp)
+    fn get((pages, linear, gfp): Self::Given<'_>) -> Option<VirtAddr> {
+        pages::get_free_page(pages, linear, gfp)
     }
 
-    fn block(got: Option<u32>) -> Option<u32> {
-        got
+    fn block(got: Option<VirtAddr>) -> Option<u32> {
+        got.map(VirtAddr::as_u32)
     }
 
     #[inline(always)]
     fn put((pages, linear, _): Self::Given<'_>, block: u32) {
-        free_page(pages, linear, block);
+        // SAFETY: 1. `get` took it with the same map, and nobody looks at it.
+        let _ = unsafe { pages::free_page(pages, linear, VirtAddr::new(block)) };
     }
 }
 
@@ -141,20 +142,4 @@ impl Subject for Bulk<'_> {
 /// Pages in a row that are not part of a measurement: memory for the peers.
 pub fn take(pages: &'static Pages, count: u32) -> Option<PageRun<'static, 'static, Hardware>> {
     pages.alloc_contig(Gfp::GFP_KERNEL | Gfp::__GFP_NOWARN, count).ok()
-}
-
-#[inline(never)]
-fn get_free_page(pages: &Pages, linear: &LinearMap, gfp: Gfp) -> Option<u32> {
-    let pfn = pages.get_free_pages(gfp, Order::ZERO).ok()?.into_raw();
-    linear.virt(pfn.start()).map(VirtAddr::as_u32)
-}
-
-#[inline(never)]
-fn free_page(pages: &Pages, linear: &LinearMap, address: u32) {
-    let start = VirtAddr::new(address);
-    let range = VirtRange::new(start, VirtAddr::new(address + PAGE_SIZE));
-    if let Some(phys) = linear.phys(range) {
-        // SAFETY: 1. `get_free_page` took it; 2. nobody looks at it.
-        let _ = unsafe { pages::free(pages, phys.start().pfn_down(), Order::ZERO) };
-    }
 }

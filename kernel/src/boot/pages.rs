@@ -181,7 +181,7 @@ impl Debugging {
             log::info!("page_owner: who takes pages is remembered");
         }
         if let Some(config) = self.fail {
-            log::info!("fail_page_alloc: {config:?}");
+            log::info!("fail_page_alloc: {config}");
             pages.inject_failures(config);
         }
     }

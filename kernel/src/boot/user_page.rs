@@ -132,7 +132,7 @@ fn map(kernel: &mut Kernel, frames: &mut ArrayVec<Pfn, 3>) -> Result<UserPages, 
     let linear = kernel.tables.linear;
     let root = kernel.tables.root;
     let mut zeroed = || {
-        let frame = pages::alloc(kernel.pages, Gfp::GFP_KERNEL, Order::ZERO);
+        let frame = pages::alloc(kernel.pages, Gfp::GFP_KERNEL | Gfp::__GFP_NOWARN, Order::ZERO);
         let frame = frame.map_err(UserPagesError::NoPages)?;
         frames.push(frame);
         let at = linear.phys_to_virt(frame.start()).ok_or(UserPagesError::Outside(frame))?;

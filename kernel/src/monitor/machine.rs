@@ -26,6 +26,15 @@ pub fn ticks(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
     selftest::run_ticks(kernel, seconds).map_err(Failure::SelfTest)
 }
 
+/// Operations when nobody says how many.
+const SOAK_OPERATIONS: u32 = 1_000_000;
+
+pub fn soak(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
+    let operations = args.number("COUNT").unwrap_or(SOAK_OPERATIONS);
+    let seed = args.number("SEED").unwrap_or(1);
+    selftest::run_soak(kernel, operations, seed).map_err(Failure::SelfTest)
+}
+
 pub fn crash(_: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
     let Some(crash) = args.choice("KIND").ok().and_then(|index| CRASHES.get(index)) else {
         CRASHES.iter().for_each(|crash| println!("{:<10} {}", crash.name, crash.what));

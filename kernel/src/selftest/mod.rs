@@ -12,21 +12,29 @@
 //!
 //! A suite whose subject this machine does not have says so, and is skipped: no check is made up.
 
-mod buddy;
 mod call_site;
 mod edges;
 mod exceptions;
+mod faults;
+mod hoard;
 mod irqs;
 mod kuser;
 mod layout;
+mod ledger;
 mod lock;
+mod owner;
+mod pages;
 mod pmu;
+mod poison;
 mod probe;
+mod shortage;
+mod soak;
 mod tables;
 mod ticks;
 mod user_faults;
 mod user_mode;
 mod window;
+mod zones;
 
 use core::fmt;
 
@@ -50,7 +58,13 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "layout", what: "regions and zones are the decided ones", run: layout::run },
     Suite { name: "edges", what: "each region ends where it should", run: edges::run },
     Suite { name: "tables", what: "the MMU translates as the tables say", run: tables::run },
-    Suite { name: "buddy", what: "no page has two owners, and all come back", run: buddy::run },
+    Suite { name: "zones", what: "requests get pages of their zone", run: zones::run },
+    SOAK,
+    Suite { name: "shortage", what: "without memory requests fail, no more", run: shortage::run },
+    Suite { name: "faults", what: "any request may fail, and nothing is lost", run: faults::run },
+    Suite { name: "poison", what: "a write into a free page is noticed", run: poison::run },
+    Suite { name: "owner", what: "who took a block is known", run: owner::run },
+    Suite { name: "pages", what: "pages by address, and many at once", run: pages::run },
     Suite { name: "window", what: "every frame can be looked at, lowmem or not", run: window::run },
     Suite {
         name: "exceptions",
@@ -71,6 +85,8 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "pmu", what: "executed instructions are counted exactly", run: pmu::run },
 ];
 
+const SOAK: Suite =
+    Suite { name: "soak", what: "no page has two owners, and all come back", run: soak::run };
 const TICKS: Suite = Suite { name: "ticks", what: "no tick is lost under load", run: ticks::run };
 
 /// What the functions of all suites have in front of their names.
@@ -181,10 +197,23 @@ pub fn run_ticks(kernel: &mut Kernel, seconds: u32) -> Result<(), Failed> {
     }
 }
 
+/// Runs the suite `soak` for so many operations, of the sequence of this seed.
+///
+/// # Errors
+///
+/// When a check failed.
+pub fn run_soak(kernel: &mut Kernel, operations: u32, seed: u32) -> Result<(), Failed> {
+    match outcome(&SOAK, |checks| soak::run_for(kernel, operations, seed, checks)) {
+        Outcome::Passed | Outcome::Skipped => Ok(()),
+        Outcome::Failed => Err(Failed { failed: 1, ran: 1 }),
+    }
+}
+
 /// The watcher of the tick, of which there is one, for the suites that want to be interrupted.
 fn on_tick() {
     call_site::on_tick();
     lock::on_tick();
+    soak::on_tick();
     window::on_tick();
 }
 

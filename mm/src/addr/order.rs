@@ -105,7 +105,10 @@ impl Order {
     #[inline]
     #[must_use]
     pub const fn down(self) -> Option<Self> {
-        Self::new(self.as_u8().wrapping_sub(1))
+        match self.as_u8().checked_sub(1) {
+            Some(below) => Self::new(below),
+            None => None,
+        }
     }
 
     /// The smallest order whose blocks have at least so many pages; `None` above the largest, and for

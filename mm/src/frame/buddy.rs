@@ -26,7 +26,7 @@ use super::counts::Counts;
 use super::error::{FreeError, ReleaseError};
 use super::list::FreeList;
 use super::mobility::Mobility;
-use super::page::{Class, Head, ZoneId};
+use super::page::{Class, Head, Page, ZoneId};
 use super::table::FrameTable;
 use crate::addr::{Order, Pfn, PfnRange};
 
@@ -122,12 +122,7 @@ impl Buddy {
         order: Order,
     ) -> Option<Pfn> {
         let mobility = class.mobility();
-        let list = &mut self.lists[order.index()][mobility.index()];
-        let pfn = list.first()?;
-        let page = frames.at(pfn);
-        if list.pop_front(frames, page) {
-            self.filled[mobility.index()] &= !(1 << order.as_u32());
-        }
+        let (pfn, page) = self.pop(frames, order, mobility)?;
         page.set_head(Head::allocated(order, class));
         counts.remove(order, mobility);
         counts.remove_pages(order.pages());
@@ -152,18 +147,42 @@ impl Buddy {
             Some(found) => found,
             None => self.steal(frames, counts, mobility, order)?,
         };
-        let pfn = self.lists[found.index()][mobility.index()].first()?;
-        self.unlist(frames, counts, pfn, found, mobility);
+        let (pfn, _) = self.pop(frames, found, mobility)?;
+        counts.remove(found, mobility);
         let mut size = found;
-        while size > most
-            && let Some(half) = size.down()
-        {
-            let upper = pfn.saturating_add(half.pages());
-            self.enlist_front(frames, counts, upper, half, mobility);
-            size = half;
+        if size > most {
+            size = most;
+            self.split(frames, counts, mobility, pfn, found, size);
         }
         counts.remove_pages(size.pages());
         Some((pfn, size))
+    }
+
+    /// Cuts a block that was of `found` down to `size`. The upper half of each cut is listed, as the only
+    /// block of its list: there was none between the order that was asked for and `found`, or that would
+    /// have been taken.
+    #[inline]
+    fn split(
+        &mut self,
+        frames: &FrameTable<'_>,
+        counts: &Counts,
+        mobility: Mobility,
+        pfn: Pfn,
+        found: Order,
+        size: Order,
+    ) {
+        let zone = self.zone;
+        let mut whole = found;
+        while whole > size
+            && let Some(half) = whole.down()
+        {
+            let upper = buddy_of(pfn, half);
+            let list = &mut self.lists[half.index()][mobility.index()];
+            list.set_only(frames, upper, Head::free(half, zone, mobility));
+            counts.add(half, mobility);
+            whole = half;
+        }
+        self.filled[mobility.index()] |= ((1_u32 << found.as_u32()) - (1 << size.as_u32())) as u16;
     }
 
     /// Gives back a block and merges it with its buddies as far as they are free. Its head is not
@@ -351,7 +370,9 @@ impl Buddy {
     }
 
     /// Takes a block's buddy, which is free, off its list, and that of both together, and so on. Returns the
-    /// block that they all are, whose descriptor is yet to be written.
+    /// block that they all are, whose descriptor is yet to be written. Out of line: whoever has no buddy to
+    /// join needs fewer registers.
+    #[inline(never)]
     fn join(
         &mut self,
         frames: &FrameTable<'_>,
@@ -359,12 +380,13 @@ impl Buddy {
         pfn: Pfn,
         order: Order,
     ) -> (Pfn, Order) {
+        let zone = self.zone;
         let (mut pfn, mut order) = (pfn, order);
         while let Some(up) = order.up() {
             let buddy = buddy_of(pfn, order);
             let Some(page) = frames.get(buddy) else { break };
             let head = page.head();
-            if !head.is_free(self.zone, order) {
+            if !head.is_free(zone, order) {
                 break;
             }
             let mobility = head.mobility().unwrap_or(Mobility::Movable);
@@ -377,8 +399,26 @@ impl Buddy {
         (pfn, order)
     }
 
+    /// Takes the first block of a list, if there is one, with its descriptor, whose head says still that it
+    /// is free. It is yet to be counted.
+    #[inline(always)]
+    fn pop<'f>(
+        &mut self,
+        frames: &FrameTable<'f>,
+        order: Order,
+        mobility: Mobility,
+    ) -> Option<(Pfn, &'f Page)> {
+        let list = &mut self.lists[order.index()][mobility.index()];
+        let pfn = list.first()?;
+        let page = frames.at(pfn);
+        if list.pop_front(frames, page) {
+            self.filled[mobility.index()] &= !(1 << order.as_u32());
+        }
+        Some((pfn, page))
+    }
+
     /// Takes a block off its list.
-    #[inline]
+    #[inline(always)]
     pub(super) fn unlist(
         &mut self,
         frames: &FrameTable<'_>,

@@ -52,6 +52,17 @@ impl FreeList {
         }
     }
 
+    /// Makes `pfn` the only block of the list, which was empty. Its descriptor becomes that of a free head.
+    #[inline]
+    pub(super) fn set_only(&mut self, frames: &FrameTable<'_>, pfn: Pfn, head: Head) {
+        debug_assert!(self.first == Link::NONE, "a list that has a block would lose it");
+        let page = frames.at(pfn);
+        page.set_head(head);
+        page.set_prev(Link::NONE);
+        page.set_next(Link::NONE);
+        *self = Self { first: Link::to(pfn), last: Link::to(pfn) };
+    }
+
     /// Makes `pfn` the last block; its descriptor becomes that of a free head.
     pub(super) fn push_back(&mut self, frames: &FrameTable<'_>, pfn: Pfn, head: Head) {
         let page = frames.at(pfn);
@@ -85,17 +96,16 @@ impl FreeList {
 
     /// Takes `pfn`, which must be on this list, off it, and says whether the list is empty now.
     /// Leaves its descriptor to be overwritten.
+    #[inline(always)]
     pub(super) fn remove(&mut self, frames: &FrameTable<'_>, pfn: Pfn) -> bool {
         let page = frames.at(pfn);
         let (prev, next) = (page.prev(), page.next());
-        match prev.pfn() {
-            Some(prev) => frames.at(prev).set_next(next),
-            None => self.first = next,
-        }
+        let Some(before) = prev.pfn() else { return self.pop_front(frames, page) };
+        frames.at(before).set_next(next);
         match next.pfn() {
             Some(next) => frames.at(next).set_prev(prev),
             None => self.last = prev,
         }
-        self.first == Link::NONE
+        false
     }
 }

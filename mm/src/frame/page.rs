@@ -35,7 +35,10 @@ use core::fmt;
 
 use super::mobility::Mobility;
 use crate::addr::{Order, Pfn};
-use crate::sync::{AtomicU32, Ordering::Relaxed};
+use crate::sync::{
+    AtomicU32,
+    Ordering::{Relaxed, Release},
+};
 
 /// Which of at most four sets of frames (the zones) a block belongs to: two bits of its head's
 /// descriptor, so that freeing a block needs no search.
@@ -413,9 +416,10 @@ impl Page {
         self.head.store(head.0, Relaxed);
     }
 
-    /// Changes word 0 from `from` to `to`, if it is still `from`; says what it is otherwise.
+    /// Changes word 0 from `from` to `to`, if it is still `from`; says what it is otherwise. Whoever sees
+    /// `to` sees what this CPU did with the pages before, if he looks with care: they may be his alone then.
     pub(crate) fn exchange_head(&self, from: Head, to: Head) -> Result<(), Head> {
-        let exchanged = self.head.compare_exchange(from.0, to.0, Relaxed, Relaxed);
+        let exchanged = self.head.compare_exchange(from.0, to.0, Release, Relaxed);
         exchanged.map(|_| ()).map_err(Head)
     }
 
@@ -457,7 +461,7 @@ impl Page {
     }
 
     /// All four words, for tests that compare whole tables.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn words(&self) -> [u32; 4] {
         [&self.head, &self.next, &self.prev, &self.own].map(|word| word.load(Relaxed))
     }

@@ -6,7 +6,6 @@
 //! those that a script made for Linux would miss and that are 0 by construction: the form's own doc
 //! names them.
 
-pub mod alloc_failure;
 pub mod buddyinfo;
 pub mod explain;
 pub mod fragment;

@@ -4,7 +4,6 @@ use core::fmt;
 
 use proptest::prelude::*;
 
-use super::alloc_failure::{self, AllocFailure};
 use super::memory_line::{self, ImageSizes};
 use super::test_machine::print;
 use super::{buddyinfo, fragment, meminfo, pagetypeinfo, show_mem, zoneinfo};
@@ -66,8 +65,7 @@ proptest! {
         let page_blocks = [[more; 6]; ZoneKind::COUNT];
         let image = ImageSizes { code: more, rwdata: !more, rodata: more, init: 0, bss: more };
         let vmalloc = VirtRange::new(VirtAddr::new(more), VirtAddr::new(!more));
-        let failure = AllocFailure { order: Order::MAX, gfp: more, gfp_names: &more, cpu: more };
-        let forms: [&Form<'_>; 8] = [
+        let forms: [&Form<'_>; 7] = [
             &|out| buddyinfo::write(out, &figures),
             &|out| zoneinfo::write(out, &figures),
             &|out| pagetypeinfo::write(out, &figures, &page_blocks),
@@ -75,7 +73,6 @@ proptest! {
             &|out| memory_line::write(out, &figures, &image),
             &|out| show_mem::write(out, &figures, more),
             &|out| fragment::write(out, &figures),
-            &|out| alloc_failure::write(out, &failure, &figures),
         ];
         for form in forms {
             let text = print(form);

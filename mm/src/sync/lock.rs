@@ -50,10 +50,7 @@ impl<T> Lock<T> {
         if self.mutex.is_locked() {
             contended();
         }
-        let guard = self.mutex.lock();
-        #[cfg(test)]
-        watch::taken();
-        LockGuard { guard }
+        LockGuard::new(self.mutex.lock())
     }
 
     /// As the ticket lock's.
@@ -71,7 +68,7 @@ impl<T> Lock<T> {
         // `loom` has the signature of `std`; it never poisons.
         let guard = self.mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         self.step.swap(true, Ordering::Relaxed);
-        LockGuard { guard }
+        LockGuard::new(guard)
     }
 
     /// Takes the lock if it is free.
@@ -83,11 +80,9 @@ impl<T> Lock<T> {
         #[cfg(loom)]
         let guard = guard.ok();
         let guard = guard?;
-        #[cfg(all(test, not(loom)))]
-        watch::taken();
         #[cfg(loom)]
         self.step.swap(true, Ordering::Relaxed);
-        Some(LockGuard { guard })
+        Some(LockGuard::new(guard))
     }
 
     /// The value, without taking the lock: nobody else can reach it.
@@ -113,6 +108,19 @@ impl<T: fmt::Debug> fmt::Debug for Lock<T> {
 #[must_use = "the lock is released when the guard is dropped"]
 pub struct LockGuard<'a, T> {
     guard: MutexGuard<'a, T>,
+    #[cfg(all(test, not(loom)))]
+    _held: watch::Held,
+}
+
+impl<'a, T> LockGuard<'a, T> {
+    #[inline(always)]
+    fn new(guard: MutexGuard<'a, T>) -> Self {
+        Self {
+            guard,
+            #[cfg(all(test, not(loom)))]
+            _held: watch::Held::new(),
+        }
+    }
 }
 
 impl<T> Deref for LockGuard<'_, T> {
@@ -131,10 +139,9 @@ impl<T> DerefMut for LockGuard<'_, T> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
-impl<T> Drop for LockGuard<'_, T> {
-    fn drop(&mut self) {
-        watch::released();
+impl<T: fmt::Debug> fmt::Debug for LockGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
     }
 }
 
@@ -158,19 +165,21 @@ pub(crate) mod watch {
         FORBIDDEN.set(is_forbidden);
     }
 
-    pub(super) fn taken() {
-        assert!(!FORBIDDEN.get(), "a lock is taken with interrupts on");
-        HELD.set(HELD.get() + 1);
+    /// A lock that this thread holds.
+    pub(super) struct Held;
+
+    impl Held {
+        pub(super) fn new() -> Self {
+            assert!(!FORBIDDEN.get(), "a lock is taken with interrupts on");
+            HELD.set(HELD.get() + 1);
+            Self
+        }
     }
 
-    pub(super) fn released() {
-        HELD.set(HELD.get() - 1);
-    }
-}
-
-impl<T: fmt::Debug> fmt::Debug for LockGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&**self, f)
+    impl Drop for Held {
+        fn drop(&mut self) {
+            HELD.set(HELD.get() - 1);
+        }
     }
 }
 

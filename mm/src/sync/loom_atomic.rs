@@ -11,12 +11,99 @@
 //!
 //! (tokio-rs/loom, issues 166 and 392, both open.) That is what code does that looks at a flag and
 //! then lowers it. The step is an exchange on a word beside the value: exchanges depend on each
-//! other, all of them, and so the order of all accesses is tried. It costs a factor in the number of
-//! runs; being relaxed, it makes nothing visible that was not. `loom_tests` has the case above.
+//! other, all of them, and so the order of all accesses is tried. Being relaxed, it makes nothing visible
+//! that was not. `loom_tests` has the case above.
+//!
+//! It costs a factor in the number of runs. So it is left out where it can not matter: before words that
+//! no thread writes while orders are tried ([`steps`]), whose loads any order finds the same.
 
 use core::fmt;
 use loom::sync::atomic;
 pub use loom::sync::atomic::Ordering;
+
+use steps::Access;
+
+/// Which words have a step before each access: those that some thread writes, in any run, while orders
+/// are tried. Which these are is found out by running: whoever runs a model begins with none, and
+/// begins again each time that a run has written to another one.
+///
+/// A word has the number of its making, the same in every run. Without [`begin`](steps::begin) all words
+/// have steps.
+pub(super) mod steps {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    /// How a word is accessed.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum Access {
+        Load,
+        Write,
+    }
+
+    struct State {
+        /// Words made in this run.
+        made: usize,
+        /// The words that have steps; `None` if that is all.
+        written: Option<BTreeSet<usize>>,
+        /// A word was written that has none.
+        is_incomplete: bool,
+        /// Orders are not tried now.
+        is_quiet: bool,
+    }
+
+    // `std`'s: a model's threads all run in the one that runs the model.
+    std::thread_local! {
+        static STATE: RefCell<State> = const {
+            RefCell::new(State { made: 0, written: None, is_incomplete: false, is_quiet: false })
+        };
+    }
+
+    /// The number of a word that is made.
+    pub fn number() -> usize {
+        STATE.with_borrow_mut(|state| {
+            state.made += 1;
+            state.made
+        })
+    }
+
+    /// Does this access need a step before it?
+    pub fn is_needed(number: usize, access: Access) -> bool {
+        STATE.with_borrow_mut(|state| {
+            let Some(written) = &mut state.written else { return true };
+            if state.is_quiet {
+                return false;
+            }
+            if access == Access::Write && written.insert(number) {
+                state.is_incomplete = true;
+            }
+            written.contains(&number)
+        })
+    }
+
+    /// A model is about to be run, or, after `None`, no more.
+    #[cfg(test)]
+    pub fn begin(written: Option<BTreeSet<usize>>) {
+        STATE.set(State { made: 0, written, is_incomplete: false, is_quiet: false });
+    }
+
+    /// The next run begins.
+    #[cfg(test)]
+    pub fn begin_run() {
+        STATE.with_borrow_mut(|state| (state.made, state.is_quiet) = (0, false));
+    }
+
+    /// The words that need steps, if one of them has had none in this run.
+    #[cfg(test)]
+    pub fn incomplete() -> Option<BTreeSet<usize>> {
+        STATE.with_borrow(|state| state.written.clone().filter(|_| state.is_incomplete))
+    }
+
+    /// From now on orders are not tried, or are.
+    #[cfg(test)]
+    pub fn set_quiet(is_quiet: bool) {
+        STATE.with_borrow_mut(|state| state.is_quiet = is_quiet);
+    }
+}
 
 macro_rules! atomic {
     ($(#[$doc:meta])* $name:ident, $value:ty, $($fetch:ident)*) => {
@@ -24,6 +111,7 @@ macro_rules! atomic {
         pub struct $name {
             value: atomic::$name,
             step: atomic::AtomicBool,
+            number: usize,
         }
 
         // The names are `core`'s, and so is what they do.
@@ -32,27 +120,30 @@ macro_rules! atomic {
             #[track_caller]
             #[must_use]
             pub fn new(value: $value) -> Self {
-                Self { value: atomic::$name::new(value), step: atomic::AtomicBool::new(false) }
+                let (value, step) = (atomic::$name::new(value), atomic::AtomicBool::new(false));
+                Self { value, step, number: steps::number() }
             }
 
-            fn ordered(&self) -> &atomic::$name {
-                self.step.swap(true, Ordering::Relaxed);
+            fn ordered(&self, access: Access) -> &atomic::$name {
+                if steps::is_needed(self.number, access) {
+                    self.step.swap(true, Ordering::Relaxed);
+                }
                 &self.value
             }
 
             #[track_caller]
             pub fn load(&self, order: Ordering) -> $value {
-                self.ordered().load(order)
+                self.ordered(Access::Load).load(order)
             }
 
             #[track_caller]
             pub fn store(&self, value: $value, order: Ordering) {
-                self.ordered().store(value, order);
+                self.ordered(Access::Write).store(value, order);
             }
 
             #[track_caller]
             pub fn swap(&self, value: $value, order: Ordering) -> $value {
-                self.ordered().swap(value, order)
+                self.ordered(Access::Write).swap(value, order)
             }
 
             #[track_caller]
@@ -63,7 +154,7 @@ macro_rules! atomic {
                 success: Ordering,
                 failure: Ordering,
             ) -> Result<$value, $value> {
-                self.ordered().compare_exchange(current, new, success, failure)
+                self.ordered(Access::Write).compare_exchange(current, new, success, failure)
             }
 
             /// Fails as seldom as the strong one: `loom` knows no other.
@@ -98,7 +189,7 @@ macro_rules! atomic {
             $(
                 #[track_caller]
                 pub fn $fetch(&self, value: $value, order: Ordering) -> $value {
-                    self.ordered().$fetch(value, order)
+                    self.ordered(Access::Write).$fetch(value, order)
                 }
             )*
         }

@@ -25,6 +25,28 @@ fn a_load_in_front_of_a_store_hides_no_interleaving() {
 }
 
 #[test]
+fn a_word_that_few_orders_write_is_seen_before_and_after() {
+    let answers = outcomes(|| {
+        let words = Arc::new([AtomicU32::new(0), AtomicU32::new(0)]);
+        let other = {
+            let words = Arc::clone(&words);
+            thread::spawn(move || {
+                // In the first run the flag is not up yet: nothing writes to the second word.
+                if words[0].load(Ordering::Relaxed) == 1 {
+                    let before = words[1].load(Ordering::Relaxed);
+                    words[1].store(before + 1, Ordering::Relaxed);
+                }
+            })
+        };
+        words[0].store(1, Ordering::Relaxed);
+        let seen = words[1].load(Ordering::Relaxed);
+        other.join().unwrap();
+        (seen, words[1].load(Ordering::Relaxed))
+    });
+    assert_eq!(answers, BTreeSet::from([(0, 0), (0, 1), (1, 1)]));
+}
+
+#[test]
 fn a_relaxed_load_may_find_the_old_value() {
     let answers = outcomes(|| {
         let words = Arc::new([AtomicU32::new(0), AtomicU32::new(0)]);

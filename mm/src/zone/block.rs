@@ -6,10 +6,11 @@
 use core::fmt;
 use core::mem::ManuallyDrop;
 
-use super::error::{AllocError, TooManyReferences};
+use super::error::{AllocError, ShareError};
 use super::gfp::Gfp;
 use super::page_alloc::PageAllocator;
 use crate::addr::{Order, Pfn, PfnRange, PhysRange};
+use crate::frame::PageState;
 use crate::platform::Platform;
 
 /// A reference to an allocated block of pages. Giving it up takes the time of a free.
@@ -80,11 +81,14 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     }
 
     /// Counts one reference more to an allocated block.
-    pub(super) fn add_reference(&self, pfn: Pfn) -> Result<(), TooManyReferences> {
-        let page = self.frames.at(pfn);
+    pub(super) fn add_reference(&self, pfn: Pfn) -> Result<(), ShareError> {
+        let page = self.frames.get(pfn).ok_or(ShareError::NotAllocated { pfn })?;
         let mut head = page.head();
         loop {
-            let more = head.one_more().ok_or(TooManyReferences { pfn })?;
+            if !matches!(head.decode(), PageState::Allocated { .. }) {
+                return Err(ShareError::NotAllocated { pfn });
+            }
+            let more = head.one_more().ok_or(ShareError::TooMany { pfn })?;
             match page.exchange_head(head, more) {
                 Ok(()) => return Ok(()),
                 Err(now) => head = now,
@@ -122,8 +126,9 @@ impl<'p, 'a, P: Platform, const CPUS: usize> PageBlock<'p, 'a, P, CPUS> {
     ///
     /// # Errors
     ///
-    /// [`TooManyReferences`] when there are 65536.
-    pub fn share(&self) -> Result<Self, TooManyReferences> {
+    /// [`ShareError`] when there are 65536 references, or when somebody has given back what was not his to
+    /// give, and the block is not allocated.
+    pub fn share(&self) -> Result<Self, ShareError> {
         self.from.add_reference(self.pfn)?;
         Ok(Self { from: self.from, pfn: self.pfn, order: self.order })
     }

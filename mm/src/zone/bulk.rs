@@ -3,7 +3,7 @@
 use arrayvec::ArrayVec;
 
 use super::block::PageBlock;
-use super::error::NotFreed;
+use super::error::{AllocError, NotFreed};
 use super::gfp::Gfp;
 use super::page_alloc::PageAllocator;
 use super::request::NOT_QUICK;
@@ -13,31 +13,43 @@ use crate::frame::page::Head;
 use crate::platform::Platform;
 
 impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
-    /// Fills `into` with single pages, as far as there are some, and says how many came. Linux's
-    /// `alloc_pages_bulk_array`.
+    /// Fills `into` with single pages, as far as they are easy to have, and says how many came: at least
+    /// one, if `into` is not full. Only for the first is anybody asked to free something, or a reserve
+    /// used. Linux's `alloc_pages_bulk_array`.
     ///
-    /// Contexts and flags are those of [`alloc_pages`](Self::alloc_pages); contradicting flags bring
-    /// no page.
+    /// Contexts and flags are those of [`alloc_pages`](Self::alloc_pages).
+    ///
+    /// # Errors
+    ///
+    /// As `alloc_pages`, when not even one page came.
     pub fn alloc_pages_bulk<'p, const N: usize>(
         &'p self,
         gfp: Gfp,
         into: &mut ArrayVec<PageBlock<'p, 'a, P, CPUS>, N>,
-    ) -> usize {
+    ) -> Result<usize, AllocError> {
         let before = into.len();
         while !into.is_full() {
             let mut pfns = [Pfn::default(); 32];
             let wanted = into.remaining_capacity().min(pfns.len());
             let got = self.alloc_bulk(gfp, &mut pfns[..wanted]);
+            if into.len() == before {
+                got?;
+            }
+            let got = got.unwrap_or(0);
             into.extend(pfns[..got].iter().map(|pfn| self.block(*pfn, Order::ZERO)));
             if got < wanted {
                 break;
             }
         }
-        into.len() - before
+        Ok(into.len() - before)
     }
 
     /// Writes the frames of single pages into `pfns`, from the front, and says how many there are.
-    pub(super) fn alloc_bulk(&self, gfp: Gfp, pfns: &mut [Pfn]) -> usize {
+    ///
+    /// # Errors
+    ///
+    /// As [`alloc_pages_bulk`](Self::alloc_pages_bulk).
+    pub(super) fn alloc_bulk(&self, gfp: Gfp, pfns: &mut [Pfn]) -> Result<usize, AllocError> {
         let mut got = 0;
         while got < pfns.len() {
             let rest = &mut pfns[got..];
@@ -49,11 +61,16 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
                 self.current(&masked).pop_many(&self.frames, head, rest)
             };
             let Some(next) = pfns.get_mut(got) else { break };
-            let Ok(pfn) = self.alloc_from_zones(gfp, Order::ZERO) else { break };
-            *next = pfn;
+            // The first page is worth an effort. The others come if that is easy, as in Linux.
+            *next = if got == 0 {
+                self.alloc_from_zones(gfp, Order::ZERO)?
+            } else {
+                let Some(pfn) = self.alloc_easily(gfp, Order::ZERO) else { break };
+                pfn
+            };
             got += 1;
         }
-        got
+        Ok(got)
     }
 
     /// Gives back single pages. One that is wrong is reported and left alone, and the first such error is

@@ -15,6 +15,7 @@ use super::page_alloc::PageAllocator;
 use super::request::Request;
 use crate::addr::{Order, Pfn, PfnRange};
 use crate::frame::page::Head;
+use crate::frame::stack::Asked;
 use crate::platform::{Platform, Report};
 use crate::sync::{AtomicU32, Ordering::Relaxed};
 
@@ -52,6 +53,7 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     pub fn poison_free_pages(&mut self) {
         debug_assert!(self.managed().iter().all(|pages| *pages == 0), "pages are free already");
         self.debug.poisons = true;
+        self.ask_for_care();
     }
 
     /// Remembers from now on who takes each block, in `owners`, which has a zero word for each frame of
@@ -59,6 +61,13 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     pub fn track_owners(&mut self, owners: &'a [AtomicU32]) {
         debug_assert!(owners.len() >= self.frames.range().len() as usize);
         self.debug.owners = Some(owners);
+        self.ask_for_care();
+    }
+
+    /// From now on, and not only from [`start`](Self::start), every request comes to where debugging looks
+    /// at it.
+    fn ask_for_care(&self) {
+        self.behind.iter().for_each(|stacks| stacks.ask(Asked::CARE));
     }
 
     /// The words of [`track_owners`](Self::track_owners); none when owners are not tracked.
@@ -73,7 +82,20 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         self.debug.owners.is_some()
     }
 
-    /// Makes requests fail as `config` says; those that do not are served as ever.
+    /// Are free pages poisoned?
+    #[must_use]
+    pub const fn poisons(&self) -> bool {
+        self.debug.poisons
+    }
+
+    /// Do requests fail on purpose, or would if their turn came?
+    #[must_use]
+    pub fn injects_failures(&self) -> bool {
+        self.debug.fault.is_on()
+    }
+
+    /// Makes requests fail as `config` says; those that do not are served as ever. One at a time. Another
+    /// CPU goes on without failures until it has nothing in a stack, or its next [`tick`](Self::tick).
     pub fn inject_failures(&self, config: FailConfig) {
         self.debug.fault.set(config);
         // Stacks lose their room, or get it back.
@@ -136,8 +158,8 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         self.note_owner(pfn);
     }
 
-    /// The block that begins where `run` does, and ends at `end`, is about to become the blocks of `run`,
-    /// the rest of it to be given back: its owner has taken them all.
+    /// The block that begins where `run` does, and ends at `end`, is about to become the blocks of `run`:
+    /// its owner has taken them all. The rest is about to be given back.
     pub(super) fn debug_carve(&self, run: PfnRange, end: Pfn) {
         let owner = self.owner(run.start()).unwrap_or(0);
         for pfn in PfnRange::new(run.start(), end).iter() {

@@ -196,20 +196,33 @@ impl fmt::Display for NotFreed {
 
 impl core::error::Error for NotFreed {}
 
-/// There are as many references to the block as can be counted.
+/// There is no further reference to the block. Nothing has changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TooManyReferences {
-    /// The block's first frame.
-    pub pfn: Pfn,
+pub enum ShareError {
+    /// There are as many references to the block as can be counted.
+    TooMany {
+        /// The block's first frame.
+        pfn: Pfn,
+    },
+    /// No allocated block begins there.
+    NotAllocated {
+        /// The frame.
+        pfn: Pfn,
+    },
 }
 
-impl fmt::Display for TooManyReferences {
+impl fmt::Display for ShareError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "there are 65536 references to the block at pfn {} already", self.pfn)
+        match self {
+            Self::TooMany { pfn } => {
+                write!(f, "there are 65536 references to the block at pfn {pfn} already")
+            }
+            Self::NotAllocated { pfn } => write!(f, "no allocated block begins at pfn {pfn}"),
+        }
     }
 }
 
-impl core::error::Error for TooManyReferences {}
+impl core::error::Error for ShareError {}
 
 /// Frames that cannot be handed over. Nothing has changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -172,7 +172,11 @@ impl Fault {
         if self.space.fetch_update(Relaxed, Relaxed, less).is_ok() {
             return false;
         }
-        let interval = self.interval.load(Relaxed).max(1);
+        let interval = self.interval.load(Relaxed);
+        if interval == 0 {
+            // Somebody is changing the words just now.
+            return false;
+        }
         let number = self.seen.fetch_add(1, Relaxed).wrapping_add(1);
         if !number.is_multiple_of(interval) || self.percent() >= self.probability.load(Relaxed) {
             return false;

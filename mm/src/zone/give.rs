@@ -10,15 +10,14 @@ use crate::addr::{Order, Pfn, PfnRange};
 use crate::frame::page::{Head, Page, PageState};
 use crate::frame::stack::{Asked, Blocks, CpuStacks, Stack, StackId};
 use crate::platform::{Platform, Report};
+use crate::sync::{Ordering, fence};
 
 impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     /// A block that no stack could take.
     #[inline(never)]
     pub(super) fn free_to_zones(&self, pfn: Pfn, order: Order) -> Result<(), NotFreed> {
         // Blocks that no stack holds come this way every time.
-        if order > Order::COSTLY
-            && self.frames.get(pfn).is_some_and(|page| page.head().is_sole(order))
-        {
+        if order > Order::COSTLY {
             let masked = self.platform.mask();
             if !self.stacks(&masked).is_asked() && self.give_block(pfn, order) {
                 return Ok(());
@@ -34,16 +33,18 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
                 if self.debug.is_on() {
                     self.debug_free(pfn, order);
                 }
-                self.give(page, pfn, order);
-                Ok(())
+                // A handler, or another CPU, may have given it back meanwhile: it is wrong, but it was first.
+                if self.give(page, pfn, order) { Ok(()) } else { Err(self.wrong_free(pfn, order)) }
             }
             Dropped::One => Ok(()),
-            Dropped::Wrong => {
-                let error = self.frames.why_not_free(pfn, order);
-                self.platform.report(&Report::WrongFree { error });
-                Err(NotFreed { pfn })
-            }
+            Dropped::Wrong => Err(self.wrong_free(pfn, order)),
         }
+    }
+
+    fn wrong_free(&self, pfn: Pfn, order: Order) -> NotFreed {
+        let error = self.frames.why_not_free(pfn, order);
+        self.platform.report(&Report::WrongFree { error });
+        NotFreed { pfn }
     }
 
     /// Takes one reference off the block, unless it is the last.
@@ -52,9 +53,12 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         let mut head = page.head();
         loop {
             if head.is_sole(order) {
-                // A head that somebody wrote where no zone is says so as well.
-                let is_ours = self.zone_of(pfn).is_some();
-                return if is_ours { Dropped::Last(page) } else { Dropped::Wrong };
+                // Whatever others did with the pages before they gave up their references comes before
+                // whatever happens to them from now on.
+                fence(Ordering::Acquire);
+                // A head that has been overwritten may say so of a frame that is in no zone.
+                let is_known = self.zone_of(pfn).is_some();
+                return if is_known { Dropped::Last(page) } else { Dropped::Wrong };
             }
             let PageState::Allocated { order: real, .. } = head.decode() else {
                 return Dropped::Wrong;
@@ -69,40 +73,66 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         }
     }
 
-    /// Gives back an allocated block with one owner.
-    fn give(&self, page: &Page, pfn: Pfn, order: Order) {
+    /// Gives back an allocated block with one owner. Says `false`, and has done nothing, if it is not that
+    /// any more.
+    fn give(&self, page: &Page, pfn: Pfn, order: Order) -> bool {
         let masked = self.platform.mask();
         let stacks = self.stacks(&masked);
         self.settle(stacks);
         let head = page.head();
         let id = StackId::of(head);
-        if stacks.room(id) > 0 {
-            if stacks.current.push(page, self.frames.place(pfn), head) {
-                return;
-            }
+        if stacks.room(id) == 0 {
+            return self.give_block(pfn, order);
+        }
+        if !head.is_sole(order) {
+            return false;
+        }
+        if !stacks.current.push(page, self.frames.place(pfn), head) {
             self.give_stack(stacks.retire(id), order);
             let pushed = stacks.current.push(page, self.frames.place(pfn), head);
             debug_assert!(pushed, "an empty stack with room is full");
-            return;
         }
-        self.give_block(pfn, order);
+        true
     }
 
-    /// Gives one block to its zone's buddy; `false` if it is in no zone. Interrupts are masked.
+    /// Gives one block to its zone's buddy. Says `false`, and has done nothing, when it is in none, or not
+    /// allocated with one owner. Interrupts are masked.
     #[inline]
     fn give_block(&self, pfn: Pfn, order: Order) -> bool {
         let Some(zone) = self.zone_of(pfn) else { return false };
-        zone.buddy.lock(|| self.platform.contended()).insert(
-            &self.frames,
-            &zone.counts,
-            pfn,
-            order,
-        );
+        let mut buddy = zone.buddy.lock(|| self.platform.contended());
+        // Under the lock, so that of two who give back the same block one is told.
+        if !self.frames.at(pfn).head().is_sole(order) {
+            return false;
+        }
+        buddy.insert(&self.frames, &zone.counts, pfn, order);
+        drop(buddy);
         if zone.is_short() && zone.free_pages() > zone.watermarks().high {
             zone.set_short(false);
             self.behind.iter().for_each(|stacks| stacks.ask(Asked::ROOM));
         }
         true
+    }
+
+    /// Gives back what this CPU's stacks hold, and asks the other CPUs for the same. Linux's
+    /// `drain_all_pages`. Interrupts are masked for one stack at a time.
+    pub fn drain(&self) {
+        {
+            let masked = self.platform.mask();
+            let here = self.stacks(&masked);
+            self.settle(here);
+            for behind in &self.behind {
+                if !core::ptr::eq(behind, here.behind) {
+                    behind.ask(Asked::DRAIN);
+                }
+            }
+        }
+        for (id, order, _) in classes().flat_map(stack_ids) {
+            let masked = self.platform.mask();
+            for stack in self.stacks(&masked).empty(id) {
+                self.give_stack(stack, order);
+            }
+        }
     }
 
     /// Gives back what this CPU's stacks hold. Interrupts are masked.
@@ -115,15 +145,12 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     }
 
     /// Gives back the blocks of a stack that has left its CPU's hands. They are all of one zone, unless
-    /// memory has come to a zone that had none.
+    /// somebody has overwritten a head.
     fn give_stack(&self, stack: Stack, order: Order) {
         let mut blocks = Blocks::of(&self.frames, stack);
         let mut next = blocks.next();
         while let Some((pfn, _)) = next {
-            let Some(zone) = self.zone_of(pfn) else {
-                next = blocks.next();
-                continue;
-            };
+            let Some(zone) = self.zone_of(pfn) else { return };
             let mut buddy = zone.buddy.lock(|| self.platform.contended());
             let mut run = PfnRange::new(pfn, pfn);
             while let Some((pfn, page)) = next.filter(|(pfn, _)| zone.span().contains(*pfn)) {

@@ -119,23 +119,22 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
 #[cfg(all(test, not(loom)))]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use super::super::tiny_machine::{Frames, PAGES, Tiny};
+    use super::super::test_machine::{Memory, with_one_zone};
     use super::*;
-    use crate::sync::AtomicU32;
     use crate::zone::Gfp;
 
     fn order(value: u8) -> Order {
         Order::new(value).unwrap()
     }
 
-    fn owners() -> Vec<AtomicU32> {
-        (0..PAGES).map(|_| AtomicU32::new(0)).collect()
+    fn memory() -> Memory {
+        Memory::new(0x40000, 0x42000)
     }
 
     #[test]
     fn without_tracking_nobody_is_known() {
-        let frames = Frames::new();
-        let pages = frames.allocator(None);
+        let memory = memory();
+        let pages = with_one_zone(&memory, false);
         let pfn = pages.alloc_raw(Gfp::GFP_KERNEL, order(2)).unwrap();
         assert_eq!(pages.holdings(&mut [Holding::default(); 4]), None);
         let page = pages.page(pfn.saturating_add(3));
@@ -146,10 +145,10 @@ mod tests {
 
     #[test]
     fn the_greediest_come_first_and_what_does_not_fit_is_with_the_others() {
-        let (frames, owners) = (Frames::new(), owners());
-        let pages = frames.allocator(Some(&owners));
+        let memory = memory();
+        let pages = with_one_zone(&memory, true);
         let take = |site, value| {
-            Tiny::call_from(site);
+            pages.platform().set_call_site(site);
             pages.alloc_raw(Gfp::GFP_KERNEL, order(value)).unwrap()
         };
         let a = take(0x1000, 0);
@@ -176,7 +175,7 @@ mod tests {
         assert_eq!((two.by_site.len(), sum(|of| of.blocks), sum(|of| of.pages)), (2, 5, 35));
 
         assert_eq!(pages.page(a).owner, Some(0x1000));
-        Tiny::call_from(0x4000);
+        pages.platform().set_call_site(0x4000);
         // SAFETY: duties 1 and 2 of `free_raw`: the block is this test's, and has no memory.
         #[expect(unsafe_code, reason = "the block is this test's")]
         unsafe { pages.free_raw(a, Order::ZERO) }.unwrap();
@@ -186,12 +185,10 @@ mod tests {
 
     #[test]
     fn a_page_that_never_was_the_allocators() {
-        let frames = Frames::new();
-        let pages = frames.allocator(None);
-        let above = frames.range().end();
-        for (pfn, zone) in
-            [(Pfn::new(0), None), (frames.reserved(), Some(ZoneKind::Dma)), (above, None)]
-        {
+        let memory = memory();
+        let pages = with_one_zone(&memory, false);
+        let (reserved, above) = (Pfn::new(0x40000), Pfn::new(0x42000));
+        for (pfn, zone) in [(Pfn::new(0), None), (reserved, Some(ZoneKind::Dma)), (above, None)] {
             let page = pages.page(pfn);
             let page_block = Mobility::Movable;
             assert_eq!(page, PageFigures { pfn, zone, block: None, page_block, owner: None });

@@ -18,8 +18,12 @@
 //! [`PageAllocator::validate`] checks it.
 //!
 //! Context: everything here may be called with interrupts on or off, and from a handler. A request
-//! sleeps only if its flags allow it, and only in [`Platform::wait`]. Locks: a zone's, for a few hundred
-//! instructions, interrupts masked, one at a time.
+//! sleeps only if its flags allow it, and only in [`Platform::wait`]. Locks: a zone's, one at a time,
+//! interrupts masked: for a few hundred instructions, and for as long as it takes to look at each page block
+//! of a zone (runs above the largest order), at each page of one (stealing, [`PageBlock::split`]), or to
+//! give back what one stack held (a full stack, [`PageAllocator::drain`]).
+//!
+//! [`PageBlock::split`]: super::PageBlock::split
 
 use arrayvec::ArrayVec;
 
@@ -186,7 +190,7 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
             zone.set_room(room);
             zone.buddy.lock(|| self.platform.contended()).set_grouping(groups);
         }
-        self.choose_first_zones(&managed);
+        self.choose_first_zones();
         for behind in &self.behind {
             behind.ask(Asked::ROOM);
             // Every request is to come to where debugging looks at it.
@@ -220,7 +224,7 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     }
 
     /// Gives back the block of `order` at `pfn`, or one reference to it. Takes the same time whatever is
-    /// free: the block's descriptor knows its zone.
+    /// free: a block is found by its place in the table, and a list is never walked.
     ///
     /// # Errors
     ///
@@ -231,6 +235,8 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         let place = self.frames.place(pfn);
         if let Some(page) = self.frames.page(place) {
             let masked = self.platform.mask();
+            // Pages that others had references to until now: what they wrote is ordered before what the next
+            // owner writes, since an ARM CPU makes no store visible whose condition it does not know.
             let head = page.head();
             if head.is_sole(order) && self.current(&masked).push(page, place, head) {
                 return Ok(());
@@ -249,8 +255,10 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     /// The current stacks of this CPU.
     #[inline(always)]
     pub(super) fn current(&self, masked: &P::Masked) -> &Current {
+        let cpu = self.platform.cpu(masked);
+        debug_assert!(cpu < CPUS, "CPU {cpu} of {CPUS}");
         // A power of two, so this is no bounds check.
-        &self.current[self.platform.cpu(masked) & (CPUS - 1)]
+        &self.current[cpu & (CPUS - 1)]
     }
 
     /// The stacks of this CPU, and what lies behind them.
@@ -264,19 +272,20 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     }
 
     /// The zone of first choice, whose blocks the stacks for such requests hold: the highest that they may
-    /// use and that has memory. `None` if none of them has, and for flags that contradict each other.
+    /// use and that there is. `None` if there is none, and for flags that contradict each other.
     #[inline(always)]
     pub(super) fn first_zone(&self, gfp: Gfp) -> Option<&Zone> {
         let index = self.first_zone[gfp.bits() as usize % ZONE_FLAGS].load(Relaxed);
         self.zones.get(usize::from(index))
     }
 
-    /// Which zone is of first choice, now that the zones have this much memory.
-    fn choose_first_zones(&self, managed: &Managed) {
+    /// Which zone is of first choice. It stays so, though its memory may come later: what lies in stacks,
+    /// or will come back to them, is where it is.
+    fn choose_first_zones(&self) {
         for (flags, place) in self.first_zone.iter().enumerate() {
             let gfp = Gfp::from_bits_retain(flags as u32);
             let usable = ZoneKind::ALL.into_iter().rev().filter(|kind| *kind <= gfp.highest_zone());
-            let first = usable.into_iter().find(|kind| managed[kind.index()] > 0);
+            let first = usable.into_iter().find(|kind| !self.zone(*kind).span().is_empty());
             let first = first.filter(|_| gfp.check().is_ok());
             place.store(first.map_or(NO_ZONE, |kind| kind.index() as u8), Relaxed);
         }
@@ -318,7 +327,7 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
                 // The stack and its spare.
                 high += 2 * u32::from(stacks.room(id)) * order.pages();
             }
-            *figures = PerCpuFigures { count, high, batch: u32::from(zone.usual_room()) };
+            *figures = PerCpuFigures { count, high, batch: pcp_batch(zone.managed()) };
         }
         ZoneFigures {
             kind: zone.kind(),

@@ -15,7 +15,6 @@ use super::request::Request;
 use super::state::{Mark, Zone};
 use crate::addr::{Order, Pfn, PfnRange, PhysRange};
 use crate::frame::page::{Head, PageState};
-use crate::frame::stack::Asked;
 use crate::platform::Platform;
 use core::fmt;
 
@@ -52,7 +51,8 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     ///
     /// # Errors
     ///
-    /// [`AllocError`]; `NoMemory` names the largest order when no row of such blocks is free.
+    /// [`AllocError`]; `NoMemory` names the largest order when no row of such blocks is free, and nobody
+    /// could help.
     pub fn alloc_contig(
         &self,
         gfp: Gfp,
@@ -72,12 +72,11 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         if self.debug.fails(&request) {
             return Err(self.failed(&request));
         }
-        let run = self.take_run(&request, pages).or_else(|| {
-            // What lies in stacks may be what a row lacks.
-            self.drain();
-            self.take_run(&request, pages)
-        });
-        let run = run.ok_or_else(|| self.failed(&request))?;
+        let take = |request: &Request, mark| self.take_run(request, pages, mark);
+        let run = match take(&request, Mark::Low) {
+            Some(run) => run,
+            None => self.try_hard(&request, pages, take)?,
+        };
         let run = PageRun { from: self, frames: run };
         if self.debug.is_on() && !run.blocks().all(|(pfn, order)| self.debug_alloc(pfn, order)) {
             // The rest goes back; the bad one stays out.
@@ -87,20 +86,6 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
             run.blocks().for_each(|(pfn, order)| self.platform.zero(pfn, order));
         }
         Ok(run)
-    }
-
-    /// Gives back what this CPU's stacks hold, and asks the other CPUs for the same. Linux's
-    /// `drain_all_pages`.
-    pub fn drain(&self) {
-        let masked = self.platform.mask();
-        let here = self.stacks(&masked);
-        self.settle(here);
-        self.empty_stacks(here);
-        for behind in &self.behind {
-            if !core::ptr::eq(behind, here.behind) {
-                behind.ask(Asked::DRAIN);
-            }
-        }
     }
 
     /// Makes the allocated block that begins where `run` does, and ends at `end`, into the blocks of
@@ -120,19 +105,26 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         buddy.carve(&self.frames, &zone.counts, head.class(), run, end);
     }
 
-    fn take_run(&self, request: &Request, pages: u32) -> Option<PfnRange> {
+    fn take_run(&self, request: &Request, pages: u32, mark: Mark) -> Option<PfnRange> {
         let usable = self.zones.iter().take(request.highest.index() + 1).rev();
         usable
             .filter(|zone| zone.managed() > 0)
-            .find_map(|zone| self.take_run_from(zone, request, pages))
+            .find_map(|zone| self.take_run_from(zone, request, pages, mark))
     }
 
-    fn take_run_from(&self, zone: &Zone, request: &Request, pages: u32) -> Option<PfnRange> {
+    fn take_run_from(
+        &self,
+        zone: &Zone,
+        request: &Request,
+        pages: u32,
+        mark: Mark,
+    ) -> Option<PfnRange> {
         // Above the level with one block of it gone; the others must fit as well.
-        zone.above(request, Mark::Low).filter(|above| *above > pages - Order::MAX.pages())?;
+        zone.above(request, mark).filter(|above| *above > pages - Order::MAX.pages())?;
+        let class = self.class_from(zone, request);
         let _masked = self.platform.mask();
         let mut buddy = zone.buddy.lock(|| self.platform.contended());
-        buddy.take_run(&self.frames, &zone.counts, self.class_from(zone, request), pages)
+        buddy.take_run(&self.frames, &zone.counts, class, pages)
     }
 }
 
@@ -166,8 +158,8 @@ impl<'p, 'a, P: Platform, const CPUS: usize> PageRun<'p, 'a, P, CPUS> {
 }
 
 impl<'p, 'a, P: Platform, const CPUS: usize> PageBlock<'p, 'a, P, CPUS> {
-    /// Makes the block a run of single pages, each of which can be given back by itself. Linux's
-    /// `split_page`.
+    /// Makes the block a run of single pages, each of which can be given back by itself: the run is an
+    /// iterator over them. Linux's `split_page`.
     ///
     /// # Errors
     ///
@@ -191,6 +183,18 @@ impl<'p, 'a, P: Platform, const CPUS: usize> PageBlock<'p, 'a, P, CPUS> {
         let frames = self.frames();
         let _ = self.into_raw();
         Ok(PageRun { from, frames })
+    }
+}
+
+/// Takes the run apart: its blocks, from the lowest, each of which gives itself back. What is left of the run
+/// when nobody takes more goes back with it.
+impl<'p, 'a, P: Platform, const CPUS: usize> Iterator for PageRun<'p, 'a, P, CPUS> {
+    type Item = PageBlock<'p, 'a, P, CPUS>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (pfn, order) = self.blocks().next()?;
+        self.frames = PfnRange::new(pfn.saturating_add(order.pages()), self.frames.end());
+        Some(self.from.block(pfn, order))
     }
 }
 

@@ -5,7 +5,7 @@
 #![expect(unsafe_code, reason = "the duties of who gives back a block by its number")]
 
 use super::block::PageBlock;
-use super::error::{AllocError, NotFreed, TooManyReferences};
+use super::error::{AllocError, NotFreed, ShareError};
 use super::gfp::Gfp;
 use super::page_alloc::PageAllocator;
 use super::request::Request;
@@ -65,6 +65,7 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     /// # Safety
     ///
     /// 1. The reference is the caller's: it came from [`alloc_raw`](Self::alloc_raw),
+    ///    [`alloc_raw_in`](Self::alloc_raw_in), [`alloc_bulk_raw`](Self::alloc_bulk_raw),
     ///    [`get_page_raw`](Self::get_page_raw) or [`PageBlock::into_raw`], and was not given back since.
     /// 2. If it is the last one, nobody reads or writes the pages, or has them mapped, from now on. That
     ///    includes devices.
@@ -106,12 +107,12 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     ///
     /// # Errors
     ///
-    /// [`TooManyReferences`] when there are 65536.
+    /// [`ShareError`] when there are 65536, and when no allocated block begins there.
     ///
     /// # Safety
     ///
     /// 1. The caller has a reference to the block, so that it stays allocated meanwhile.
-    pub unsafe fn get_page_raw(&self, pfn: Pfn) -> Result<(), TooManyReferences> {
+    pub unsafe fn get_page_raw(&self, pfn: Pfn) -> Result<(), ShareError> {
         self.add_reference(pfn)
     }
 
@@ -120,13 +121,19 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     /// # Safety
     ///
     /// 1. As duty 1 of [`free_raw`](Self::free_raw).
+    /// 2. `order` is the block's: its frames are the caller's to use, and no others are.
     pub unsafe fn own_raw(&self, pfn: Pfn, order: Order) -> PageBlock<'_, 'a, P, CPUS> {
+        debug_assert_eq!(self.frames.get(pfn).and_then(|page| page.state().order()), Some(order));
         self.block(pfn, order)
     }
 
     /// [`alloc_pages_bulk`](Self::alloc_pages_bulk), as frame numbers: writes them into `pfns`, from the
     /// front, and says how many there are.
-    pub fn alloc_bulk_raw(&self, gfp: Gfp, pfns: &mut [Pfn]) -> usize {
+    ///
+    /// # Errors
+    ///
+    /// As `alloc_pages_bulk`.
+    pub fn alloc_bulk_raw(&self, gfp: Gfp, pfns: &mut [Pfn]) -> Result<usize, AllocError> {
         self.alloc_bulk(gfp, pfns)
     }
 
@@ -144,20 +151,22 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
-    use super::super::tiny_machine::{Frames, PAGES, Tiny};
+    use super::super::test_machine::{Memory, Told, with_one_zone};
     use super::*;
-    use crate::addr::PhysRange;
+    use crate::addr::{PfnRange, PhysRange};
 
     #[test]
     fn a_block_is_given_back_by_the_address_of_its_first_byte_only() {
-        let frames = Frames::new();
-        let pages = frames.allocator(None);
+        const PAGES: u32 = 0x2000;
+        let memory = Memory::new(0x40000, 0x40000 + PAGES);
+        let pages = with_one_zone(&memory, false);
+        let told = || pages.platform().told();
         // All but the last page has an address.
-        let phys = frames.range().as_phys();
-        let end = frames.range().start().saturating_add(PAGES - 1).start();
-        let linear = LinearMap::new(VirtAddr::new(0xc000_0000), PhysRange::new(phys.start(), end));
+        let [start, end] = [0x40000, 0x40000 + PAGES - 1].map(|pfn| Pfn::new(pfn).start());
+        let linear = LinearMap::new(VirtAddr::new(0xc000_0000), PhysRange::new(start, end));
         let order = Order::new(2).unwrap();
         let pfn = pages.alloc_raw(Gfp::GFP_KERNEL, order).unwrap();
         let first = linear.page_address(pfn).unwrap().as_u32();
@@ -168,24 +177,61 @@ mod tests {
         };
         for address in [0, 0xbfff_ffff, 0xc000_0000 + (PAGES - 1) * PAGE_SIZE, u32::MAX] {
             let virt = VirtAddr::new(address);
-            assert_eq!(free(address, order), Err(FreeError::NotLinear { virt }));
+            let error = FreeError::NotLinear { virt };
+            assert_eq!(free(address, order), Err(error));
+            assert_eq!(told(), [Told::WrongFree(error)]);
             let report = format!("BUG: Bad page state: {virt} is no address of the linear map");
-            assert_eq!(Tiny::reports(), [report]);
+            assert_eq!(Report::WrongFree { error }.to_string(), report);
         }
         for (address, pfn) in [(first + 1, pfn), (first + 0x1fff, pfn.saturating_add(1))] {
             let virt = VirtAddr::new(address);
-            assert_eq!(free(address, order), Err(FreeError::InsidePage { virt, pfn }));
+            let error = FreeError::InsidePage { virt, pfn };
+            assert_eq!(free(address, order), Err(error));
+            assert_eq!(told(), [Told::WrongFree(error)]);
             let report = format!(
                 "BUG: Bad page state: {virt} is not the first byte of a page, but inside pfn {pfn}"
             );
-            assert_eq!(Tiny::reports(), [report]);
+            assert_eq!(Report::WrongFree { error }.to_string(), report);
         }
         let misaligned = free(first + PAGE_SIZE, order);
         assert!(matches!(misaligned, Err(FreeError::Misaligned { .. })), "{misaligned:?}");
         assert!(matches!(free(first, Order::ZERO), Err(FreeError::WrongOrder { .. })));
-        assert_eq!(Tiny::reports().len(), 2);
+        assert_eq!(told().len(), 2);
         assert_eq!(free(first, order), Ok(()));
         assert!(matches!(free(first, order), Err(FreeError::DoubleFree { .. })));
+        assert_eq!(pages.validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_zone_without_memory_gives_nothing_of_the_zone_below() {
+        let memory = Memory::new(0x40000, 0x42000);
+        let pages = with_one_zone(&memory, false);
+        // Its stack fills up with pages of DMA.
+        drop(pages.alloc_page(Gfp::GFP_KERNEL).unwrap());
+        for kind in [ZoneKind::Normal, ZoneKind::HighMem] {
+            let none = AllocError::no_memory(Order::ZERO, kind);
+            assert_eq!(pages.alloc_raw_in(kind, Gfp::GFP_KERNEL, Order::ZERO), Err(none));
+        }
+        assert_eq!(pages.validate(), Ok(()));
+    }
+
+    #[test]
+    fn pieces_of_a_block_keep_to_the_stacks_of_its_zone() {
+        const BORDERS: [u32; 4] = [0x40000, 0x42000, 0x44000, 0x46000];
+        let memory = Memory::new(BORDERS[0], BORDERS[3]);
+        let pages = memory.allocator::<1>(BORDERS);
+        pages.release(PfnRange::new(Pfn::new(BORDERS[0]), Pfn::new(BORDERS[3]))).unwrap();
+        pages.start();
+        for zone in [ZoneKind::Normal, ZoneKind::HighMem] {
+            for (gfp, limit) in [(Gfp::GFP_KERNEL, BORDERS[2]), (Gfp::GFP_DMA, BORDERS[1])] {
+                let order = Order::new(4).unwrap();
+                // Flags that name a zone further down do not matter while it is taken, nor afterwards.
+                let pfn = pages.alloc_raw_in(zone, gfp, order).unwrap();
+                drop(pages.block(pfn, order).split().unwrap());
+                let page = pages.alloc_page(gfp).unwrap();
+                assert!(page.pfn().as_u32() < limit, "{gfp}: {page:?} after pages of {zone}");
+            }
+        }
         assert_eq!(pages.validate(), Ok(()));
     }
 }

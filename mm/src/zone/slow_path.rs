@@ -5,14 +5,17 @@
 //! 2. One more try, down to the min watermark, or to the part of it that an urgent request must
 //!    leave.
 //! 3. A request that may not sleep ends here. Others call the shrinkers, round after round, as long as
-//!    that frees something, and wait: the platform says whether anybody can help.
-//! 4. What is set aside for urgent requests of several pages is given up.
+//!    that frees something, and wait: the platform says whether anybody can help. Each round looks
+//!    into the stacks again, since what is freed goes there first.
+//! 4. What is set aside for urgent requests of several pages is given up, by one that must not fail
+//!    (`__GFP_NOFAIL`) as soon as many rounds have freed nothing.
 //! 5. The request fails, with a report unless it says `__GFP_NOWARN`.
 //!
 //! Nothing here panics for want of memory, and nothing hangs where nobody can help: `__GFP_NOFAIL` too
 //! ends in an error then. There is no OOM killer, since there is nobody to kill.
 
 use super::error::AllocError;
+use super::gfp::Gfp;
 use super::page_alloc::PageAllocator;
 use super::request::Request;
 use super::state::Mark;
@@ -29,28 +32,28 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     #[cold]
     #[inline(never)]
     pub(super) fn alloc_hard(&self, request: &Request) -> Result<Pfn, AllocError> {
-        self.press(request);
-        if let Some(pfn) = self.take_low(request) {
-            return Ok(pfn);
-        }
-        if !request.gfp.may_reclaim() {
-            return Err(self.failed(request));
-        }
-        if let Some(pfn) = self.reclaim(request) {
-            return Ok(pfn);
-        }
-        while self.give_up_reserve(request) {
-            if let Some(pfn) = self.take_low(request) {
-                return Ok(pfn);
-            }
-        }
-        Err(self.failed(request))
+        self.try_hard(request, request.order.pages(), |request, mark| self.take(request, mark))
     }
 
-    /// Takes a block down to the lowest level that the request may leave.
-    fn take_low(&self, request: &Request) -> Option<Pfn> {
-        let is_held_back = !request.gfp.ignores_watermarks();
-        self.take(request, if is_held_back { Mark::Min } else { Mark::Nothing })
+    /// Steps 1 to 5, for whatever `take` takes: something of so many `pages`, if that leaves a zone at the
+    /// mark.
+    pub(super) fn try_hard<T>(
+        &self,
+        request: &Request,
+        pages: u32,
+        take: impl Fn(&Request, Mark) -> Option<T>,
+    ) -> Result<T, AllocError> {
+        let take = &take;
+        self.press(request);
+        let mut found = take_low(request, take);
+        if found.is_none() && request.gfp.may_reclaim() {
+            found = self.reclaim(request, pages, take).or_else(|| {
+                // The last to help may have given back what lies in stacks now.
+                self.press(request);
+                self.take_last(request, take)
+            });
+        }
+        found.ok_or_else(|| self.failed(request))
     }
 
     /// Marks the request's zones as short where they are below their low watermark, and has their stacks
@@ -68,37 +71,62 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     }
 
     /// Step 3.
-    fn reclaim(&self, request: &Request) -> Option<Pfn> {
+    fn reclaim<T>(
+        &self,
+        request: &Request,
+        pages: u32,
+        take: &impl Fn(&Request, Mark) -> Option<T>,
+    ) -> Option<T> {
         let Request { gfp, order, .. } = *request;
-        let mut idle_rounds = 0;
-        for round in 0.. {
-            let freed = self.shrink(gfp, order.pages());
+        let (mut round, mut idle_rounds) = (0_u32, 0_u32);
+        loop {
+            let freed = self.shrink(gfp, pages);
             if freed > 0 {
-                // What they freed may lie in this CPU's stacks, page by page.
+                // What they freed may lie in stacks, page by page.
                 self.press(request);
             }
-            if let Some(pfn) = self.take_low(request) {
-                return Some(pfn);
+            if let Some(found) = take_low(request, take) {
+                return Some(found);
             }
-            if !gfp.never_fails() {
-                let is_costly = order > Order::COSTLY && !gfp.tries_hard();
-                if gfp.tries_once() || is_costly {
+            let is_costly = order > Order::COSTLY;
+            if !gfp.never_fails() && (gfp.tries_once() || is_costly && !gfp.tries_hard()) {
+                return None;
+            }
+            // Pages freed say little about the chances of a large block.
+            idle_rounds = if freed > 0 && !is_costly { 0 } else { idle_rounds.saturating_add(1) };
+            if idle_rounds > ROUNDS_WITHOUT_PROGRESS {
+                if !gfp.never_fails() {
                     return None;
                 }
-                idle_rounds = if freed > 0 { 0 } else { idle_rounds + 1 };
-                if idle_rounds > ROUNDS_WITHOUT_PROGRESS {
-                    return None;
+                if let Some(found) = self.take_last(request, take) {
+                    return Some(found);
                 }
             }
             if self.platform.wait(&Shortage { gfp, order, round, freed }) == Answer::NobodyCanHelp {
                 return None;
             }
-            self.tick();
-            if let Some(pfn) = self.take_low(request) {
-                return Some(pfn);
+            round = round.saturating_add(1);
+            // What came meanwhile may lie in stacks too, those of other CPUs included.
+            self.press(request);
+            if let Some(found) = take_low(request, take) {
+                return Some(found);
             }
         }
-        None
+    }
+
+    /// Step 4. What must not fail may then use a part of the reserve too, as in Linux.
+    fn take_last<T>(
+        &self,
+        request: &Request,
+        take: &impl Fn(&Request, Mark) -> Option<T>,
+    ) -> Option<T> {
+        while self.give_up_reserve(request) {
+            if let Some(found) = take_low(request, take) {
+                return Some(found);
+            }
+        }
+        let harder = Request::new(request.gfp | Gfp::__GFP_HIGH, request.order);
+        if request.gfp.never_fails() { take(&harder, Mark::Min) } else { None }
     }
 
     /// Gives one page block that is set aside back to everybody. Says whether there was one.
@@ -125,4 +153,10 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         }
         AllocError::no_memory(order, highest)
     }
+}
+
+/// Takes what there is down to the lowest level that the request may leave.
+fn take_low<T>(request: &Request, take: &impl Fn(&Request, Mark) -> Option<T>) -> Option<T> {
+    let is_held_back = !request.gfp.ignores_watermarks();
+    take(request, if is_held_back { Mark::Min } else { Mark::Nothing })
 }

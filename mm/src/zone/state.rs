@@ -163,11 +163,6 @@ impl Zone {
         if self.is_short() { 0 } else { self.room.load(Relaxed) }
     }
 
-    /// Blocks of order 0 that a CPU's stack has room for when the zone is not short.
-    pub(super) fn usual_room(&self) -> u8 {
-        self.room.load(Relaxed)
-    }
-
     pub(super) fn set_room(&self, room: u8) {
         self.room.store(room, Relaxed);
     }

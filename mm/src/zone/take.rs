@@ -54,7 +54,8 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     #[inline(never)]
     fn alloc_with_care(&self, gfp: Gfp, order: Order) -> Result<Pfn, AllocError> {
         if gfp.wants_zero() {
-            let pfn = match self.pop(gfp.difference(Gfp::__GFP_ZERO), order) {
+            // What a stack has serves as well.
+            let pfn = match self.take_stacked(gfp.difference(Gfp::__GFP_ZERO), order) {
                 Some(pfn) => pfn,
                 None => self.alloc_checked(gfp, order)?,
             };
@@ -64,8 +65,9 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         self.alloc_checked(gfp, order)
     }
 
-    /// What a stack has for a request that the quick path would take.
-    fn pop(&self, gfp: Gfp, order: Order) -> Option<Pfn> {
+    /// What this CPU's stack has for a request, if that may be quick.
+    #[inline]
+    fn take_stacked(&self, gfp: Gfp, order: Order) -> Option<Pfn> {
         if gfp.intersects(NOT_QUICK) {
             return None;
         }
@@ -74,8 +76,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         self.current(&masked).pop(&self.frames, id)
     }
 
-    /// A request whose pages are taken as they are.
-    #[inline]
+    /// A block as it is, if the flags make sense.
     fn alloc_checked(&self, gfp: Gfp, order: Order) -> Result<Pfn, AllocError> {
         if !gfp.is_plain() || self.first_zone(gfp).is_none() {
             gfp.check().map_err(AllocError::flags)?;
@@ -87,6 +88,21 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         match self.take(&request, self.first_mark(&request)) {
             Some(pfn) => Ok(pfn),
             None => self.alloc_hard(&request),
+        }
+    }
+
+    /// A block if the first try finds one: no reserve is used, nobody is asked to free anything, and there
+    /// is no report. It is not counted among the requests that are made to fail.
+    pub(super) fn alloc_easily(&self, gfp: Gfp, order: Order) -> Option<Pfn> {
+        let request = Request::new(gfp, order);
+        loop {
+            let pfn = self.take(&request, self.first_mark(&request))?;
+            if !self.debug.is_on() || self.debug_alloc(pfn, order) {
+                if gfp.wants_zero() {
+                    self.platform.zero(pfn, order);
+                }
+                return Some(pfn);
+            }
         }
     }
 
@@ -123,15 +139,17 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
             .find_map(|zone| self.take_from(zone, stacks, request, mark))
     }
 
-    /// As [`take`](Self::take), from this zone alone, and past the stacks: theirs may be another's where there
-    /// is no memory, or was none when they were filled.
+    /// As [`take`](Self::take), from this zone alone.
     pub(super) fn take_only(&self, kind: ZoneKind, request: &Request, mark: Mark) -> Option<Pfn> {
+        let zone = self.zone(kind);
+        if zone.managed() == 0 {
+            // The stack for its blocks is another zone's.
+            return None;
+        }
         let masked = self.platform.mask();
         let stacks = self.stacks(&masked);
         self.settle(stacks);
-        let zone = self.zone(kind);
-        zone.above(request, mark)?;
-        self.take_block(zone, request, mark)
+        self.take_from(zone, stacks, request, mark)
     }
 
     #[inline]
@@ -147,10 +165,13 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         if order > Order::COSTLY || is_urgent(request, mark) {
             return self.take_block(zone, request, mark);
         }
+        // What is taken below all levels is for this request, and not for whoever finds it in a stack.
+        let above = if mark == Mark::Nothing { 0 } else { above };
         self.take_small(zone, stacks, request, above)
     }
 
-    /// Takes a block by way of the stack for such blocks of this zone.
+    /// Takes a block by way of the stack for such blocks of this zone, and puts no more than `above`
+    /// pages into that.
     #[inline(never)]
     fn take_small(
         &self,
@@ -179,8 +200,8 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         found.or_else(|| self.take_reserved(zone, &mut buddy, request))
     }
 
-    /// The class of a block for the request that comes from this zone: what was asked for, unless a
-    /// higher zone would have been its first choice.
+    /// The class of a block for the request that comes from this zone: what was asked for, unless another
+    /// zone would have been its first choice.
     pub(super) fn class_from(&self, zone: &Zone, request: &Request) -> Class {
         match self.first_zone(request.gfp) {
             Some(first) if first.kind() == zone.kind() => request.class(),

@@ -5,6 +5,7 @@
 //! wants it will never be free: that is a panic. So are a lock that is taken with interrupts on, masks
 //! that do not end in the reverse order of their making, a wait or a report with a lock held, and bytes
 //! that are written where no block is allocated.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -55,6 +56,22 @@ impl Memory {
     ) -> PageAllocator<'_, TestMachine<'_>, CPUS> {
         PageAllocator::new(self.table(), &spans(borders), TestMachine::new(self.table())).unwrap()
     }
+}
+
+/// A machine with one zone, whose memory was handed over but for the first frame, and that has started.
+pub(super) fn with_one_zone(
+    memory: &Memory,
+    tracks_owners: bool,
+) -> PageAllocator<'_, TestMachine<'_>> {
+    let range = memory.range;
+    let (first, end) = (range.start().as_u32(), range.end().as_u32());
+    let mut allocator = memory.allocator([first, end, end, end]);
+    if tracks_owners {
+        allocator.track_owners(&memory.owners);
+    }
+    allocator.release(PfnRange::new(Pfn::new(first + 1), range.end())).unwrap();
+    allocator.start();
+    allocator
 }
 
 /// The spans of zones that reach from one border to the next.

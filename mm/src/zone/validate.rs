@@ -35,6 +35,8 @@ pub enum Inconsistency {
     },
     /// The stacks of all CPUs do not hold as many pages as say that they are in one.
     Stacked {
+        /// The zone.
+        kind: ZoneKind,
         /// Pages that the stacks count.
         counted: u32,
         /// Pages whose descriptors say so.
@@ -68,8 +70,8 @@ impl fmt::Display for Inconsistency {
                      {stacked} in stacks and {bad} bad"
                 )
             }
-            Self::Stacked { counted, found } => {
-                write!(f, "stacks with {counted} pages, but {found} say that they are in one")
+            Self::Stacked { kind, counted, found } => {
+                write!(f, "zone {kind}: stacks with {counted} pages, but {found} say that they are")
             }
             Self::MoreThanPresent { kind, managed, present } => {
                 write!(f, "zone {kind}: {managed} pages managed of {present} present")
@@ -88,7 +90,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     ///
     /// The first [`Inconsistency`] found.
     pub fn validate(&self) -> Result<(), Inconsistency> {
-        let mut found = 0;
+        let figures = self.figures();
         let mut below = self.frames.range().start();
         for zone in self.zones.iter().filter(|zone| !zone.span().is_empty()) {
             self.validate_gap(PfnRange::new(below, zone.span().start()))?;
@@ -106,21 +108,15 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
             if managed != free + allocated + stacked + bad {
                 return Err(Inconsistency::Managed { kind, managed, free, elsewhere });
             }
-            found += stacked;
+            let counted = figures.zone(kind).per_cpu.iter().map(|cpu| cpu.count).sum();
+            if counted != stacked {
+                return Err(Inconsistency::Stacked { kind, counted, found: stacked });
+            }
             if managed > present {
                 return Err(Inconsistency::MoreThanPresent { kind, managed, present });
             }
         }
-        self.validate_gap(PfnRange::new(below, self.frames.range().end()))?;
-        // Of all zones together: a stack can hold blocks of a lower zone than the one that it counts for,
-        // from the time before that had memory.
-        let figures = self.figures();
-        let counts = figures.zones.iter().flat_map(|zone| zone.cpus()).map(|cpu| cpu.count);
-        let counted = counts.sum();
-        if counted != found {
-            return Err(Inconsistency::Stacked { counted, found });
-        }
-        Ok(())
+        self.validate_gap(PfnRange::new(below, self.frames.range().end()))
     }
 
     /// No block may begin outside every zone.

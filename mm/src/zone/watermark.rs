@@ -124,15 +124,6 @@ pub fn pcp_batch(managed: u32) -> u32 {
     (power - 1).max(1)
 }
 
-/// How many pages one CPU's stacks in front of a zone may hold at most: Linux's `high`.
-///
-/// The CPUs share as many pages as the zone's low watermark (`low_watermark`, in pages), `cpus` of
-/// them; no CPU counts as one. Each gets at least four batches of `batch` pages.
-#[must_use]
-pub fn pcp_high(low_watermark: u32, cpus: u32, batch: u32) -> u32 {
-    (low_watermark / cpus.max(1)).max(batch.saturating_mul(4))
-}
-
 /// Pages in the zones that the kernel can use directly.
 fn lowmem_pages(managed: &Managed) -> u64 {
     u64::from(managed[ZoneKind::Dma.index()]) + u64::from(managed[ZoneKind::Normal.index()])
@@ -183,13 +174,6 @@ mod tests {
         assert_eq!((pcp_batch(196_608), pcp_batch(65_536)), (63, 15));
         assert_eq!([0, 4095, 8191, 12_287].map(pcp_batch), [1; 4]);
         assert_eq!([12_288, 262_144, u32::MAX].map(pcp_batch), [3, 63, 63]);
-    }
-
-    #[test]
-    fn stacks_hold_a_share_of_the_low_watermark() {
-        assert_eq!((pcp_high(1107, 4, 63), pcp_high(137, 4, 15)), (276, 60));
-        assert_eq!((pcp_high(1107, 1, 63), pcp_high(1107, 0, 63)), (1107, 1107));
-        assert_eq!(pcp_high(0, 8, u32::MAX), u32::MAX);
     }
 
     /// `lowmem_reserve_ratio` 32: 1280 MiB of HighMem keep 40 MiB of Normal.

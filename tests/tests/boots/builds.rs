@@ -56,8 +56,17 @@ pub fn cost_of_boot() {
 }
 
 /// What the benchmark calls: the functions that its figures are of.
-const MEASURED: [&str; 2] =
-    ["<mm::frame::buddy::Buddy>::alloc", "<mm::frame::buddy::Buddy>::insert"];
+const MEASURED: [&str; 6] = [
+    "vmsplit::pages::alloc",
+    "vmsplit::pages::free",
+    "vmsplit::pages::alloc_bulk",
+    "vmsplit::pages::free_bulk",
+    "vmsplit::pages::get_free_page",
+    "vmsplit::pages::free_page",
+];
+/// How the names begin of what they call and what is compared as well: the allocator, and what it has
+/// done to the memory of pages.
+const COMPARED: [&str; 4] = ["mm::", "<mm::", "vmsplit::page_memory::", "vmsplit_"];
 
 /// The benchmark is a build of its own, but it measures the very code that an ordinary one runs.
 pub fn measured_code() {
@@ -67,8 +76,8 @@ pub fn measured_code() {
     };
     let ordinary = build(&["--release"]);
     let benchmark = build(&["--release", "--features", "bench"]);
-    let is_ours = |name: &str| name.starts_with("mm::") || name.starts_with("<mm::");
-    let found = differences(&ordinary, &benchmark, &MEASURED, &is_ours);
+    let is_compared = |name: &str| COMPARED.iter().any(|start| name.starts_with(start));
+    let found = differences(&ordinary, &benchmark, &MEASURED, &is_compared);
     assert!(found.is_empty(), "{found:#?}");
 }
 

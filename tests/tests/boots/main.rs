@@ -17,15 +17,19 @@ mod interrupts;
 mod keyboard;
 mod monitor;
 mod oddities;
+mod page_debug;
 mod pages;
 mod read_back;
 mod reports;
 mod run;
 mod selftest;
 mod serial;
+mod shortage;
+mod soak;
 mod source;
 mod trees;
 mod unusable;
+mod zones;
 
 use std::process::ExitCode;
 
@@ -59,9 +63,13 @@ fn main() -> ExitCode {
             Ok(())
         })
     }));
-    let boots: [&[NamedBoot]; 13] = [
+    let boots: [&[NamedBoot]; 17] = [
         &monitor::BOOTS,
         &pages::BOOTS,
+        &page_debug::BOOTS,
+        &zones::BOOTS,
+        &shortage::BOOTS,
+        &soak::BOOTS,
         &keyboard::BOOTS,
         &selftest::BOOTS,
         &interrupts::BOOTS,

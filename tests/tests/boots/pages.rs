@@ -119,7 +119,7 @@ pub fn wrong_frees() {
     let run = run::<&str>(
         &[],
         &format!(
-            "{take}; {}; {pages}; {right}; {twice}; drain; buddyinfo; selftest buddy",
+            "{take}; {}; {pages}; {right}; {twice}; drain; buddyinfo; selftest soak",
             commands.join("; ")
         ),
     );
@@ -149,7 +149,7 @@ pub fn wrong_frees() {
     assert!(run.output_of(&twice).contains(&error), "{}", run.output_of(&twice));
     let free = run.output_of("buddyinfo");
     assert_eq!(run.text.matches(free).count(), 2, "not everything came back:\n{}", run.text);
-    assert!(run.output_of("selftest buddy").contains("buddy: ok"), "{}", run.text);
+    assert!(run.output_of("selftest soak").contains("soak: ok"), "{}", run.text);
 }
 
 /// `pages` says the state of pages of each kind, and `drain` gives back what stacks hold.
@@ -250,7 +250,7 @@ pub fn failures() {
     assert_eq!(run.output_of("'fail'"), "fail_page_alloc=2,100,0,1, 0 failed so far\n");
     run.taken("alloc 0");
     let failed = run.output_of("alloc 1");
-    let report = "page allocation failure: order:1, mode:0x100cca(GFP_HIGHUSER_MOVABLE)";
+    let report = "page allocation failure: order:1, mode:0x100cca(GFP_HIGHUSER_MOVABLE), nodemask";
     assert!(failed.starts_with(report), "{failed}");
     for line in ["\nCall site: 0xc0", " in vmsplit::monitor::pages::alloc\n", "\nMem-Info:\n"] {
         assert!(failed.contains(line), "no {line:?} in {failed}");

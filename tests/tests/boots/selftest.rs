@@ -3,18 +3,32 @@
 use crate::run::run;
 
 /// Suites that must have run.
-const SUITES: [&str; 6] = ["window", "exceptions", "call-site", "probe", "kuser", "user-faults"];
+const SUITES: [&str; 10] = [
+    "zones",
+    "soak",
+    "shortage",
+    "faults",
+    "window",
+    "exceptions",
+    "call-site",
+    "probe",
+    "kuser",
+    "user-faults",
+];
 
 pub fn on(cpu: &str) {
     for options in [&["--vmsplit", "3g"][..], &["--vmsplit", "1g", "-m", "2G"]] {
         let options = [&["--cpu", cpu], options].concat();
-        let run = run(&options, "ptdump; buddyinfo; selftest; buddyinfo; ptdump; layout");
+        let run =
+            run(&options, "ptdump; drain; buddyinfo; selftest; drain; buddyinfo; ptdump; layout");
         run.expect_status(0);
         for suite in SUITES {
             run.expect(&[&format!("selftest: {suite}: ok, ")]);
         }
         run.expect(&["vmsplit> selftest\n", "selftest: all ", " suites passed"]);
-        run.expect(&["selftest: pmu: skipped: no instruction counter\n", "passed, 1 skipped\n"]);
+        run.expect(&["selftest: poison: skipped: page_poison is off\n"]);
+        run.expect(&["selftest: owner: skipped: page_owner is off\n"]);
+        run.expect(&["selftest: pmu: skipped: no instruction counter\n", "passed, 3 skipped\n"]);
         assert!(!run.text.contains("FAILED"), "{}", run.text);
         // The kernel is as it was before.
         let (_, after) = run.text.split_once(" suites passed").unwrap();

@@ -12,6 +12,7 @@ use super::*;
 use crate::frame::validate::Elsewhere;
 use crate::frame::{Block, Inconsistency, Page, PageBlocks, PageState};
 use crate::sync::{AtomicU8, Ordering::Relaxed};
+use crate::zone::Gfp;
 
 use Mobility::{HighAtomic, Movable, Reclaimable, Unmovable};
 
@@ -37,19 +38,15 @@ fn range(start: u32, end: u32) -> PfnRange {
     PfnRange::new(pfn(start), pfn(end))
 }
 
-/// The class of a request for pages of this mobility.
+/// What a request for such pages asks for. None asks for other kinds than these three.
 fn class(mobility: Mobility) -> Class {
-    let flags = match mobility {
-        Movable => 0x8,
-        Reclaimable => 0x10,
-        Unmovable => 0,
-        _ => panic!("no request asks for {mobility}"),
+    let gfp = match mobility {
+        Unmovable => Gfp::empty(),
+        Movable => Gfp::__GFP_MOVABLE,
+        Reclaimable => Gfp::__GFP_RECLAIMABLE,
+        other => panic!("no request is for {other}"),
     };
-    Class::of_flags(flags)
-}
-
-fn free_head(size: u8, mobility: Mobility) -> Head {
-    Head::free(order(size), ZONE, mobility)
+    Class::of_flags(gfp.bits())
 }
 
 fn allocated(size: u8, mobility: Mobility) -> Head {
@@ -62,6 +59,10 @@ fn stacked(size: u8, mobility: Mobility) -> Head {
 
 fn bad(size: u8, mobility: Mobility) -> Head {
     Head::bad(order(size), class(mobility))
+}
+
+fn free(size: u8, mobility: Mobility) -> Head {
+    Head::free(order(size), ZONE, mobility)
 }
 
 /// A buddy with its descriptors, its page blocks, and what is allocated from it.
@@ -175,8 +176,9 @@ impl Arena {
     /// Notes a block that was taken.
     fn took(&mut self, at: u32, live: Live) {
         assert_eq!(self.live.insert(at, live), None, "{at} handed out twice");
-        let head = self.frames().at(pfn(at)).head();
-        assert_eq!(head, allocated(live.size, live.mobility));
+        let state = self.frames().at(pfn(at)).state();
+        let (order, class) = (order(live.size), class(live.mobility));
+        assert_eq!(state, PageState::Allocated { order, class, further_references: 0 });
     }
 
     /// A block for what moves, as all memory is at boot.
@@ -463,24 +465,24 @@ fn each_wrong_free_is_named_and_changes_nothing() {
     let mut arena = Arena::reserved(4, 128);
     arena.release(16, 64).unwrap();
     assert_eq!((arena.alloc(3), arena.alloc(0), arena.alloc(1)), (Some(16), Some(24), Some(26)));
-    // The first frames are another zone's.
-    arena.buddy.span = range(16, 128);
-    arena.frames().at(pfn(8)).set_head(allocated(1, Movable));
     let shared = allocated(1, Movable).one_more().unwrap();
     arena.frames().at(pfn(26)).set_head(shared);
     arena.frames().at(pfn(64)).set_head(stacked(2, Unmovable));
     arena.frames().at(pfn(68)).set_head(bad(1, Movable));
-    let unknown = Page::of_words([0xf000, 0, 0, 0]);
+    // A zone ends before the frames do, and what is allocated beyond is another's.
+    arena.buddy.span = range(4, 100);
+    arena.frames().at(pfn(104)).set_head(allocated(1, Movable));
+    let unknown = Page::of_words([0xff, 0, 0, 0]);
     arena.frames().at(pfn(80)).set_head(unknown.head());
     let before = arena.state();
 
     let block = |head, state| Block { head: pfn(head), state };
     let allocated = block(16, allocated(3, Movable).decode());
     let shared = block(26, shared.decode());
-    let free = block(32, free_head(5, Movable).decode());
+    let free = block(32, free(5, Movable).decode());
     let stacked = block(64, stacked(2, Unmovable).decode());
     let bad = block(68, bad(1, Movable).decode());
-    let corrupt = block(80, PageState::Corrupt { word: 0xf000 });
+    let corrupt = block(80, PageState::Corrupt { word: 0xff });
     for (at, size, error) in [
         (0, 0, FreeError::NotCovered { pfn: pfn(0) }),
         (128, 0, FreeError::NotCovered { pfn: pfn(128) }),
@@ -498,7 +500,7 @@ fn each_wrong_free_is_named_and_changes_nothing() {
         (69, 0, FreeError::Bad { pfn: pfn(69), block: bad }),
         (80, 0, FreeError::Corrupt { pfn: pfn(80), block: corrupt }),
         (5, 0, FreeError::Reserved { pfn: pfn(5) }),
-        (8, 1, FreeError::OtherZone { pfn: pfn(8) }),
+        (104, 1, FreeError::OtherZone { pfn: pfn(104) }),
     ] {
         assert_eq!(arena.free_block(at, size), Err(error), "pfn {at}, order {size}");
         assert!(arena.state() == before, "pfn {at}, order {size}");
@@ -510,7 +512,7 @@ fn each_wrong_free_is_named_and_changes_nothing() {
 
 #[test]
 fn errors_say_which_frame_and_what_it_is() {
-    let block = Block { head: pfn(0x40010), state: free_head(3, Movable).decode() };
+    let block = Block { head: pfn(0x40010), state: free(3, Movable).decode() };
     assert_eq!(
         FreeError::DoubleFree { pfn: pfn(0x40011), block }.to_string(),
         "double free: pfn 0x40011 is in the block at 0x40010 (free, order 3, Movable)"

@@ -28,20 +28,6 @@ fn range(start: u32, end: u32) -> PfnRange {
     PfnRange::new(pfn(start), pfn(end))
 }
 
-/// Giving blocks back, with the reason where that is wrong.
-trait Free {
-    fn free(&self, pfn: Pfn, order: Order) -> Result<(), FreeError>;
-}
-
-impl<const CPUS: usize> Free for Allocator<'_, CPUS> {
-    fn free(&self, pfn: Pfn, order: Order) -> Result<(), FreeError> {
-        self.free_block(pfn, order).map_err(|error| {
-            assert_eq!(error, NotFreed { pfn });
-            self.why_not_free(pfn, order)
-        })
-    }
-}
-
 /// A machine all of whose memory between these borders was handed over, and that has started.
 fn started<const CPUS: usize>(memory: &Memory, borders: [u32; 4]) -> Allocator<'_, CPUS> {
     let allocator = memory.allocator(borders);
@@ -75,7 +61,7 @@ fn exhaust<const CPUS: usize>(allocator: &Allocator<'_, CPUS>, gfp: Gfp, order: 
 /// Gives blocks back.
 fn give_back<const CPUS: usize>(allocator: &Allocator<'_, CPUS>, taken: Vec<Pfn>, order: Order) {
     for pfn in taken {
-        allocator.free(pfn, order).unwrap();
+        allocator.free_block(pfn, order).unwrap();
     }
     allocator.validate().unwrap();
 }

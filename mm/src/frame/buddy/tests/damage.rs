@@ -8,6 +8,7 @@ type Damage<'a> = &'a dyn Fn(&mut Buddy, &FrameTable<'_>, &Counts);
 #[test]
 fn validate_sees_damage() {
     let allocated = |size| allocated(size, Movable);
+    let foreign = |size| Head::free(order(size), OTHER_ZONE, Movable);
     let list_length = |mobility, size, recorded, linked, found| Inconsistency::ListLength {
         order: order(size),
         mobility,
@@ -24,13 +25,13 @@ fn validate_sees_damage() {
     let cases: [(&str, Damage<'_>, Inconsistency); 20] = [
         (
             "a word that nothing writes",
-            &|_, frames, _| frames.at(pfn(3)).set_head(Page::of_words([0xf000, 0, 0, 0]).head()),
+            &|_, frames, _| frames.at(pfn(3)).set_head(Page::of_words([0xff, 0, 0, 0]).head()),
             Inconsistency::Stray { pfn: pfn(3) },
         ),
         (
             "such a word where a block begins",
-            &|_, frames, _| frames.at(pfn(0)).set_head(Page::of_words([0xf000, 0, 0, 0]).head()),
-            Inconsistency::Corrupt { pfn: pfn(0), word: 0xf000 },
+            &|_, frames, _| frames.at(pfn(0)).set_head(Page::of_words([0xff, 0, 0, 0]).head()),
+            Inconsistency::Corrupt { pfn: pfn(0), word: 0xff },
         ),
         (
             "a head inside a free block",
@@ -39,7 +40,7 @@ fn validate_sees_damage() {
         ),
         (
             "another zone's block",
-            &|_, frames, _| frames.at(pfn(0)).set_head(Head::free(order(0), OTHER_ZONE, Movable)),
+            &|_, frames, _| frames.at(pfn(0)).set_head(foreign(0)),
             Inconsistency::Foreign { pfn: pfn(0) },
         ),
         (
@@ -78,7 +79,7 @@ fn validate_sees_damage() {
         ),
         (
             "a block on another mobility's list than it says",
-            &|_, frames, _| frames.at(pfn(1)).set_head(free_head(0, Reclaimable)),
+            &|_, frames, _| frames.at(pfn(1)).set_head(free(0, Reclaimable)),
             broken_link(Movable, 0, 1),
         ),
         (
@@ -129,8 +130,8 @@ fn validate_sees_damage() {
                 // Taken off through a copy of the list, whose end then is not the list's.
                 let mut copy = buddy.lists[2][Movable.index()].clone();
                 copy.remove(frames, pfn(4));
-                copy.push_back(frames, pfn(4), free_head(2, Movable));
-                copy.push_back(frames, pfn(0), free_head(2, Unmovable));
+                copy.push_back(frames, pfn(4), free(2, Movable));
+                copy.push_back(frames, pfn(0), free(2, Unmovable));
                 frames.at(pfn(4)).set_next(Link::NONE);
                 frames.at(pfn(0)).set_head(allocated(0));
                 buddy.lists[2][Movable.index()] = copy;
@@ -169,8 +170,8 @@ fn each_inconsistency_says_where() {
     let mobility = Movable;
     for (inconsistency, text) in [
         (
-            Inconsistency::Corrupt { pfn: at, word: 0xf000 },
-            "pfn 0x40010: corrupt descriptor 0x0000f000",
+            Inconsistency::Corrupt { pfn: at, word: 0xff },
+            "pfn 0x40010: corrupt descriptor 0x000000ff",
         ),
         (Inconsistency::Stray { pfn: at }, "pfn 0x40010: a block's head inside another block"),
         (

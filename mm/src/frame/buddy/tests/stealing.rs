@@ -188,10 +188,9 @@ fn nothing_is_stolen_from_kinds_that_no_request_names() {
     // And these steal from nobody.
     for kept in [HighAtomic, Mobility::Cma, Mobility::Isolate] {
         let mut arena = Arena::free(0, 1024);
-        let page = order(0);
-        let taken =
-            arena.with(|buddy, frames, counts| buddy.take(frames, counts, kept, page, page));
-        assert_eq!(taken, None);
+        let got = arena
+            .with(|buddy, frames, counts| buddy.take(frames, counts, kept, order(0), order(0)));
+        assert_eq!(got, None);
         arena.check();
     }
 }

@@ -4,7 +4,7 @@ use arrayvec::ArrayVec;
 
 use super::*;
 use crate::frame::Block;
-use crate::zone::PageBlock;
+use crate::zone::{PageBlock, ShareError, ZoneKind::Normal};
 
 const BORDERS: [u32; 4] = [0, 2500, 9000, 12288];
 
@@ -31,7 +31,7 @@ fn a_block_gives_itself_back() {
     let page = allocator.get_free_pages(Gfp::GFP_KERNEL, order(2)).unwrap();
     let raw = page.into_raw();
     allocator.validate().unwrap();
-    allocator.free(raw, order(2)).unwrap();
+    allocator.free_block(raw, order(2)).unwrap();
     check_all_free(&allocator, &at_boot);
 }
 
@@ -51,8 +51,12 @@ fn the_last_reference_frees() {
         let third = other.share().unwrap();
         assert_eq!(references(at), Some(2));
         // With another order than the block's it is wrong even while there are others.
-        let wrong = allocator.free(at, order((size + 1) % 11));
-        assert!(matches!(wrong, Err(FreeError::WrongOrder { .. } | FreeError::Misaligned { .. })));
+        let wrong = allocator.free_block(at, order((size + 1) % 11));
+        assert_eq!(wrong, Err(NotFreed { pfn: at }));
+        assert!(matches!(
+            allocator.platform().told()[..],
+            [Told::WrongFree(FreeError::WrongOrder { .. } | FreeError::Misaligned { .. })]
+        ));
         assert_eq!(references(at), Some(2));
         drop(block);
         drop(third);
@@ -60,7 +64,9 @@ fn the_last_reference_frees() {
         allocator.validate().unwrap();
         drop(other);
         assert_eq!(references(at), None);
-        assert!(matches!(allocator.free(at, order(size)), Err(FreeError::DoubleFree { .. })));
+        assert_eq!(allocator.free_block(at, order(size)), Err(NotFreed { pfn: at }));
+        let told = allocator.platform().told();
+        assert!(matches!(told[..], [Told::WrongFree(FreeError::DoubleFree { .. })]), "{told:?}");
         allocator.validate().unwrap();
     }
     check_all_free(&allocator, &at_boot);
@@ -73,9 +79,39 @@ fn references_are_counted_up_to_their_most() {
     let block = allocator.alloc_page(Gfp::GFP_KERNEL).unwrap();
     let shared: Vec<_> = (0..u16::MAX).map(|_| block.share().unwrap()).collect();
     let error = block.share().map(|_| ()).unwrap_err();
-    assert_eq!(error.pfn, block.pfn());
+    assert_eq!(error, ShareError::TooMany { pfn: block.pfn() });
     drop(shared);
     assert!(block.share().is_ok());
+    // What is free, inside a block, or nowhere, has none.
+    let large = allocator.alloc_pages(Gfp::GFP_KERNEL, order(4)).unwrap();
+    let free = allocator.alloc_block(Gfp::GFP_KERNEL, order(9)).unwrap();
+    allocator.free_block(free, order(9)).unwrap();
+    for pfn in [free, large.pfn().saturating_add(1), pfn(0), pfn(u32::MAX)] {
+        assert_eq!(allocator.add_reference(pfn), Err(ShareError::NotAllocated { pfn }));
+    }
+    allocator.validate().unwrap();
+}
+
+#[test]
+fn the_pages_of_a_split_block_are_given_back_one_by_one() {
+    let memory = Memory::new(0, 12288);
+    let allocator = started::<1>(&memory, BORDERS);
+    let at_boot = free_blocks(&allocator);
+    let block = allocator.alloc_pages(Gfp::GFP_KERNEL, order(4)).unwrap();
+    let frames = block.frames();
+    let mut pages = block.split().unwrap();
+    let first: Vec<_> = pages.by_ref().take(5).collect();
+    let pfns: Vec<_> = first.iter().map(|page| (page.pfn(), page.order())).collect();
+    assert_eq!(pfns, frames.iter().take(5).map(|pfn| (pfn, order(0))).collect::<Vec<_>>());
+    assert_eq!(pages.frames(), PfnRange::new(frames.start().saturating_add(5), frames.end()));
+    // The rest goes back with the run, and those that were taken out of it when they are dropped.
+    drop(pages);
+    allocator.validate().unwrap();
+    let is_free = |pfn| !matches!(allocator.frames().at(pfn).state(), PageState::Allocated { .. });
+    assert!(frames.iter().skip(5).all(is_free) && !frames.iter().take(5).any(is_free));
+    drop(first);
+    assert_eq!(allocator.alloc_pages_exact(Gfp::GFP_KERNEL, 13).unwrap().count(), 3);
+    check_all_free(&allocator, &at_boot);
 }
 
 #[test]
@@ -86,7 +122,7 @@ fn many_pages_come_and_go_at_once() {
     for gfp in [Gfp::GFP_KERNEL, Gfp::GFP_HIGHUSER_MOVABLE, Gfp::GFP_DMA | Gfp::__GFP_ZERO] {
         for wanted in [0, 1, 2, 31, 32, 33, 100, 256] {
             let mut pfns = vec![pfn(0); wanted];
-            assert_eq!(allocator.alloc_bulk(gfp, &mut pfns), wanted);
+            assert_eq!(allocator.alloc_bulk(gfp, &mut pfns), Ok(wanted));
             allocator.validate().unwrap();
             let highest = gfp.highest_zone();
             let mut sorted = pfns.clone();
@@ -103,8 +139,8 @@ fn many_pages_come_and_go_at_once() {
     }
     let mut owned = ArrayVec::<PageBlock<'_, '_, _>, 70>::new();
     owned.push(allocator.alloc_pages(Gfp::GFP_KERNEL, order(1)).unwrap());
-    assert_eq!(allocator.alloc_pages_bulk(Gfp::GFP_KERNEL, &mut owned), 69);
-    assert_eq!(allocator.alloc_pages_bulk(Gfp::GFP_KERNEL, &mut owned), 0, "it is full");
+    assert_eq!(allocator.alloc_pages_bulk(Gfp::GFP_KERNEL, &mut owned), Ok(69));
+    assert_eq!(allocator.alloc_pages_bulk(Gfp::GFP_KERNEL, &mut owned), Ok(0), "it is full");
     drop(owned);
     check_all_free(&allocator, &at_boot);
 }
@@ -115,11 +151,22 @@ fn many_pages_are_as_many_as_there_are() {
     let allocator = started::<1>(&memory, BORDERS);
     let mut pfns = vec![pfn(0); 20_000];
     let gfp = Gfp::GFP_KERNEL | Gfp::__GFP_MEMALLOC;
-    assert_eq!(allocator.alloc_bulk(gfp, &mut pfns), 9000);
+    assert_eq!(allocator.alloc_bulk(gfp, &mut pfns), Ok(9000));
     assert_eq!(free_pages(&allocator)[..2], [0, 0]);
+    assert!(allocator.alloc_bulk(gfp, &mut pfns[9000..]).is_err());
+    assert_eq!(allocator.platform().told().len(), 1, "the request that failed");
     assert_eq!(allocator.free_bulk(&pfns[..9000]), Ok(()));
     allocator.validate().unwrap();
-    assert_eq!(allocator.platform().told().len(), 1, "the request that failed");
+    // No other request in bulk uses reserves for more than its first page.
+    let got = allocator.alloc_bulk(Gfp::GFP_ATOMIC, &mut pfns).unwrap();
+    let normal = allocator.zone(Normal);
+    let low = normal.watermarks().low + normal.reserve()[Normal.index()];
+    assert!(normal.free_pages() >= low, "{} of {low} pages after {got}", normal.free_pages());
+    let one = &mut pfns[got..got + 2];
+    assert_eq!(allocator.alloc_bulk(Gfp::GFP_ATOMIC, one), Ok(1));
+    assert_eq!(allocator.platform().told(), []);
+    assert_eq!(allocator.free_bulk(&pfns[..=got]), Ok(()));
+    allocator.validate().unwrap();
 }
 
 /// Pages of different zones and mobilities, pages with references, and wrong ones, all mixed.
@@ -141,7 +188,8 @@ fn a_wrong_page_among_many_is_named_and_the_others_are_given_back() {
     pages.insert(30, pages[29]);
     pages.insert(10, pfn(50_000));
     pages.push(pages[0]);
-    assert_eq!(allocator.free_bulk(&pages), Err(NotFreed { pfn: pfn(50_000) }), "the first");
+    let not_covered = NotFreed { pfn: pfn(50_000) };
+    assert_eq!(allocator.free_bulk(&pages), Err(not_covered), "the first error");
     let told = allocator.platform().told();
     let kinds: Vec<_> = told
         .iter()
@@ -155,8 +203,8 @@ fn a_wrong_page_among_many_is_named_and_the_others_are_given_back() {
     assert_eq!(kinds, ['N', 'D', 'O', 'D']);
     allocator.validate().unwrap();
     assert_eq!(allocator.free_bulk(&[]), Ok(()));
-    allocator.free(shared, order(0)).unwrap();
-    allocator.free(pair, order(1)).unwrap();
+    allocator.free_block(shared, order(0)).unwrap();
+    allocator.free_block(pair, order(1)).unwrap();
     check_all_free(&allocator, &at_boot);
 }
 
@@ -260,14 +308,14 @@ fn a_long_run_is_a_row_of_whole_blocks_and_its_end_is_free() {
 }
 
 #[test]
-fn a_long_run_leaves_the_low_watermark_and_is_found_among_stacked_pages() {
+fn a_long_run_leaves_the_min_watermark_and_is_found_among_stacked_pages() {
     let memory = Memory::new(0, 5120);
     let allocator = started::<1>(&memory, [0, 0, 5120, 5120]);
-    let low = allocator.zone(ZoneKind::Normal).watermarks().low;
-    let most = 5120 - low;
+    let min = allocator.zone(ZoneKind::Normal).watermarks().min;
+    let most = 5120 - min;
     assert!(allocator.alloc_contig(Gfp::GFP_KERNEL, most + 1).is_err());
     let run = allocator.alloc_contig(Gfp::GFP_KERNEL, most).unwrap();
-    assert_eq!(allocator.zone(ZoneKind::Normal).free_pages(), low);
+    assert_eq!(allocator.zone(ZoneKind::Normal).free_pages(), min);
     drop(run);
     // A page of each block lies in the stack.
     let pages: Vec<_> = (0..5)
@@ -329,7 +377,7 @@ fn a_split_block_is_single_pages() {
         allocator.validate().unwrap();
         let state = memory.table().at(last).state();
         assert!(matches!(state, PageState::Allocated { further_references: 0, .. }), "{state}");
-        allocator.free(last, order(0)).unwrap();
+        allocator.free_block(last, order(0)).unwrap();
         check_all_free(&allocator, &at_boot);
     }
 }
@@ -345,7 +393,7 @@ fn each_wrong_free_is_reported_and_changes_nothing() {
     let block = allocator.alloc_block(Gfp::GFP_KERNEL, order(3)).unwrap();
     let large = allocator.alloc_block(Gfp::GFP_KERNEL, order(8)).unwrap();
     let stacked = allocator.alloc_block(Gfp::GFP_KERNEL, order(1)).unwrap();
-    allocator.free(stacked, order(1)).unwrap();
+    allocator.free_block(stacked, order(1)).unwrap();
     let words = || -> Vec<_> {
         memory.table().range().iter().map(|at| memory.table().at(at).words()[0]).collect()
     };
@@ -381,16 +429,49 @@ fn each_wrong_free_is_reported_and_changes_nothing() {
             }
             error => error,
         };
-        assert_eq!(allocator.free(at, order(size)), Err(expected), "{at} {size}");
+        let result = allocator.free_block(at, order(size));
+        assert_eq!(result, Err(NotFreed { pfn: at }), "{at} {size}");
         assert_eq!(allocator.platform().told(), [Told::WrongFree(expected)]);
-        assert_eq!(
-            allocator.free_bulk(&[at]).is_err(),
-            size == 0 || state(at).order() != Some(order(0))
-        );
+        assert_eq!(allocator.why_not_free(at, order(size)), expected);
+        assert_eq!(allocator.free_bulk(&[at]), Err(NotFreed { pfn: at }));
         allocator.platform().told();
         assert_eq!((allocator.figures(), words()), (before, heads.clone()), "{at} {size}");
     }
-    allocator.free(block, order(3)).unwrap();
-    allocator.free(large, order(8)).unwrap();
+    allocator.free_block(block, order(3)).unwrap();
+    allocator.free_block(large, order(8)).unwrap();
     allocator.validate().unwrap();
+}
+
+/// A stack holds blocks of one zone, so what came from another one than its request's first choice must
+/// not go there. Large blocks have no stack, but their pieces do.
+#[test]
+fn the_pieces_of_a_block_lie_in_the_stacks_of_its_zone() {
+    let memory = Memory::new(0, 12288);
+    let allocator = started::<1>(&memory, BORDERS);
+    // Flags that would rather have a lower zone: their stacks must not get what lies higher.
+    let split = |kind: ZoneKind, gfp, size| {
+        let at = allocator.alloc_raw_in(kind, gfp, order(size)).unwrap();
+        drop(allocator.block(at, order(size)).split().unwrap());
+        allocator.validate().unwrap();
+    };
+    for kind in ZoneKind::ALL {
+        for gfp in [Gfp::GFP_DMA, Gfp::GFP_KERNEL, Gfp::GFP_HIGHUSER_MOVABLE] {
+            split(kind, gfp, 3);
+            split(kind, gfp, 4);
+            allocator.drain();
+        }
+    }
+    split(ZoneKind::HighMem, Gfp::GFP_KERNEL, 6);
+    let kernel = allocator.alloc_page(Gfp::GFP_KERNEL).unwrap();
+    assert_eq!(zone_of(&allocator, kernel.pfn()), Some(ZoneKind::Normal));
+
+    // Runs that had to fall back, of each length.
+    let gfp = Gfp::GFP_HIGHUSER_MOVABLE | Gfp::__GFP_MEMALLOC | Gfp::__GFP_NOWARN;
+    for pages in [5, 33, 1000, 1100] {
+        let runs: Vec<_> =
+            core::iter::from_fn(|| allocator.alloc_contig(gfp, pages).ok()).collect();
+        assert!(runs.iter().any(|run| run.frames().start() < pfn(BORDERS[1])), "{pages}");
+        drop(runs);
+        allocator.validate().unwrap();
+    }
 }

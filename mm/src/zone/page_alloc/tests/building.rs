@@ -1,9 +1,9 @@
 //! Making an allocator, and handing memory over to it.
 
 use super::*;
-use crate::frame;
 use crate::frame::page::Head;
 use crate::frame::validate::Elsewhere;
+use crate::frame::{self, PageBlocks};
 
 /// DMA 0..8, Normal 8..12, HighMem 12..20: the borders fall inside what could be one block.
 const SMALL: [u32; 4] = [0, 8, 12, 20];
@@ -22,8 +22,8 @@ fn buddies_do_not_merge_across_a_border() {
     let normal = allocator.alloc_raw_in(ZoneKind::Normal, gfp, order(2)).unwrap();
     let high = allocator.alloc_raw_in(ZoneKind::HighMem, gfp, order(2)).unwrap();
     assert_eq!((normal, high), (pfn(8), pfn(12)));
-    allocator.free(high, order(2)).unwrap();
-    allocator.free(normal, order(2)).unwrap();
+    allocator.free_block(high, order(2)).unwrap();
+    allocator.free_block(normal, order(2)).unwrap();
     assert_eq!(free_blocks(&allocator), at_boot);
     allocator.validate().unwrap();
 }
@@ -88,24 +88,35 @@ fn memory_that_comes_later_moves_the_watermarks() {
     allocator.validate().unwrap();
 }
 
-/// Blocks that were asked for before go to stacks that count for the new zone since; nothing is lost.
+/// What lower zones gave in its place still goes back to their stacks.
 #[test]
 fn memory_may_come_to_a_zone_that_had_none() {
-    let memory = Memory::new(0, 8192);
-    let allocator = memory.allocator::<1>([0, 4096, 8192, 8192]);
+    let memory = Memory::new(0, 12288);
+    let allocator = memory.allocator::<1>([0, 4096, 8192, 12288]);
     allocator.release(range(0, 4096)).unwrap();
     allocator.start();
-    let pages: Vec<_> =
-        (0..20).map(|_| allocator.alloc_block(Gfp::GFP_KERNEL, order(0)).unwrap()).collect();
-    allocator.release(range(4096, 8192)).unwrap();
-    allocator.start();
-    give_back(&allocator, pages, order(0));
-    let page = allocator.alloc_raw_in(ZoneKind::Normal, Gfp::GFP_KERNEL, order(0)).unwrap();
-    assert_eq!(zone_of(&allocator, page), Some(ZoneKind::Normal));
-    allocator.free(page, order(0)).unwrap();
-    allocator.drain();
-    assert_eq!(free_pages(&allocator), [4096, 4096, 0]);
-    allocator.validate().unwrap();
+    let mut pages = vec![];
+    for (gfp, start) in [(Gfp::GFP_KERNEL, 4096), (Gfp::GFP_HIGHUSER, 8192)] {
+        let take = || allocator.alloc_page(gfp).unwrap();
+        pages.extend((0..3).map(|_| take()));
+        drop(pages.swap_remove(0));
+        allocator.release(range(start, start + 4096)).unwrap();
+        allocator.validate().unwrap();
+        // Between the two calls, too.
+        drop(take());
+        drop(pages.pop());
+        allocator.validate().unwrap();
+        allocator.start();
+        allocator.validate().unwrap();
+        assert!(take().pfn() >= pfn(start));
+        let page = pages.pop().unwrap();
+        let lower = zone_of(&allocator, page.pfn()).unwrap();
+        let held = || allocator.figures().zone(lower).in_stacks();
+        let before = held();
+        drop(page);
+        assert_eq!(held(), before + 1, "in its own zone's stack");
+        allocator.validate().unwrap();
+    }
 }
 
 #[test]
@@ -182,7 +193,8 @@ fn validate_counts_the_stacks() {
     allocator.validate().unwrap();
     let head = memory.table().at(page).head();
     memory.table().at(page).set_head(head.toggle_stacked());
-    let error = Inconsistency::Stacked { counted: held, found: held + 1 };
+    let kind = ZoneKind::Normal;
+    let error = Inconsistency::Stacked { kind, counted: held, found: held + 1 };
     assert_eq!(allocator.validate(), Err(error));
     memory.table().at(page).set_head(head);
     allocator.validate().unwrap();
@@ -201,42 +213,81 @@ fn validate_sees_blocks_outside_every_zone() {
     }
 }
 
-/// A head that somebody wrote where no zone is: no stack may take it, and no buddy has it.
+/// Requests of a class that contradicts itself are refused, so nothing has a head with such a class; one
+/// that was overwritten leads to a stack that is always closed. The frame says whose the block is.
 #[test]
-fn a_block_outside_every_zone_is_not_given_back() {
-    let memory = Memory::new(0, 8192);
-    let allocator = started::<1>(&memory, [1024, 2048, 4096, 5120]);
-    for (at, size) in [(0, 5), (5120, 10), (6144, 4)] {
-        let head = Head::allocated(order(size), Class::of_flags(0));
-        memory.table().at(pfn(at)).set_head(head);
-        let error = FreeError::OtherZone { pfn: pfn(at) };
-        assert_eq!(allocator.free(pfn(at), order(size)), Err(error));
+fn a_block_of_a_corrupt_class_goes_back_to_its_own_zone() {
+    let memory = Memory::new(0, 4096);
+    let allocator = started::<1>(&memory, [0, 2048, 4096, 4096]);
+    let contradictions =
+        (0..Class::COUNT).filter(|bits| Gfp::from_bits_retain(*bits).check().is_err());
+    let mut count = 0;
+    for (class, size) in contradictions.flat_map(|bits| [0, 3, 4].map(|size| (bits, size))) {
+        let at = allocator.alloc_raw_in(ZoneKind::Dma, Gfp::GFP_NOWAIT, order(size)).unwrap();
+        allocator.drain();
+        let free = free_pages(&allocator);
+        memory.table().at(at).set_head(Head::allocated(order(size), Class::of_flags(class)));
+        assert_eq!(allocator.free_block(at, order(size)), Ok(()), "{class:#x}");
+        assert_eq!(free_pages(&allocator), [free[0] + (1 << size), free[1], 0], "{class:#x}");
+        allocator.validate().unwrap();
+        count += 1;
+    }
+    assert!(count > 0);
+}
+
+/// Where a stack is open for such a block nobody looks further than at its head, and there not at bit 0.
+#[test]
+fn a_corrupt_head_is_an_error() {
+    let memory = Memory::new(0, 4200);
+    let allocator = started::<1>(&memory, [0, 2048, 4096, 4096]);
+    let wrong = |at: Pfn, size, error| {
+        let before = memory.table().at(at).head();
+        assert_eq!(allocator.free_block(at, order(size)), Err(NotFreed { pfn: at }), "{size}");
         assert_eq!(allocator.platform().told(), [Told::WrongFree(error)]);
-        assert_eq!(memory.table().at(pfn(at)).head(), head);
-        memory.table().at(pfn(at)).set_head(Head::NONE);
-    }
-    // The quick way looks at the head only, and takes a small one. That one is lost, and no other.
-    let at_boot = free_blocks(&allocator);
-    let pages: Vec<_> =
-        (0..2).map(|_| allocator.alloc_block(Gfp::GFP_KERNEL, order(0)).unwrap()).collect();
-    memory.table().at(pfn(0)).set_head(Head::allocated(order(0), Class::of_flags(0)));
-    for at in [pages[0], pfn(0), pages[1]] {
-        allocator.free(at, order(0)).unwrap();
-    }
-    allocator.drain();
-    assert_eq!(free_blocks(&allocator), at_boot);
-    memory.table().at(pfn(0)).set_head(Head::NONE);
-    // A word that nothing writes.
-    let block = allocator.alloc_block(Gfp::GFP_KERNEL, order(1)).unwrap();
-    let page = memory.table().at(block);
+        assert_eq!(memory.table().at(at).head(), before);
+    };
+    // Bits that nothing sets.
+    let at = allocator.alloc_block(Gfp::GFP_DMA, order(1)).unwrap();
+    let page = memory.table().at(at);
     let good = page.head();
-    let word = page.words()[0] | 3 << 14;
-    page.set_head(frame::Page::of_words([word, 0, 0, 0]).head());
-    let around = frame::Block { head: block, state: PageState::Corrupt { word } };
-    let error = FreeError::Corrupt { pfn: block, block: around };
-    assert_eq!(allocator.free(block, order(1)), Err(error));
-    assert_eq!(allocator.platform().told(), [Told::WrongFree(error)]);
-    page.set_head(good);
-    allocator.free(block, order(1)).unwrap();
+    for bit in [14, 15] {
+        let word = page.words()[0] | 1 << bit;
+        page.set_head(frame::Page::of_words([word, 0, 0, 0]).head());
+        let block = frame::Block { head: at, state: PageState::Corrupt { word } };
+        wrong(at, 1, FreeError::Corrupt { pfn: at, block });
+        page.set_head(good);
+    }
+    allocator.free_block(at, order(1)).unwrap();
+
+    // A frame of no zone.
+    let beyond = pfn(4096);
+    for (size, class) in [(0, 3), (3, 3), (4, 0), (4, 3), (5, 0x12)] {
+        let head = Head::allocated(order(size), Class::of_flags(class));
+        memory.table().at(beyond).set_head(head);
+        wrong(beyond, size, FreeError::OtherZone { pfn: beyond });
+        assert_eq!(allocator.validate(), Err(Inconsistency::NoZone { pfn: beyond }));
+    }
+    memory.table().at(beyond).set_head(Head::NONE);
     allocator.validate().unwrap();
+}
+
+/// A descriptor is 16 bytes, which `frame::page` asserts. All else that the allocator needs is less than a
+/// thousandth of memory: itself, with the stacks of as many CPUs as it may have, and page blocks.
+#[test]
+fn beside_descriptors_a_thousandth_of_memory_is_never_reached() {
+    let machine = size_of::<TestMachine<'_>>();
+    let itself = [
+        size_of::<Allocator<'_, 1>>(),
+        size_of::<Allocator<'_, 2>>(),
+        size_of::<Allocator<'_, 4>>(),
+        size_of::<Allocator<'_, MAX_CPUS>>(),
+    ];
+    for mebibytes in [48, 64, 100, 256, 512, 1024, 2048, 3072, 4095] {
+        let frames = range(0x40000, 0x40000 + mebibytes * 256);
+        let blocks = PageBlocks::bytes_for(frames);
+        for bytes in itself.map(|bytes| bytes - machine + blocks) {
+            let limit = mebibytes as usize * (1 << 20) / 1000;
+            assert!(bytes < limit, "{bytes} bytes of {limit} at {mebibytes} MiB");
+        }
+    }
 }

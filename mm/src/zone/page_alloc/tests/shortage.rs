@@ -21,6 +21,9 @@ fn deplete(allocator: &Allocator<'_>) -> Vec<Pfn> {
     exhaust(allocator, Gfp::GFP_NOWAIT | Gfp::__GFP_NOWARN, order(0))
 }
 
+/// A request that gets the last page there is.
+const TO_THE_LAST: Gfp = Gfp::GFP_NOWAIT.union(Gfp::__GFP_MEMALLOC).union(Gfp::__GFP_NOWARN);
+
 fn no_memory(gfp: Gfp, size: u8) -> AllocError {
     AllocError::no_memory(order(size), gfp.highest_zone())
 }
@@ -60,6 +63,9 @@ fn how_often_a_request_waits_is_for_its_flags_to_say() {
         let memory = Memory::new(0, 4096);
         let allocator = started::<1>(&memory, [0, 0, 4096, 4096]);
         deplete(&allocator);
+        if more == Gfp::__GFP_NOFAIL {
+            exhaust(&allocator, TO_THE_LAST, order(0));
+        }
         // Nobody helps, but it says so only after a hundred rounds.
         allocator.platform().answer([Answer::Retry; 99]);
         let gfp = Gfp::GFP_KERNEL | more;
@@ -81,7 +87,7 @@ fn nothing_hangs_where_nobody_can_help() {
         for size in 0..=10 {
             let memory = Memory::new(0, 4096);
             let allocator = started::<1>(&memory, [0, 0, 4096, 4096]);
-            deplete(&allocator);
+            exhaust(&allocator, TO_THE_LAST, order(0));
             let gfp = Gfp::GFP_KERNEL | more;
             assert_eq!(allocator.alloc_block(gfp, order(size)), Err(no_memory(gfp, size)));
             assert!(allocator.platform().shortages().len() <= 1);
@@ -97,7 +103,7 @@ fn what_comes_free_while_a_request_waits_is_its() {
         let free = taken.pop().unwrap();
         allocator.platform().on_wait(move |shortage| {
             if shortage.round == 5 {
-                allocator.free(free, order(0)).unwrap();
+                allocator.free_block(free, order(0)).unwrap();
             }
             Answer::Retry
         });
@@ -155,14 +161,14 @@ impl Shrinker for Cache {
             let got = self.allocator.alloc_block(gfp, order(0));
             self.asked.lock().unwrap().push(got.is_ok());
             if let Ok(page) = got {
-                self.allocator.free(page, order(0)).unwrap();
+                self.allocator.free_block(page, order(0)).unwrap();
             }
         }
         let mut cached = self.pages.lock().unwrap();
         let keep = cached.len().saturating_sub(pages as usize);
         let given = cached.split_off(keep);
         for page in &given {
-            self.allocator.free(*page, order(0)).unwrap();
+            self.allocator.free_block(*page, order(0)).unwrap();
         }
         given.len() as u32
     }
@@ -205,9 +211,14 @@ fn progress_keeps_a_request_going() {
     let cache = Cache::new(allocator, "crumbs", cached);
     allocator.register_shrinker(cache).unwrap();
     allocator.platform().answer([Answer::Retry; 999]);
+    // Pages say little about the chances of a large block.
     let gfp = Gfp::GFP_KERNEL | Gfp::__GFP_RETRY_MAYFAIL;
-    let got = allocator.alloc_block(gfp, order(5));
-    assert_eq!(got, Err(no_memory(gfp, 5)));
+    assert_eq!(allocator.alloc_block(gfp, order(5)), Err(no_memory(gfp, 5)));
+    assert_eq!(allocator.platform().shortages().len(), 16);
+    let again = (0..17 * 32).map(|_| allocator.alloc_block(TO_THE_LAST, order(0)).unwrap());
+    cache.pages.lock().unwrap().extend(again);
+    let gfp = Gfp::GFP_KERNEL;
+    assert_eq!(allocator.alloc_block(gfp, order(3)), Err(no_memory(gfp, 3)));
     let rounds = 900_usize.div_ceil(32);
     let shortages = allocator.platform().shortages();
     assert_eq!(shortages.len(), rounds + 16);
@@ -262,12 +273,6 @@ fn a_failure_is_told_with_the_state_of_memory_unless_nobody_wants_to_know() {
     assert_eq!(figures.zone(HighMem).free, figures.zone(HighMem).managed);
     let report = Report::AllocationFailed { gfp, order: order(2), figures };
     assert_eq!(report.to_string(), "page allocation failure: order:2, mode:0xcc0(GFP_KERNEL)");
-    // It names all flags of the request, those too that are done with on the way.
-    let zeroed = gfp | Gfp::__GFP_ZERO;
-    allocator.alloc_block(zeroed, order(2)).unwrap_err();
-    let told = allocator.platform().told();
-    assert!(matches!(told[..], [Told::Failed { gfp, .. }] if gfp == zeroed), "{told:?}");
-    assert!(allocator.platform().shortages().iter().skip(1).all(|wait| wait.gfp == zeroed));
     for gfp in [gfp, Gfp::GFP_NOWAIT, Gfp::GFP_DMA] {
         allocator.alloc_block(gfp | Gfp::__GFP_NOWARN, order(10)).unwrap_err();
         assert_eq!(allocator.platform().told(), []);
@@ -317,7 +322,7 @@ fn urgent_requests_of_several_pages_get_a_page_block_for_themselves() {
     assert!(zone.free_pages() >= level);
     assert_eq!(zone.high_atomic_pages(), 1024);
     // What they give back stays set aside.
-    allocator.free(first, order(2)).unwrap();
+    allocator.free_block(first, order(2)).unwrap();
     let listed = zone.counts().all_blocks().map(|row| row[Mobility::HighAtomic.index()]);
     assert!(listed.iter().sum::<u32>() > 0);
     allocator.validate().unwrap();
@@ -330,10 +335,10 @@ fn before_a_request_that_may_reclaim_fails_the_reserve_is_given_up() {
     let urgent = reserve(&allocator);
     let zone = allocator.zone(Normal);
     // Pages come free, but all of them in the page block that is set aside.
-    allocator.free(urgent, order(2)).unwrap();
+    allocator.free_block(urgent, order(2)).unwrap();
     let start = urgent.as_u32() & !1023;
     for at in start..start + 100 {
-        let _ = allocator.free(pfn(at), order(0));
+        let _ = allocator.free_block(pfn(at), order(0));
     }
     // From a stack anybody may have them, as in Linux.
     allocator.drain();
@@ -362,11 +367,11 @@ fn not_all_of_a_zone_is_set_aside() {
         let table = allocator.frames();
         let is_page = |at: &Pfn| {
             let ours = memory_block(&allocator, *at) != Mobility::HighAtomic;
-            ours && matches!(table.at(*at).state(), PageState::Allocated { order: of, .. } if of == order(0))
+            ours && matches!(table.at(*at).state(), PageState::Allocated { order: Order::ZERO, .. })
         };
         let pages: Vec<_> = table.range().iter().filter(is_page).take(64).collect();
         for at in pages {
-            allocator.free(at, order(0)).unwrap();
+            allocator.free_block(at, order(0)).unwrap();
         }
         assert!(zone.high_atomic_pages() < 16384 / 100 + 2 * 1024);
         allocator.validate().unwrap();
@@ -402,7 +407,7 @@ fn exercise_with_handler(allocator: &'static Allocator<'static>) {
         if held.len() > 20 {
             let (at, size) = held.pop_front().unwrap();
             assert_eq!(machine.byte(at, 5), size, "somebody wrote to {at}");
-            allocator.free(at, order(size)).unwrap();
+            allocator.free_block(at, order(size)).unwrap();
         }
     })));
     for round in 0..3 {
@@ -415,7 +420,7 @@ fn exercise_with_handler(allocator: &'static Allocator<'static>) {
                 drop(allocator.alloc_pages_exact(Gfp::GFP_KERNEL | Gfp::__GFP_ZERO, pages));
             }
             let mut bulk = [pfn(0); 50];
-            let got = allocator.alloc_bulk(gfp, &mut bulk);
+            let got = allocator.alloc_bulk(gfp, &mut bulk).unwrap_or(0);
             allocator.free_bulk(&bulk[..got]).unwrap();
             if let Ok(block) = allocator.alloc_pages(gfp, order(4)) {
                 drop(block.share().unwrap());
@@ -434,4 +439,84 @@ fn exercise_with_handler(allocator: &'static Allocator<'static>) {
     allocator.validate().unwrap();
     let told = machine.told();
     assert!(told.iter().all(|told| matches!(told, Told::Failed { .. })), "{told:?}");
+}
+
+/// What is zeroed may come from a stack, like everything else; when there is none, those who help or read
+/// of it see the request as it was.
+#[test]
+fn a_request_for_zeroes_is_told_as_it_was_made() {
+    let memory = Memory::new(0, 4096);
+    let allocator = started::<1>(&memory, [0, 0, 4096, 4096]);
+    deplete(&allocator);
+    for (more, size) in [(Gfp::empty(), 0), (Gfp::__GFP_NOFAIL, 10), (Gfp::__GFP_RETRY_MAYFAIL, 5)]
+    {
+        let gfp = Gfp::GFP_KERNEL | Gfp::__GFP_ZERO | more;
+        assert_eq!(allocator.alloc_block(gfp, order(size)), Err(no_memory(gfp, size)));
+        let told = allocator.platform().told();
+        assert!(matches!(told[..], [Told::Failed { gfp: asked, .. }] if asked == gfp), "{told:?}");
+        let shortage = Shortage { gfp, order: order(size), round: 0, freed: 0 };
+        assert_eq!(allocator.platform().shortages(), [shortage]);
+    }
+}
+
+/// What is set aside for others is the last thing that what must not fail asks for, and then it gets it.
+#[test]
+fn what_must_not_fail_gets_what_is_set_aside_and_part_of_the_reserve() {
+    let memory = Memory::new(0, 8192);
+    let allocator = started::<1>(&memory, [0, 0, 8192, 8192]);
+    let urgent = reserve(&allocator);
+    let zone = allocator.zone(Normal);
+    allocator.free_block(urgent, order(2)).unwrap();
+    let start = urgent.as_u32() & !1023;
+    for at in start..start + 100 {
+        let _ = allocator.free_block(pfn(at), order(0));
+    }
+    allocator.drain();
+    allocator.platform().told();
+    allocator.platform().answer([Answer::Retry; 99]);
+    let gfp = Gfp::GFP_KERNEL | Gfp::__GFP_NOFAIL;
+    let got = allocator.alloc_block(gfp, order(0)).unwrap();
+    assert_eq!(got.as_u32() & !1023, start);
+    assert_eq!(zone.high_atomic_pages(), 0);
+    assert_eq!(allocator.platform().shortages().len(), 16);
+    // And below the min watermark, where others are refused, it goes half of the way.
+    deplete(&allocator);
+    let min = zone.watermarks().min;
+    assert_eq!(zone.free_pages(), min);
+    let got = exhaust(&allocator, gfp | Gfp::__GFP_NOWARN, order(0)).len() as u32;
+    assert_eq!(got, min / 2);
+    allocator.validate().unwrap();
+}
+
+/// Who frees while a request waits frees into stacks: of this CPU, or of another, which is asked for it.
+#[test]
+fn pages_freed_into_stacks_while_a_request_waits_are_found() {
+    for freed_by in 0..2 {
+        let memory: &'static Memory = Box::leak(Box::new(Memory::new(0, 131_072)));
+        let allocator: &'static Allocator<'_, 2> =
+            Box::leak(Box::new(started::<2>(memory, [0, 0, 131_072, 131_072])));
+        let normal = allocator.zone(ZoneKind::Normal);
+        let all = exhaust(allocator, TO_THE_LAST, order(0));
+        // Single pages far from each other, enough that the zone is not short, and room in the stacks.
+        let (even, mut odd): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|at| at.as_u32() % 2 == 0);
+        for at in even.iter().step_by(2) {
+            allocator.free_block(*at, order(0)).unwrap();
+        }
+        allocator.drain();
+        allocator.tick();
+        assert!(normal.free_pages() > normal.watermarks().high && normal.room() > 0);
+        odd.retain(|at| at.as_u32() % 4 == 1);
+        allocator.platform().on_wait(move |_| {
+            allocator.platform().set_cpu(freed_by);
+            allocator.tick();
+            let at = odd.pop().unwrap();
+            allocator.free_block(at, order(0)).unwrap();
+            allocator.platform().set_cpu(0);
+            Answer::Retry
+        });
+        assert!(allocator.alloc_block(Gfp::GFP_KERNEL, order(1)).is_ok(), "CPU {freed_by}");
+        assert!(allocator.platform().shortages().len() <= 2);
+        allocator.validate().unwrap();
+    }
 }

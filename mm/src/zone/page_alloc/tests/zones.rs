@@ -1,7 +1,6 @@
 //! Which zone a request gets its pages from, and how much it must leave there.
 
 use super::*;
-use crate::frame::page::Head;
 use crate::zone::watermark::Watermarks;
 
 use ZoneKind::{Dma, HighMem, Normal};
@@ -57,8 +56,11 @@ fn each_request_begins_at_the_highest_zone_that_it_may_use() {
             for size in [0, 0, 3, 3, 4, 9] {
                 let block = allocator.alloc_pages(gfp, order(size)).unwrap();
                 assert_eq!(zone_of(&allocator, block.pfn()), Some(best(wanted)), "{gfp} {size}");
-                let head = memory.table().at(block.pfn()).head();
-                assert_eq!(head, Head::allocated(order(size), Class::of_flags(gfp.bits())));
+                let state = memory.table().at(block.pfn()).state();
+                let PageState::Allocated { order: of, class, further_references: 0 } = state else {
+                    panic!("{state}");
+                };
+                assert_eq!((of, class.mobility()), (order(size), gfp.mobility()));
             }
         }
         allocator.validate().unwrap();
@@ -112,7 +114,7 @@ fn a_request_falls_back_downwards_only() {
     assert_eq!(free_pages(&allocator), [0; 3]);
 
     let high = range(6000, 6001).start();
-    allocator.free(high, order(0)).unwrap();
+    allocator.free_block(high, order(0)).unwrap();
     for gfp in [Gfp::GFP_KERNEL, Gfp::GFP_DMA | Gfp::GFP_KERNEL] {
         let highest = gfp.highest_zone();
         let error = AllocError::no_memory(order(0), highest);
@@ -135,7 +137,7 @@ fn one_zone_alone_is_asked_down_to_its_last_page() {
         for gfp in [Gfp::GFP_KERNEL, Gfp::GFP_HIGHUSER_MOVABLE, Gfp::GFP_DMA] {
             let first = allocator.alloc_raw_in(kind, gfp, order(0)).unwrap();
             assert_eq!(zone_of(&allocator, first), Some(kind));
-            allocator.free(first, order(0)).unwrap();
+            allocator.free_block(first, order(0)).unwrap();
         }
         let take = || allocator.alloc_raw_in(kind, Gfp::GFP_NOWAIT, order(0)).ok();
         let taken: Vec<_> = core::iter::from_fn(take).collect();
@@ -144,45 +146,30 @@ fn one_zone_alone_is_asked_down_to_its_last_page() {
         allocator.validate().unwrap();
         assert_eq!(allocator.platform().told(), [], "no report");
         let bad = Gfp::GFP_DMA | Gfp::__GFP_HIGHMEM;
-        assert!(
-            allocator.alloc_raw_in(kind, bad, order(0))
-                == Err(AllocError::flags(bad.check().unwrap_err()))
-        );
+        let refused = AllocError::flags(bad.check().unwrap_err());
+        assert_eq!(allocator.alloc_raw_in(kind, bad, order(0)), Err(refused));
     }
 }
 
 #[test]
-fn a_zone_without_memory_has_nothing_whatever_the_stacks_hold() {
-    for (borders, none) in [([3, 9001, 9001, 9001], Normal), ([3, 4000, 9001, 9001], HighMem)] {
+fn a_zone_without_memory_gives_nothing_whatever_lies_in_stacks() {
+    for (borders, empty) in [
+        ([0, 4000, 4000, 9001], &[Normal][..]),
+        ([0, 9001, 9001, 9001], &[Normal, HighMem]),
+        ([0, 0, 9001, 9001], &[Dma, HighMem]),
+    ] {
         let memory = Memory::new(0, 9100);
         let allocator = started::<1>(&memory, borders);
-        for gfp in [Gfp::GFP_KERNEL, Gfp::GFP_HIGHUSER, Gfp::GFP_DMA] {
-            drop(allocator.alloc_page(gfp).unwrap());
-            let error = AllocError::no_memory(order(0), none);
-            assert_eq!(allocator.alloc_raw_in(none, gfp, order(0)), Err(error), "{gfp}");
+        for gfp in [Gfp::GFP_DMA, Gfp::GFP_KERNEL, Gfp::GFP_HIGHUSER_MOVABLE] {
+            for kind in empty {
+                // Whichever stack a request of this kind would look at is warm.
+                let _ = allocator.alloc_page(gfp).map(drop);
+                let error = AllocError::no_memory(order(0), *kind);
+                assert_eq!(allocator.alloc_raw_in(*kind, gfp, order(0)), Err(error), "{gfp}");
+            }
         }
-    }
-}
-
-/// A stack holds blocks of one zone: what a lower zone gave is not mistaken for the higher one's.
-#[test]
-fn what_a_lower_zone_gave_goes_back_there() {
-    let memory = Memory::new(0, 9100);
-    let allocator = started::<1>(&memory, DISTRIBUTIONS[0]);
-    let gfp = Gfp::GFP_HIGHUSER | Gfp::__GFP_MEMALLOC;
-    let pages: Vec<_> = (0..3001).map(|_| allocator.alloc_block(gfp, order(0)).unwrap()).collect();
-    assert_eq!(free_pages(&allocator)[2], 0);
-    for pages in [3, 700] {
-        let run = allocator.alloc_contig(gfp, pages).unwrap();
-        assert_eq!(zone_of(&allocator, run.frames().start()), Some(Normal));
-        drop(run);
         allocator.validate().unwrap();
     }
-    let block = allocator.alloc_pages(gfp, order(5)).unwrap();
-    drop(block.split().unwrap());
-    allocator.validate().unwrap();
-    assert_eq!(allocator.figures().zone(HighMem).in_stacks(), 0);
-    give_back(&allocator, pages, order(0));
 }
 
 /// What a request that has taken all that it may have leaves behind.
