@@ -33,6 +33,14 @@ pub fn get() -> Option<&'static Pages> {
     PAGES.get().copied()
 }
 
+/// At every tick: does what other CPUs asked of this one's stacks. Nothing before there is a page
+/// allocator. Cheap: mostly nothing is asked, and that is one load.
+pub fn on_tick() {
+    if let Some(pages) = get() {
+        pages.tick();
+    }
+}
+
 /// The figures of memory, without waiting for anybody; `None` before there is a page allocator.
 pub fn figures() -> Option<MemoryFigures> {
     get().map(PageAllocator::figures)

@@ -58,18 +58,24 @@ impl Platform for Hardware {
         report::call_site()
     }
 
-    /// There are no threads, so nobody but a handler can free anything: those that are pending run now,
-    /// if the caller let them. After a round that freed nothing there is nobody left.
+    /// There are no threads, so only the shrinkers and interrupt handlers can free anything. The allocator
+    /// has called the shrinkers before it asks, and does so in each round. Handlers need no call: the
+    /// allocator masks nothing here, so what is pending is handled before its next try.
+    ///
+    /// So one more round is worth it after one that freed a page; and after the first one, for what handlers
+    /// free, unless the caller keeps interrupts out. Then there is nobody left.
     fn wait(&self, shortage: &Shortage) -> Answer {
-        if shortage.round == 0 || shortage.freed > 0 {
-            Answer::Retry
-        } else {
-            Answer::NobodyCanHelp
-        }
+        let handlers_may_help = shortage.round == 0 && !interrupt::are_masked();
+        if shortage.freed > 0 || handlers_may_help { Answer::Retry } else { Answer::NobodyCanHelp }
     }
 
     fn report(&self, report: &Report<'_>) {
-        if !ALLOWED.one_more() {
+        let limit = match report {
+            Report::AllocationFailed { .. } => &FAILURES,
+            Report::WrongFree { .. } => &WRONG_FREES,
+            Report::WrittenWhileFree { .. } => &WRITES,
+        };
+        if !limit.one_more() {
             return;
         }
         println!("{report}");
@@ -102,22 +108,36 @@ impl fmt::Display for Site {
     }
 }
 
-/// Reports in one period of so many ticks, as Linux has it: ten in five seconds.
+/// Reports of each kind in one period of so many ticks, as Linux has it: ten in five seconds.
 const PERIOD_TICKS: u64 = 5 * tick::HZ.get() as u64;
 const REPORTS: u64 = 10;
 
-/// Keeps a machine that is short of memory for long from doing nothing but say so.
+/// Keeps a machine that is short of memory for long from doing nothing but say so. Each kind of report
+/// has its own: a mistake that comes after many failures, or many mistakes of another kind, is seen.
 struct RateLimit {
+    /// What there are too many of, for the line that says so.
+    what: &'static str,
     /// The period's number, and how many reports there were in it: 32 bits each.
     state: AtomicU64,
 }
 
-static ALLOWED: RateLimit = RateLimit { state: AtomicU64::new(0) };
+static FAILURES: RateLimit = RateLimit::new("page allocation failures");
+static WRONG_FREES: RateLimit = RateLimit::new("wrong frees");
+static WRITES: RateLimit = RateLimit::new("writes into free pages");
 
 impl RateLimit {
+    const fn new(what: &'static str) -> Self {
+        Self { what, state: AtomicU64::new(0) }
+    }
+
     /// May one more be made? The first that may not is announced.
     fn one_more(&self) -> bool {
-        let period = tick::figures().ticks / PERIOD_TICKS;
+        let ticks = tick::figures().ticks;
+        if ticks == 0 {
+            // Nothing ticks, or not yet: the period might never end, and all but its first reports be lost.
+            return true;
+        }
+        let period = ticks / PERIOD_TICKS;
         let count =
             |state: u64| if state >> 32 == period { state & u64::from(u32::MAX) } else { 0 };
         let next = |state: u64| Some(period << 32 | (count(state) + 1).min(REPORTS + 1));
@@ -126,7 +146,7 @@ impl RateLimit {
         };
         match count(before) {
             REPORTS => {
-                println!("page allocator: more reports are left out for some seconds");
+                println!("page allocator: more {} are left out for some seconds", self.what);
                 false
             }
             more if more > REPORTS => false,

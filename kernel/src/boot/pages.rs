@@ -7,7 +7,7 @@ use arch_arm::pmu;
 use board::Machine;
 use mm::addr::{PAGE_SIZE, PfnRange, PhysAddr};
 use mm::boot::layout::Layout;
-use mm::boot::memblock::Limit;
+use mm::boot::memblock::{Limit, MemblockError};
 use mm::frame::{FrameTable, Page, PageBlocks};
 use mm::param::params;
 use mm::report::memory_line::{self, ImageSizes};
@@ -35,8 +35,7 @@ pub fn hand_over(
     let _ = zone_ranges::write(&mut Out, &layout.zones, &memory.memblock);
     let frames = frame_table(memory, layout, linear);
     let pages = make(frames, layout);
-    let debugging = Debugging::read(memory.command_line);
-    debugging.prepare(pages, memory, linear);
+    let debugging = Debugging::read(memory.command_line).prepare(pages, memory, linear);
     let pages: &'static Pages = pages;
     for range in memory.memblock.free_ranges() {
         stop_for(pages.release(range.whole_frames()), "can not hand over memory");
@@ -102,32 +101,53 @@ fn frame_table(memory: &mut Memory, layout: &Layout, linear: LinearMap) -> Frame
     stop_for(FrameTable::new(first, pages, mobilities), "bad page array")
 }
 
-/// An array of `count` zeroed values in the linear map, for good.
+/// As [`try_zeroed`], of what the kernel can not do without.
 ///
 /// # Safety
 ///
-/// 1. All zeroes are a valid `T`, and a page is aligned for it.
+/// As of `try_zeroed`.
 unsafe fn zeroed<T>(
     memory: &mut Memory,
     linear: LinearMap,
     count: usize,
     what: &str,
 ) -> &'static [T] {
+    // SAFETY: the caller's duty is the same.
+    let array = unsafe { try_zeroed(memory, linear, count) };
+    array.unwrap_or_else(|NoRoom { bytes, error }| {
+        halt(format_args!("no memory for the {what} of {bytes} bytes: {error}"));
+    })
+}
+
+/// An array that there is no memory for.
+struct NoRoom {
+    bytes: usize,
+    error: MemblockError,
+}
+
+/// An array of `count` zeroed values in the linear map, for good.
+///
+/// # Safety
+///
+/// 1. All zeroes are a valid `T`, and a page is aligned for it.
+unsafe fn try_zeroed<T>(
+    memory: &mut Memory,
+    linear: LinearMap,
+    count: usize,
+) -> Result<&'static [T], NoRoom> {
     let bytes = (count * size_of::<T>()).next_multiple_of(size_of::<u32>());
     // The linear map has whole pages. Lowmem may end inside one, with room for a small array.
     let (align, bottom, top) = (u64::from(PAGE_SIZE), PhysAddr::new(0), linear.lowmem().end());
     let range = memory.memblock.alloc_preferring(bytes as u64, align, bottom, Limit::At(top));
-    let range = range.unwrap_or_else(|error| {
-        halt(format_args!("no memory for the {what} of {bytes} bytes: {error}"));
-    });
+    let range = range.map_err(|error| NoRoom { bytes, error })?;
     let Some(at) = linear.pointer(range) else {
-        halt(format_args!("the {what} at {range} lies outside the linear map"));
+        halt(format_args!("the array at {range} lies outside the linear map"));
     };
     // SAFETY: memblock gave the range to nobody else, for good; it lies in the linear map and is
     // page-aligned, and is whole words; the values are valid (1).
     unsafe {
         clear(at, bytes);
-        slice::from_raw_parts(at.cast::<T>(), count)
+        Ok(slice::from_raw_parts(at.cast::<T>(), count))
     }
 }
 
@@ -159,17 +179,24 @@ impl Debugging {
         all
     }
 
-    /// Before memory is handed over.
-    fn prepare(self, pages: &mut Pages, memory: &mut Memory, linear: LinearMap) {
+    /// Before memory is handed over. What there is no memory for is off from now on: the machine runs
+    /// without it as well.
+    fn prepare(mut self, pages: &mut Pages, memory: &mut Memory, linear: LinearMap) -> Self {
         if self.poison {
             pages.poison_free_pages();
         }
         if self.owner {
             let frames = pages.frames().range().len() as usize;
             // SAFETY: all zeroes are a word.
-            let owners = unsafe { zeroed::<AtomicU32>(memory, linear, frames, "owner array") };
-            pages.track_owners(owners);
+            match unsafe { try_zeroed::<AtomicU32>(memory, linear, frames) } {
+                Ok(owners) => pages.track_owners(owners),
+                Err(NoRoom { bytes, error }) => {
+                    log::warn!("page_owner: off, no memory for its {bytes} bytes: {error}");
+                    self.owner = false;
+                }
+            }
         }
+        self
     }
 
     /// After boot: its own requests do not fail on purpose.

@@ -20,6 +20,7 @@ use board::irq::gic::{IntId, Priority};
 use spin::Once;
 
 use super::{Action, RequestError};
+use crate::pages;
 
 /// Ticks in a second.
 pub const HZ: NonZeroU32 = NonZeroU32::new(250).unwrap();
@@ -135,6 +136,7 @@ fn on_interrupt() {
     TICKS.fetch_add(passed.periods, Ordering::Relaxed);
     LATE.fetch_add(passed.periods - 1, Ordering::Relaxed);
     MAX_LATENCY.fetch_max(passed.latency, Ordering::Relaxed);
+    pages::on_tick();
     if let Some(watcher) = WATCHER.get() {
         watcher();
     }

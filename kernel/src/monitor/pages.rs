@@ -6,7 +6,7 @@ use mm::report::page::{self, Known};
 use mm::report::page_owner;
 use mm::zone::fault::FailConfig;
 use mm::zone::owner::Holding;
-use mm::zone::{Gfp, ParseGfpError, ZoneKind};
+use mm::zone::{AllocError, Gfp, ParseGfpError, ZoneKind};
 use monitor::argument::{Args, NotGiven};
 
 use super::Kernel;
@@ -21,13 +21,16 @@ const MAX_SITES: usize = 64;
 pub fn alloc(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
     let order = order(args)?;
     let zone = args.choice("ZONE").ok().and_then(|index| ZoneKind::ALL.get(index).copied());
-    let flags = match args.text("FLAGS") {
-        Ok(text) => Some(Gfp::parse(text).map_err(|error| no_flags(&error))?),
-        Err(_) => None,
+    let gfp = match args.text("FLAGS") {
+        Ok(text) => Gfp::parse(text).map_err(|error| no_flags(&error))?,
+        Err(_) if zone.is_some() => Gfp::GFP_KERNEL,
+        Err(_) => Gfp::GFP_HIGHUSER_MOVABLE,
     };
+    // The allocator's quick way does not look: with a block in the stack, flags that nobody knows get it.
+    gfp.check().map_err(|error| Failure::NoPages(AllocError::flags(error)))?;
     let taken = match zone {
-        Some(kind) => kernel.pages.alloc_raw_in(kind, flags.unwrap_or(Gfp::GFP_KERNEL), order),
-        None => pages::alloc(kernel.pages, flags.unwrap_or(Gfp::GFP_HIGHUSER_MOVABLE), order),
+        Some(kind) => kernel.pages.alloc_raw_in(kind, gfp, order),
+        None => pages::alloc(kernel.pages, gfp, order),
     };
     let pfn = taken.map_err(Failure::NoPages)?;
     let block = Taken { pfn, order, kernel };

@@ -129,7 +129,7 @@ fn runs(pages: &'static Pages, checks: &mut Checks, note: &mut impl FnMut(bool))
 fn bulk(pages: &'static Pages, checks: &mut Checks) -> usize {
     let gfp = Gfp::GFP_KERNEL | Gfp::__GFP_NOWARN;
     let mut owned = ArrayVec::<_, BULK>::new();
-    let got = pages.alloc_pages_bulk(gfp, &mut owned);
+    let got = pages.alloc_pages_bulk(gfp, &mut owned).unwrap_or(0);
     let mut pfns = [Pfn::default(); BULK];
     let raw = pages::alloc_bulk(pages, gfp, &mut pfns);
     // SAFETY: 1. they were taken just now; 2. nobody has looked at them.

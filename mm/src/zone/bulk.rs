@@ -49,18 +49,32 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     /// # Errors
     ///
     /// As [`alloc_pages_bulk`](Self::alloc_pages_bulk).
+    #[inline]
     pub(super) fn alloc_bulk(&self, gfp: Gfp, pfns: &mut [Pfn]) -> Result<usize, AllocError> {
-        let mut got = 0;
-        while got < pfns.len() {
-            let rest = &mut pfns[got..];
-            got += if gfp.intersects(NOT_QUICK) {
-                0
-            } else {
-                let masked = self.platform.mask();
-                let head = Head::allocated(Order::ZERO, Class::of_flags(gfp.bits()));
-                self.current(&masked).pop_many(&self.frames, head, rest)
-            };
-            let Some(next) = pfns.get_mut(got) else { break };
+        let got = self.pop_bulk(gfp, pfns);
+        if got < pfns.len() { self.alloc_bulk_hard(gfp, pfns, got) } else { Ok(got) }
+    }
+
+    /// What this CPU's stack has, if the request may be quick.
+    #[inline(always)]
+    fn pop_bulk(&self, gfp: Gfp, pfns: &mut [Pfn]) -> usize {
+        if gfp.intersects(NOT_QUICK) {
+            return 0;
+        }
+        let masked = self.platform.mask();
+        let head = Head::allocated(Order::ZERO, Class::of_flags(gfp.bits()));
+        self.current(&masked).pop_many(&self.frames, head, pfns)
+    }
+
+    /// The stack has given the first `got` pages and is empty: the others.
+    #[inline(never)]
+    fn alloc_bulk_hard(
+        &self,
+        gfp: Gfp,
+        pfns: &mut [Pfn],
+        mut got: usize,
+    ) -> Result<usize, AllocError> {
+        while let Some(next) = pfns.get_mut(got) {
             // The first page is worth an effort. The others come if that is easy, as in Linux.
             *next = if got == 0 {
                 self.alloc_from_zones(gfp, Order::ZERO)?
@@ -69,6 +83,7 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
                 pfn
             };
             got += 1;
+            got += self.pop_bulk(gfp, &mut pfns[got..]);
         }
         Ok(got)
     }

@@ -17,9 +17,14 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     #[inline(never)]
     pub(super) fn free_to_zones(&self, pfn: Pfn, order: Order) -> Result<(), NotFreed> {
         // Blocks that no stack holds come this way every time.
-        if order > Order::COSTLY {
+        if order > Order::COSTLY
+            && let Some(page) = self.frames.get(pfn)
+        {
             let masked = self.platform.mask();
-            if !self.stacks(&masked).is_asked() && self.give_block(pfn, order) {
+            if page.head().is_sole(order)
+                && !self.stacks(&masked).is_asked()
+                && self.give_block(pfn, order)
+            {
                 return Ok(());
             }
         }
@@ -33,7 +38,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
                 if self.debug.is_on() {
                     self.debug_free(pfn, order);
                 }
-                // A handler, or another CPU, may have given it back meanwhile: it is wrong, but it was first.
+                // A handler may have given it back meanwhile: it is wrong, but it was first.
                 if self.give(page, pfn, order) { Ok(()) } else { Err(self.wrong_free(pfn, order)) }
             }
             Dropped::One => Ok(()),
@@ -80,12 +85,12 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         let stacks = self.stacks(&masked);
         self.settle(stacks);
         let head = page.head();
+        if !head.is_sole(order) {
+            return false;
+        }
         let id = StackId::of(head);
         if stacks.room(id) == 0 {
             return self.give_block(pfn, order);
-        }
-        if !head.is_sole(order) {
-            return false;
         }
         if !stacks.current.push(page, self.frames.place(pfn), head) {
             self.give_stack(stacks.retire(id), order);
@@ -95,16 +100,12 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         true
     }
 
-    /// Gives one block to its zone's buddy. Says `false`, and has done nothing, when it is in none, or not
-    /// allocated with one owner. Interrupts are masked.
+    /// Gives one block to its zone's buddy. Says `false`, and has done nothing, when it is in none.
+    /// Interrupts are masked.
     #[inline]
     fn give_block(&self, pfn: Pfn, order: Order) -> bool {
         let Some(zone) = self.zone_of(pfn) else { return false };
         let mut buddy = zone.buddy.lock(|| self.platform.contended());
-        // Under the lock, so that of two who give back the same block one is told.
-        if !self.frames.at(pfn).head().is_sole(order) {
-            return false;
-        }
         buddy.insert(&self.frames, &zone.counts, pfn, order);
         drop(buddy);
         if zone.is_short() && zone.free_pages() > zone.watermarks().high {

@@ -2,6 +2,7 @@
 //! it wrong; who holds what; failures on purpose; the reports.
 
 use crate::run::{Run, run};
+use crate::trees::tree;
 
 /// The counts of free blocks in a zone's line of `buddyinfo`.
 fn free_blocks(run: &Run, zone: &str) -> Vec<u32> {
@@ -50,6 +51,9 @@ pub fn wrong_arguments() {
         ("alloc 0 ATOMIC", "ATOMIC is either GFP_ATOMIC or __GFP_ATOMIC\n"),
         ("alloc 0 0x1g", "0x1g is no number of 32 bits\n"),
         ("alloc 0 0x80000000", "0x80000000 is no GFP flag\n"),
+        // Unknown too with a block in the stack that the other flags lead to.
+        ("alloc 0 0x80000cc0", "0x80000000 is no GFP flag\n"),
+        ("alloc 0 0x90100cca", "0x90000000 is no GFP flag\n"),
         ("alloc 0 DMA|HIGHMEM", "GFP_DMA|__GFP_HIGHMEM: a request has one zone modifier at most\n"),
         (
             "alloc 0 GFP_KERNEL|__GFP_ATOMIC",
@@ -75,7 +79,11 @@ pub fn wrong_arguments() {
     let long = format!("alloc 0 {}", "0".repeat(80));
     let unknown = format!("alloc 0 {}", "x".repeat(80));
     let commands: Vec<&str> = complaints.iter().map(|(command, _)| *command).collect();
-    let run = run::<&str>(&[], &format!("{}; {long}; {unknown}; version", commands.join("; ")));
+    let fill_stacks = "alloc 0 GFP_KERNEL; alloc 0";
+    let run = run::<&str>(
+        &[],
+        &format!("{fill_stacks}; {}; {long}; {unknown}; version", commands.join("; ")),
+    );
     run.expect_status(1);
     for (command, complaint) in complaints {
         let printed = run.output_of(command);
@@ -144,7 +152,7 @@ pub fn wrong_frees() {
     assert!(run.output_of(&pages).starts_with(&state), "{}", run.output_of(&pages));
     assert!(run.output_of(&pages).ends_with("\nreferences : 1\n"), "{}", run.output_of(&pages));
     assert_eq!(run.output_of(&right), "", "the right one, after all these");
-    // More reports than ten in five seconds are left out, so that this one may be.
+    // More of them than ten in five seconds are left out, so that this one may be.
     let error = format!("error: double free: pfn {pfn:#07x} is in the block at {pfn:#07x} (");
     assert!(run.output_of(&twice).contains(&error), "{}", run.output_of(&twice));
     let free = run.output_of("buddyinfo");
@@ -271,6 +279,51 @@ pub fn failures() {
     from_boot.taken("alloc 1");
 }
 
+/// However many requests have failed just before, a mistake is reported.
+pub fn mistakes_after_failures() {
+    let alloc = "alloc 3 DMA";
+    let options = ["--append", "page_poison=1"];
+    let taken = run(&options, alloc).taken(alloc);
+    let (pfn, at) = (taken.pfn, taken.virt.unwrap() + 0x123);
+    let failing = ["alloc 1"; 12];
+    let twice = format!("free {pfn:#x} 3");
+    let run = run(
+        &options,
+        &format!(
+            "{alloc}; free {pfn} 3; fail 1,100,0,-1; {}; {twice}; fail off; poke {at:#x} 0x55 b; \
+             alloc 03 DMA",
+            failing.join("; ")
+        ),
+    );
+    run.expect_status(1);
+    // On a host so slow that a period of five seconds ends meanwhile, none need be left out.
+    let failures = run.text.matches("page allocation failure: order:").count();
+    assert!((10..=failing.len()).contains(&failures), "{failures} in:\n{}", run.text);
+    let left_out = "page allocator: more page allocation failures are left out for some seconds\n";
+    assert_eq!(run.text.contains(left_out), failures < failing.len(), "{}", run.text);
+    let printed = run.output_of(&twice);
+    let report = format!("BUG: Bad page state: double free: pfn {pfn:#07x} ");
+    assert!(printed.starts_with(&report), "{printed}");
+    let printed = run.output_of("alloc 03 DMA");
+    assert!(printed.starts_with("pagealloc: memory corruption: byte 0x55 at "), "{printed}");
+}
+
+/// Memory has room for the page array, and not for that of owners: boot goes on without.
+pub fn no_room_for_owners() {
+    // Of lowmem the 12 MiB of the page array are left, and less than the 3 MiB of owners.
+    let reserved = "reserved-memory { #address-cells = <2>; #size-cells = <2>; ranges;
+        most@41100000 { reg = <0 0x41100000 0 0x2ef00000>; }; };";
+    let dtb = tree("no-room-for-owners", reserved);
+    let options = ["-m", "3G", "--dtb", dtb.to_str().unwrap(), "--append", "page_owner=1"];
+    let run = run(&options, "page_owner; alloc 0");
+    run.expect_status(1);
+    run.expect(&["page_owner: off, no memory for its 3145728 bytes: ", "vmsplit> page_owner\n"]);
+    assert!(!run.text.contains("who takes pages is remembered"), "{}", run.text);
+    let unknown = "error: who takes pages is only known with page_owner=1\n";
+    assert_eq!(run.output_of("page_owner"), unknown);
+    run.taken("alloc 0");
+}
+
 /// The reports show one and the same free memory.
 pub fn reports() {
     let commands = "alloc 1 GFP_KERNEL; alloc 0 KERNEL|RECLAIMABLE; drain; buddyinfo; pagetypeinfo; \
@@ -306,7 +359,7 @@ pub fn reports() {
 }
 
 /// The boots of this file.
-pub const BOOTS: [(&str, fn()); 8] = [
+pub const BOOTS: [(&str, fn()); 10] = [
     ("pages: alloc takes flags and zones", flags),
     ("pages: wrong arguments name the fault", wrong_arguments),
     ("pages: wrong frees are reported and do no harm", wrong_frees),
@@ -314,5 +367,7 @@ pub const BOOTS: [(&str, fn()); 8] = [
     ("pages: page_owner=1 knows who holds what", owners),
     ("pages: page_poison=1 finds a write into a free page", poison),
     ("pages: failures on purpose", failures),
+    ("pages: a mistake after many failures is reported", mistakes_after_failures),
+    ("pages: page_owner=1 without room for it is off", no_room_for_owners),
     ("pages: the reports agree", reports),
 ];
