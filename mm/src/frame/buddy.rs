@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Each order has a free list for each [`Mobility`]. What is freed goes to the list that its page
-//! block says; a request whose own lists have nothing steals from the others ([`steal`](super::steal)).
+//! block says; a request whose own lists have nothing steals from the others (`steal.rs`).
 //!
 //! Invariant: no two free blocks of one zone could be merged, every free block is on the list of
 //! its order and mobility and on no other, and no block crosses a zone's border, since a merge asks

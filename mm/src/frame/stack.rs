@@ -23,7 +23,7 @@
 //! spare, and what the spare held goes back to the buddy; when it runs dry, the spare takes its place.
 //!
 //! Protocol: a CPU's stacks are touched by that CPU alone, with its interrupts masked. Others ask it to
-//! empty them, or to look at their room again ([`Behind::ask`]). Stacked blocks are no longer the buddy's: nobody writes
+//! empty them, or to look at their room again (`Behind::ask`). Stacked blocks are no longer the buddy's: nobody writes
 //! their heads but the owner of the stack.
 
 use core::ops::Range;

@@ -151,7 +151,10 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         let mut blocks = Blocks::of(&self.frames, stack);
         let mut next = blocks.next();
         while let Some((pfn, _)) = next {
-            let Some(zone) = self.zone_of(pfn) else { return };
+            let Some(zone) = self.zone_of(pfn) else {
+                next = blocks.next();
+                continue;
+            };
             let mut buddy = zone.buddy.lock(|| self.platform.contended());
             let mut run = PfnRange::new(pfn, pfn);
             while let Some((pfn, page)) = next.filter(|(pfn, _)| zone.span().contains(*pfn)) {

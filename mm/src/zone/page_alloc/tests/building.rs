@@ -271,6 +271,24 @@ fn a_corrupt_head_is_an_error() {
     allocator.validate().unwrap();
 }
 
+/// The quick way looks at the head only, and takes a small block of no zone. That one is lost, and no other.
+#[test]
+fn a_stray_block_in_a_stack_takes_no_other_with_it() {
+    let memory = Memory::new(0, 4200);
+    let allocator = started::<1>(&memory, [0, 0, 4096, 4096]);
+    let at_boot = free_blocks(&allocator);
+    let pages = [0, 1].map(|_| allocator.alloc_block(Gfp::GFP_KERNEL, order(0)).unwrap());
+    let head = memory.table().at(pages[0]).head();
+    memory.table().at(pfn(4100)).set_head(head);
+    for at in [pages[0], pfn(4100), pages[1]] {
+        allocator.free_block(at, order(0)).unwrap();
+    }
+    allocator.drain();
+    assert_eq!(free_blocks(&allocator), at_boot);
+    memory.table().at(pfn(4100)).set_head(Head::NONE);
+    allocator.validate().unwrap();
+}
+
 /// A descriptor is 16 bytes, which `frame::page` asserts. All else that the allocator needs is less than a
 /// thousandth of memory: itself, with the stacks of as many CPUs as it may have, and page blocks.
 #[test]

@@ -20,7 +20,7 @@ use crate::zone::state::Mark;
 use crate::zone::watermark::Watermarks;
 
 /// Flags of requests, contradictions among them.
-const FLAGS: [Gfp; 22] = [
+const FLAGS: [Gfp; 26] = [
     Gfp::GFP_KERNEL,
     Gfp::GFP_KERNEL,
     Gfp::GFP_ATOMIC,
@@ -43,6 +43,10 @@ const FLAGS: [Gfp; 22] = [
     Gfp::GFP_TRANSHUGE,
     Gfp::__GFP_DMA.union(Gfp::__GFP_HIGHMEM),
     Gfp::GFP_NOWAIT.union(Gfp::__GFP_NOFAIL),
+    Gfp::GFP_ATOMIC.union(Gfp::__GFP_ATOMIC),
+    Gfp::GFP_ATOMIC.union(Gfp::__GFP_HIGHMEM),
+    Gfp::GFP_ATOMIC.union(Gfp::GFP_DMA),
+    Gfp::GFP_DMA32.union(Gfp::GFP_KERNEL),
 ];
 
 /// A machine as a property test makes it.

@@ -272,7 +272,10 @@ fn a_failure_is_told_with_the_state_of_memory_unless_nobody_wants_to_know() {
     assert!(figures.zone(Normal).free <= figures.zone(Normal).watermarks.low);
     assert_eq!(figures.zone(HighMem).free, figures.zone(HighMem).managed);
     let report = Report::AllocationFailed { gfp, order: order(2), figures };
-    assert_eq!(report.to_string(), "page allocation failure: order:2, mode:0xcc0(GFP_KERNEL)");
+    assert_eq!(
+        report.to_string(),
+        "page allocation failure: order:2, mode:0xcc0(GFP_KERNEL), nodemask=(null)"
+    );
     for gfp in [gfp, Gfp::GFP_NOWAIT, Gfp::GFP_DMA] {
         allocator.alloc_block(gfp | Gfp::__GFP_NOWARN, order(10)).unwrap_err();
         assert_eq!(allocator.platform().told(), []);
