@@ -7,6 +7,7 @@ use mm::platform::{Answer, Platform, Report, Shortage};
 use mm::sync::AtomicU8;
 use mm::zone::{Gfp, PageAllocator, ZoneKind, ZoneSpan};
 use std::cell::Cell;
+use std::thread;
 
 use crate::store::Store;
 
@@ -29,7 +30,10 @@ impl Platform for Threads {
         CPU.get()
     }
 
-    fn contended(&self) {}
+    /// A CPU that holds a lock runs; a thread may have been put aside meanwhile.
+    fn contended(&self) {
+        thread::yield_now();
+    }
 
     fn fill(&self, _: Pfn, _: Order, _: u8) {}
 
@@ -83,10 +87,11 @@ impl Store for Ours {
     #[inline(never)]
     fn get(&self, order: u8, movable: bool) -> Option<u32> {
         let order = Order::new(order)?;
-        // Without a look at the reserve, since the others keep none.
-        let mut gfp = Gfp::GFP_KERNEL | Gfp::__GFP_MEMALLOC | Gfp::__GFP_NOWARN;
+        let mut gfp = Gfp::GFP_KERNEL | Gfp::__GFP_NOWARN;
         gfp.set(Gfp::__GFP_MOVABLE, movable);
-        self.0.alloc_raw(gfp, order).ok().map(Pfn::as_u32)
+        let taken = self.0.alloc_raw(gfp, order);
+        // Then from the reserve, since the others keep none.
+        taken.or_else(|_| self.0.alloc_raw(gfp | Gfp::__GFP_MEMALLOC, order)).ok().map(Pfn::as_u32)
     }
 
     #[inline(never)]
