@@ -37,7 +37,6 @@ pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
     take_all(pages, &mut hoard, Gfp::GFP_HIGHUSER_MOVABLE);
     take_all(pages, &mut hoard, Gfp::GFP_KERNEL);
     fails(pages, checks, Gfp::GFP_KERNEL, ZoneKind::Normal);
-    fails(pages, checks, Gfp::GFP_KERNEL | Gfp::__GFP_NOFAIL, ZoneKind::Normal);
     fails(pages, checks, Gfp::GFP_NOWAIT, ZoneKind::Normal);
     fails(pages, checks, Gfp::GFP_HIGHUSER, ZoneKind::HighMem);
 
@@ -55,6 +54,8 @@ pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
     take_all(pages, &mut hoard, Gfp::GFP_HIGHUSER | Gfp::__GFP_MEMALLOC);
     checks.equal(free(pages), 0, format_args!("free pages, with {} taken", hoard.pages()));
     fails(pages, checks, Gfp::GFP_KERNEL | Gfp::__GFP_MEMALLOC, ZoneKind::Normal);
+    // Nobody can help, so what must not fail is told, and does not hang.
+    fails(pages, checks, Gfp::GFP_KERNEL | Gfp::__GFP_NOFAIL, ZoneKind::Normal);
     for zone in ZoneKind::ALL {
         let taken = pages.alloc_raw_in(zone, Gfp::GFP_KERNEL, Order::ZERO);
         checks.that(taken.is_err(), format_args!("zone {zone} is empty, yet gave {taken:?}"));

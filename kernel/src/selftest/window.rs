@@ -158,13 +158,15 @@ fn mapping(kernel: &Kernel, checks: &mut Checks, pfn: Pfn) {
         let mapped = kernel.tables.walker().translate(at).mapping;
         (at, translations, users, mapped.map(|mapped| mapped.attributes), interrupt::are_masked())
     };
+    let were_masked = interrupt::are_masked();
     // SAFETY: 1. the allocator gave the frame; 2. and 3. the closure asks about it.
     let (at, translations, users, attributes, masked) = unsafe { window::with_page(pfn, asks) };
     checks.equal(at, window::PAGE.start(), format_args!("address of pfn {pfn}"));
     checks.equal(translations, [Some(pfn.start()); 2], format_args!("to read, to write {at}"));
     checks.that(!users, format_args!("user mode reads {at}"));
     checks.that(masked, format_args!("interrupts come in the page window"));
-    checks.that(!interrupt::are_masked(), format_args!("the page window leaves them masked"));
+    let are_masked = interrupt::are_masked();
+    checks.equal(are_masked, were_masked, format_args!("masked interrupts after the page window"));
     let linear = kernel.tables.linear();
     let any_lowmem = linear.lowmem().start();
     let data =
