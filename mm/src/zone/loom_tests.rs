@@ -27,8 +27,8 @@ use super::span::{ZoneKind, ZoneSpan};
 use super::state::Zone;
 use super::watermark::Watermarks;
 use crate::addr::{Order, Pfn, PhysAddr};
-use crate::frame::stack::Asked;
-use crate::frame::{FrameTable, Mobility, Page, PageBlocks};
+use crate::frame::stack::{Asked, StackId};
+use crate::frame::{Class, FrameTable, Mobility, Page, PageBlocks};
 use crate::platform::{Answer, Platform, Report, Shortage};
 use crate::sync::loom_support::{outcomes, outcomes_within, quietly};
 use crate::sync::{AtomicBool, AtomicU8, Ordering};
@@ -66,6 +66,10 @@ impl Machine {
     fn cells(&self, pfn: Pfn, order: Order) -> &[UnsafeCell<()>] {
         let first = (pfn.as_u32() - FIRST.as_u32()) as usize;
         &self.memory[first..first + order.pages() as usize]
+    }
+
+    fn read(&self, pfn: Pfn) {
+        self.cells(pfn, SINGLE)[0].with(|_| ());
     }
 
     fn write(&self, pfn: Pfn, order: Order) {
@@ -322,6 +326,104 @@ fn a_block_is_given_back_while_its_buddy_looks_at_it() {
         again == high
     });
     assert_eq!(ends, BTreeSet::from([true]));
+}
+
+/// A block with two references, each of which has read it, as the memory of one more run.
+fn shared(count: u32, order: Order) -> (Arc<Pages>, Pfn) {
+    let pages = machine(count, NO_MARKS);
+    let pfn = quietly(|| {
+        let pfn = take(&pages, NOWAIT, order).unwrap();
+        pages.add_reference(pfn).unwrap();
+        pfn
+    });
+    (pages, pfn)
+}
+
+/// Ends a reference. If the block is free then, takes it and writes into it.
+fn drop_and_take(pages: &Pages, pfn: Pfn, order: Order) -> Option<Pfn> {
+    pages.platform().read(pfn);
+    pages.free_block(pfn, order).unwrap();
+    // No more than a look, since a request that finds nothing does so much else.
+    let class = Class::of_flags(NOWAIT.bits());
+    let again = if order > Order::COSTLY {
+        zone(pages).buddy.lock(|| ()).alloc(&pages.frames, &zone(pages).counts, class, order)
+    } else {
+        pages.current(&()).pop(&pages.frames, StackId::new(class, order))
+    };
+    again.into_iter().for_each(|pfn| pages.platform().write(pfn, order));
+    again
+}
+
+#[test]
+fn the_last_two_references_end_at_once() {
+    let ends = outcomes(|| {
+        let (pages, pfn) = shared(1, SINGLE);
+        let other = on_cpu_1(&pages, move |pages| drop_and_take(pages, pfn, SINGLE));
+        let mine = drop_and_take(&pages, pfn, SINGLE);
+        let end = (mine, other.join().unwrap());
+        [end.0, end.1].into_iter().flatten().for_each(|pfn| pages.free_block(pfn, SINGLE).unwrap());
+        come_to_rest(&pages);
+        (end.0.is_some(), end.1.is_some())
+    });
+    assert_eq!(ends, BTreeSet::from([(true, false), (false, true)]), "whoever was last");
+}
+
+#[test]
+fn references_to_a_block_of_no_stack_end_at_once() {
+    let ends = outcomes(|| {
+        let (pages, pfn) = shared(LARGE.pages(), LARGE);
+        let other = on_cpu_1(&pages, move |pages| drop_and_take(pages, pfn, LARGE));
+        let mine = drop_and_take(&pages, pfn, LARGE);
+        let end = (mine, other.join().unwrap());
+        [end.0, end.1].into_iter().flatten().for_each(|pfn| pages.free_block(pfn, LARGE).unwrap());
+        come_to_rest(&pages);
+        (end.0.is_some(), end.1.is_some())
+    });
+    assert_eq!(ends, BTreeSet::from([(true, false), (false, true)]));
+}
+
+#[test]
+fn a_reference_is_taken_while_another_one_ends() {
+    let ends = outcomes(|| {
+        let (pages, pfn) = shared(1, SINGLE);
+        let other = on_cpu_1(&pages, move |pages| drop_and_take(pages, pfn, SINGLE));
+        pages.add_reference(pfn).unwrap();
+        let first = drop_and_take(&pages, pfn, SINGLE);
+        assert_eq!(first, None, "freed with a reference left");
+        let mine = drop_and_take(&pages, pfn, SINGLE);
+        let end = (mine, other.join().unwrap());
+        [end.0, end.1].into_iter().flatten().for_each(|pfn| pages.free_block(pfn, SINGLE).unwrap());
+        come_to_rest(&pages);
+        (end.0.is_some(), end.1.is_some())
+    });
+    assert_eq!(ends, BTreeSet::from([(true, false), (false, true)]), "whoever was last");
+}
+
+#[test]
+fn a_block_that_was_shared_is_split_when_its_owner_is_alone() {
+    let ends = outcomes(|| {
+        let (pages, pfn) = shared(2, PAIR);
+        let other = on_cpu_1(&pages, move |pages| drop_and_take(pages, pfn, PAIR));
+        let split = pages.block(pfn, PAIR).split();
+        let end = match split {
+            Ok(run) => {
+                run.frames().iter().for_each(|pfn| pages.platform().write(pfn, SINGLE));
+                true
+            }
+            Err(shared) => {
+                let _ = shared.into_raw();
+                false
+            }
+        };
+        let again = other.join().unwrap();
+        assert_eq!(again, None);
+        if !end {
+            pages.free_block(pfn, PAIR).unwrap();
+        }
+        come_to_rest(&pages);
+        end
+    });
+    assert_eq!(ends, BTreeSet::from([false, true]));
 }
 
 /// A request that waits for as long as it takes.
