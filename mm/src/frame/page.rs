@@ -30,15 +30,18 @@
 //! Words are atomics, since one CPU looks at a neighbour's head while another one writes it. All
 //! accesses are relaxed: who may write which word when is settled by the zone's lock and by the
 //! protocol of the stacks, and nothing is published by a word itself.
+//!
+//! But for references. Who ends one has read and written the pages, and who ends the last one may be
+//! another CPU: that must come after. So ending one releases, and finding that it is the last acquires.
+//! A block that was never shared must not pay for that: the first further reference sets bit 14, with which a
+//! head does not look like one owner's, until it has been looked at with care.
 
 use core::fmt;
 
 use super::mobility::Mobility;
 use crate::addr::{Order, Pfn};
-use crate::sync::{
-    AtomicU32,
-    Ordering::{Relaxed, Release},
-};
+use crate::sync::AtomicU32;
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
 
 /// Which of at most four sets of frames (the zones) a block belongs to: two bits of its head's
 /// descriptor, so that freeing a block needs no search.
@@ -204,8 +207,10 @@ const KIND_ALLOCATED: u32 = 2 << KIND_SHIFT;
 const KIND_STACKED: u32 = 3 << KIND_SHIFT;
 const KIND_BAD: u32 = 8 << KIND_SHIFT;
 const KIND_MASK: u32 = 0xf << KIND_SHIFT;
+/// Of an allocated block: there have been further references to it.
+const SHARED: u32 = 1 << 14;
 /// Bits that no kind in use sets.
-const UNUSED: u32 = 0x3 << 14 | 1;
+const UNUSED: u32 = 1 << 15 | 1;
 const REFERENCE_SHIFT: u32 = 16;
 /// What turns *allocated* into *stacked* and back.
 const ALLOCATED_TO_STACKED: u32 = KIND_ALLOCATED ^ KIND_STACKED;
@@ -252,11 +257,22 @@ impl Head {
         any_list == Self::encode(KIND_FREE, order, zone.0 as u32).0
     }
 
-    /// Is this the head of an allocated block of `order` with one owner, of whichever class? One
-    /// comparison: a reference more, another order, or a block that is free make it false.
+    /// Is this the head of an allocated block of `order` with one owner, of whichever class, who has been
+    /// the only one at all times? One comparison: a reference more, another order, or a block that is
+    /// free make it false.
     #[inline(always)]
     pub(crate) const fn is_sole(self, order: Order) -> bool {
         self.0 >> ORDER_SHIFT == order.as_u32() + (KIND_ALLOCATED >> ORDER_SHIFT)
+    }
+
+    /// As [`is_sole`](Self::is_sole), but there may have been others.
+    pub(crate) const fn is_last(self, order: Order) -> bool {
+        self.alone().is_sole(order)
+    }
+
+    /// As if there had never been a further reference.
+    pub(crate) const fn alone(self) -> Self {
+        Self(self.0 & !SHARED)
     }
 
     /// From allocated to stacked, or back.
@@ -290,7 +306,7 @@ impl Head {
     /// With one reference more; `None` at the most there can be.
     pub(crate) const fn one_more(self) -> Option<Self> {
         match self.0.checked_add(1 << REFERENCE_SHIFT) {
-            Some(word) => Some(Self(word)),
+            Some(word) => Some(Self(word | SHARED)),
             None => None,
         }
     }
@@ -313,15 +329,16 @@ impl Head {
         };
         let class = self.class();
         let references = (self.0 >> REFERENCE_SHIFT) as u16;
+        let is_shared = references > 0 || self.0 & SHARED != 0;
         match (self.0 & (KIND_MASK | UNUSED), self.mobility()) {
-            (KIND_ALLOCATED, _) => {
+            (KIND_ALLOCATED, _) if references == 0 || self.0 & SHARED != 0 => {
                 PageState::Allocated { order, class, further_references: references }
             }
-            (KIND_FREE, Some(mobility)) if references == 0 => {
+            (KIND_FREE, Some(mobility)) if !is_shared => {
                 PageState::Free { order, zone: self.zone(), mobility }
             }
-            (KIND_STACKED, _) if references == 0 => PageState::Stacked { order, class },
-            (KIND_BAD, _) if references == 0 => PageState::Bad { order, class },
+            (KIND_STACKED, _) if !is_shared => PageState::Stacked { order, class },
+            (KIND_BAD, _) if !is_shared => PageState::Bad { order, class },
             _ => corrupt,
         }
     }
@@ -416,10 +433,16 @@ impl Page {
         self.head.store(head.0, Relaxed);
     }
 
-    /// Changes word 0 from `from` to `to`, if it is still `from`; says what it is otherwise. Whoever sees
-    /// `to` sees what this CPU did with the pages before, if he looks with care: they may be his alone then.
+    /// Word 0 of a block that others may have had references to. What they did with the pages before they
+    /// gave them up comes before what the caller does from now on.
+    pub(crate) fn head_after_others(&self) -> Head {
+        Head(self.head.load(Acquire))
+    }
+
+    /// Counts references: changes word 0 from `from` to `to`, if it is still `from`; says what it is
+    /// otherwise. Ordered as [`head_after_others`](Self::head_after_others) needs it.
     pub(crate) fn exchange_head(&self, from: Head, to: Head) -> Result<(), Head> {
-        let exchanged = self.head.compare_exchange(from.0, to.0, Release, Relaxed);
+        let exchanged = self.head.compare_exchange(from.0, to.0, Release, Acquire);
         exchanged.map(|_| ()).map_err(Head)
     }
 
@@ -514,8 +537,9 @@ mod tests {
     #[test]
     fn every_first_word_decodes_to_one_state_that_encodes_back() {
         // The low half exhaustively, and each bit of the high half beside some low halves.
-        let low = [0, 1, KIND_FREE, KIND_ALLOCATED | 1, KIND_STACKED, KIND_BAD];
-        let high = (16..32).flat_map(|bit| low.map(|low| 1 << bit | low));
+        let low = [0, 1, KIND_FREE, KIND_ALLOCATED, KIND_ALLOCATED | 1, KIND_STACKED, KIND_BAD];
+        let low = low.into_iter().flat_map(|low| [low, low | SHARED]).collect::<Vec<_>>();
+        let high = (16..32).flat_map(|bit| low.iter().map(move |low| 1 << bit | low));
         let mut known = 0;
         for word in (0..=0xffff).chain(high) {
             let encoded = match Head(word).decode() {
@@ -524,7 +548,9 @@ mod tests {
                 PageState::Stacked { order, class } => Head::stacked(order, class).0,
                 PageState::Bad { order, class } => Head::bad(order, class).0,
                 PageState::Allocated { order, class, further_references } => {
-                    Head::allocated(order, class).0 | u32::from(further_references) << 16
+                    let once_shared = word & SHARED;
+                    let references = u32::from(further_references) << 16;
+                    Head::allocated(order, class).0 | references | once_shared
                 }
                 PageState::Corrupt { word } => word,
             };
@@ -532,7 +558,8 @@ mod tests {
             let corrupt = matches!(Head(word).decode(), PageState::Corrupt { .. });
             known += u32::from(word <= 0xffff && !corrupt);
         }
-        assert_eq!(known, 1 + (3 * 32 + 4 * Mobility::COUNT as u32) * Order::COUNT as u32);
+        // Allocated, once shared or not; stacked; bad.
+        assert_eq!(known, 1 + (4 * 32 + 4 * Mobility::COUNT as u32) * Order::COUNT as u32);
     }
 
     #[test]
@@ -553,7 +580,15 @@ mod tests {
             for class in classes() {
                 let head = Head::allocated(order, class);
                 assert_eq!(head.is_sole(other), order == other);
-                assert!(!head.one_more().unwrap().is_sole(other));
+                let shared = head.one_more().unwrap();
+                let last = shared.one_less().unwrap();
+                assert!(!shared.is_sole(other) && !shared.is_last(other));
+                assert!(!last.is_sole(other), "it wants care");
+                assert_eq!(
+                    (head.is_last(other), last.is_last(other)),
+                    (order == other, order == other)
+                );
+                assert_eq!((last.alone(), head.alone()), (head, head));
                 assert!(!Head::stacked(order, class).is_sole(other));
                 assert!(!Head::bad(order, class).is_sole(other));
                 assert!(zones().all(|zone| !head.is_free(zone, other)));

@@ -327,7 +327,8 @@ impl CpuStacks<'_> {
         }
     }
 
-    /// How many blocks a stack and its spare hold. Anybody may ask; the answer may be old.
+    /// How many blocks a stack and its spare hold. Anybody may ask; the answer may be old, and wrong while
+    /// the owner changes their room.
     #[must_use]
     pub(crate) fn len(self, id: StackId) -> u32 {
         let (index, room) = (id.index(), self.room(id));
@@ -556,5 +557,41 @@ mod tests {
         behind.ask(Asked::DRAIN);
         let asked = stacks.take_asked();
         assert!(asked.has(Asked::DRAIN) && asked.has(Asked::ROOM));
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use crate::sync::loom_support::outcomes;
+    use loom::thread;
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    /// A report reads the stacks of other CPUs.
+    #[test]
+    fn blocks_are_counted_while_their_stack_gets_room_and_one_more() {
+        let seen = outcomes(|| {
+            let pages: &[Page] = vec![Page::reserved()].leak();
+            let frames = FrameTable::new(Pfn::new(7), pages, &[]).unwrap();
+            let head = Head::allocated(Order::ZERO, Class::of_flags(0));
+            let id = StackId::of(head);
+            let cpu = Arc::new((Current::new(), Behind::new()));
+            let of = |cpu: &(Current, Behind)| {
+                let stacks = CpuStacks { current: &cpu.0, behind: &cpu.1 };
+                stacks.len(id)
+            };
+            let owner = {
+                let cpu = Arc::clone(&cpu);
+                thread::spawn(move || {
+                    CpuStacks { current: &cpu.0, behind: &cpu.1 }.set_room(id, 2);
+                    assert!(cpu.0.push(&pages[0], frames.place(Pfn::new(7)), head));
+                })
+            };
+            let seen = of(&cpu);
+            owner.join().unwrap();
+            (seen, of(&cpu))
+        });
+        assert_eq!(seen, BTreeSet::from([(0, 1), (1, 1)]));
     }
 }

@@ -11,6 +11,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use loom::model::Builder;
 use loom::thread;
 
 use super::loom_atomic::steps;
@@ -24,15 +25,28 @@ const STACK: usize = 0x1_0000;
 
 /// Runs `model` once for every interleaving of its threads: all that it answered, each once.
 ///
-/// The environment bounds the search (`LOOM_MAX_PREEMPTIONS` and others, see [`loom::model::Builder`]).
+/// The environment bounds the search (`LOOM_MAX_PREEMPTIONS` and others, see [`Builder`]).
 /// Says on standard output how many runs that were, for whoever wonders where the time has gone.
 pub fn outcomes<T: Ord + Send + 'static>(
     model: impl Fn() -> T + Send + Sync + 'static,
 ) -> BTreeSet<T> {
+    outcomes_within(usize::MAX, model)
+}
+
+/// As [`outcomes`], with at most so many preemptions, also if the environment allows more: for a model
+/// that has too many steps.
+pub fn outcomes_within<T: Ord + Send + 'static>(
+    preemptions: usize,
+    model: impl Fn() -> T + Send + Sync + 'static,
+) -> BTreeSet<T> {
+    let mut builder = Builder::new();
+    builder.max_branches = builder.max_branches.max(MAX_STEPS);
+    let bound = builder.preemption_bound.map_or(preemptions, |bound| bound.min(preemptions));
+    builder.preemption_bound = Some(bound).filter(|bound| *bound < usize::MAX);
     let model = Arc::new(model);
     let mut written = BTreeSet::new();
     loop {
-        match outcomes_stepping(&model, written) {
+        match outcomes_stepping(&builder, &model, written) {
             Ok(outcomes) => return outcomes,
             Err(more) => written = more,
         }
@@ -44,6 +58,7 @@ struct Incomplete(BTreeSet<usize>);
 
 /// As [`outcomes`], with steps before these words only; more of them, if they are too few.
 fn outcomes_stepping<T: Ord + Send + 'static>(
+    builder: &Builder,
     model: &Arc<impl Fn() -> T + Send + Sync + 'static>,
     written: BTreeSet<usize>,
 ) -> Result<BTreeSet<T>, BTreeSet<usize>> {
@@ -65,8 +80,6 @@ fn outcomes_stepping<T: Ord + Send + 'static>(
             all.lock().unwrap().insert(outcome);
         }
     };
-    let mut builder = loom::model::Builder::new();
-    builder.max_branches = builder.max_branches.max(MAX_STEPS);
     steps::begin(Some(written));
     let result = panic::catch_unwind(AssertUnwindSafe(|| builder.check(run)));
     steps::begin(None);

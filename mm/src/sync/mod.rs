@@ -19,11 +19,9 @@ pub mod loom_support;
 mod loom_tests;
 
 #[cfg(not(loom))]
-pub use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering, fence};
+pub use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 #[cfg(all(test, not(loom)))]
 pub(crate) use lock::watch;
 pub use lock::{Lock, LockGuard};
-#[cfg(loom)]
-pub use loom::sync::atomic::fence;
 #[cfg(loom)]
 pub use loom_atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};

@@ -10,7 +10,6 @@ use crate::addr::{Order, Pfn, PfnRange};
 use crate::frame::page::{Head, Page, PageState};
 use crate::frame::stack::{Asked, Blocks, CpuStacks, Stack, StackId};
 use crate::platform::{Platform, Report};
-use crate::sync::{Ordering, fence};
 
 impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     /// A block that no stack could take.
@@ -55,12 +54,9 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     /// Takes one reference off the block, unless it is the last.
     fn drop_reference(&self, pfn: Pfn, order: Order) -> Dropped<'_> {
         let Some(page) = self.frames.get(pfn) else { return Dropped::Wrong };
-        let mut head = page.head();
+        let mut head = page.head_after_others();
         loop {
             if head.is_sole(order) {
-                // Whatever others did with the pages before they gave up their references comes before
-                // whatever happens to them from now on.
-                fence(Ordering::Acquire);
                 // A head that has been overwritten may say so of a frame that is in no zone.
                 let is_known = self.zone_of(pfn).is_some();
                 return if is_known { Dropped::Last(page) } else { Dropped::Wrong };
@@ -68,10 +64,11 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
             let PageState::Allocated { order: real, .. } = head.decode() else {
                 return Dropped::Wrong;
             };
-            let Some(less) = head.one_less().filter(|_| real == order) else {
-                return Dropped::Wrong;
-            };
+            let is_last = head.is_last(order);
+            let less = if is_last { Some(head.alone()) } else { head.one_less() };
+            let Some(less) = less.filter(|_| real == order) else { return Dropped::Wrong };
             match page.exchange_head(head, less) {
+                Ok(()) if is_last => head = less,
                 Ok(()) => return Dropped::One,
                 Err(now) => head = now,
             }

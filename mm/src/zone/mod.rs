@@ -126,6 +126,8 @@ pub mod fault;
 pub mod figures;
 pub mod gfp;
 mod give;
+#[cfg(all(test, loom))]
+mod loom_tests;
 pub mod owner;
 pub mod page_alloc;
 pub mod range;

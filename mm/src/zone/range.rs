@@ -166,8 +166,8 @@ impl<'p, 'a, P: Platform, const CPUS: usize> PageBlock<'p, 'a, P, CPUS> {
     /// The block itself, when there are further references to it.
     pub fn split(self) -> Result<PageRun<'p, 'a, P, CPUS>, Self> {
         let (from, pfn, order) = (self.allocator(), self.pfn(), self.order());
-        let head = from.frames.at(pfn).head();
-        let (true, Some(zone)) = (head.is_sole(order), from.zone_of(pfn)) else {
+        let head = from.frames.at(pfn).head_after_others();
+        let (true, Some(zone)) = (head.is_last(order), from.zone_of(pfn)) else {
             return Err(self);
         };
         if from.debug.is_on() {

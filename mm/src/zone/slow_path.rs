@@ -58,7 +58,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
 
     /// Marks the request's zones as short where they are below their low watermark, and has their stacks
     /// emptied.
-    fn press(&self, request: &Request) {
+    pub(super) fn press(&self, request: &Request) {
         for zone in self.zones.iter().take(request.highest.index() + 1) {
             let is_low = zone.free_pages() <= zone.watermarks().low;
             if zone.managed() > 0 && is_low && !zone.is_short() {

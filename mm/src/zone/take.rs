@@ -300,8 +300,10 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
             self.empty_stacks(stacks);
         }
         if asked.has(Asked::ROOM) {
+            // One look for all of a zone's stacks.
+            let rooms = self.zones.each_ref().map(Zone::room);
             for class in classes() {
-                let room = self.first_zone(class).map_or(0, Zone::room);
+                let room = self.first_zone(class).map_or(0, |zone| rooms[zone.kind().index()]);
                 for (id, _, shift) in stack_ids(class) {
                     let less = if room > 0 { (room >> shift).max(1) } else { 0 };
                     stacks.set_room(id, less);

@@ -115,6 +115,29 @@ fn what_comes_free_while_a_request_waits_is_its() {
     }
 }
 
+/// A handler on the CPU that waits, or another CPU, pushes what it gives back: nobody else would look there.
+#[test]
+fn what_comes_free_while_a_request_waits_is_looked_for_in_stacks() {
+    let allocator = forever([0, 0, 4096, 4096]);
+    let all = Gfp::GFP_NOWAIT | Gfp::__GFP_NOWARN | Gfp::__GFP_MEMALLOC;
+    let taken = exhaust(allocator, all, order(0));
+    // Every second page is free: the zone is not short, but has no two together.
+    let (odd, even): (Vec<_>, Vec<_>) = taken.into_iter().partition(|pfn| pfn.as_u32() % 2 == 1);
+    give_back(allocator, odd, order(0));
+    allocator.drain();
+    let free = even[0];
+    allocator.platform().on_wait(move |shortage| {
+        if shortage.round == 3 {
+            allocator.free_block(free, order(0)).unwrap();
+        }
+        if shortage.round < 10 { Answer::Retry } else { Answer::NobodyCanHelp }
+    });
+    let got = allocator.alloc_block(Gfp::GFP_KERNEL | Gfp::__GFP_NOFAIL, order(1));
+    assert_eq!(got, Ok(free));
+    assert_eq!(allocator.platform().shortages().len(), 4);
+    allocator.validate().unwrap();
+}
+
 /// A cache of pages: gives up to so many when it is asked.
 struct Cache {
     allocator: &'static Allocator<'static>,

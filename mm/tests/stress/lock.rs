@@ -1,11 +1,4 @@
-//! Threads on `mm`'s shared values, as fast as the host can run them.
-//!
-//! `loom` tries all orders, with few threads, few steps and a lock of its own; here are real threads
-//! with the real ticket lock. The gate runs this file as an ordinary test and once more under
-//! AddressSanitizer (`cargo xtask test --only sanitize`).
-
-#![cfg(not(loom))]
-#![allow(clippy::unwrap_used, reason = "a thread that failed fails the test")]
+//! The lock, and words that it guards.
 
 use mm::sync::{AtomicU32, Lock, Ordering};
 use std::sync::Barrier;
