@@ -235,8 +235,6 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         let place = self.frames.place(pfn);
         if let Some(page) = self.frames.page(place) {
             let masked = self.platform.mask();
-            // Pages that others had references to until now: what they wrote is ordered before what the next
-            // owner writes, since an ARM CPU makes no store visible whose condition it does not know.
             let head = page.head();
             if head.is_sole(order) && self.current(&masked).push(page, place, head) {
                 return Ok(());
