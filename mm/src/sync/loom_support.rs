@@ -5,6 +5,7 @@
 //!
 //! A model may make no choice but by `loom`'s types, runs at most four threads (`loom` has a fifth,
 //! which waits for the first), and calls [`loom::thread::yield_now`] in each turn of a wait.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeSet;
 use std::panic::{self, AssertUnwindSafe};
