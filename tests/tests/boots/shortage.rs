@@ -48,7 +48,7 @@ pub fn many_reports() {
     assert!(failed >= 30, "{failed} requests failed of {}", allocs.len());
     // Ten in five seconds.
     assert!((10..=20).contains(&reported), "{reported} of {failed} failures reported");
-    run.expect(&["page allocator: more reports are left out for some seconds\n"]);
+    run.expect(&["page allocator: more page allocation failures are left out for some seconds\n"]);
     run.expect(&["vmsplit> version\nvmsplit 0."]);
 }
 
@@ -83,6 +83,9 @@ pub fn of_boot() {
             let run = with_free("little-memory", free, bank, parameters);
             assert!(!run.text.contains("8<--- cut here ---"), "{free}: {}", run.text);
             assert!(!run.text.contains("Kernel panic"), "{free}: {}", run.text);
+            if let Some((_, bytes)) = run.text.split_once("page_owner: off, no memory for its ") {
+                seen.push(format!("page_owner: off: {}", bytes.lines().next().unwrap()));
+            }
             match run.text.split_once("vmsplit: halted: ") {
                 Some((_, reason)) => {
                     assert_eq!(
@@ -106,7 +109,7 @@ pub fn of_boot() {
         "can not build page tables: no free 0x1000 bytes aligned to 0x1000 ",
         "no memory for the page array of ",
         "no memory for the page block array of ",
-        "no memory for the owner array of ",
+        "page_owner: off: ",
     ] {
         assert!(seen.iter().any(|seen| seen.starts_with(reason)), "never: {reason}\n{seen:#?}");
     }
