@@ -59,11 +59,14 @@ pub fn unmasked_lock() {
     good.expect(&["selftest: lock: ok, "]);
     let bad = run_with(&["--icount", "--features", "test-unmasked-lock"], "selftest lock", &[]);
     bad.expect_status(1);
-    bad.expect(&[
-        "selftest: lock: FAILED: the tick found the lock held by its own CPU, ",
-        "error: selftest: 1 of 1 suites failed",
-        "vmsplit: power off",
-    ]);
+    // Whichever lock an interrupt comes to first: the suite's, or one that the kernel itself needs.
+    if !bad.text.contains("a lock is wanted by the code that holds it, or that interrupted its holder") {
+        bad.expect(&[
+            "selftest: lock: FAILED: the tick found the lock held by its own CPU, ",
+            "error: selftest: 1 of 1 suites failed",
+            "vmsplit: power off",
+        ]);
+    }
 }
 
 /// What a machine lacks it does without, and says so.
