@@ -60,7 +60,10 @@ pub fn unmasked_lock() {
     let bad = run_with(&["--icount", "--features", "test-unmasked-lock"], "selftest lock", &[]);
     bad.expect_status(1);
     // Whichever lock an interrupt comes to first: the suite's, or one that the kernel itself needs.
-    if !bad.text.contains("a lock is wanted by the code that holds it, or that interrupted its holder") {
+    if !bad
+        .text
+        .contains("a lock is wanted by the code that holds it, or that interrupted its holder")
+    {
         bad.expect(&[
             "selftest: lock: FAILED: the tick found the lock held by its own CPU, ",
             "error: selftest: 1 of 1 suites failed",
