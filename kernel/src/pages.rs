@@ -110,7 +110,7 @@ pub fn get_free_page(pages: &Pages, linear: &LinearMap, gfp: Gfp) -> Option<Virt
 ///
 /// # Safety
 ///
-/// As [`PageAllocator::free_address`].
+/// As [`PageAllocator::free_pages`].
 #[inline(never)]
 pub unsafe fn free_page(
     pages: &Pages,
@@ -118,5 +118,5 @@ pub unsafe fn free_page(
     virt: VirtAddr,
 ) -> Result<(), FreeError> {
     // SAFETY: the caller's duties are the same.
-    unsafe { pages.free_address(linear, virt, Order::ZERO) }
+    unsafe { pages.free_pages(linear, virt, Order::ZERO) }
 }

@@ -74,7 +74,7 @@ pub fn free(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
     let freed = unsafe {
         if args.has("--virt") {
             let (linear, virt) = (kernel.tables.linear(), VirtAddr::new(number));
-            kernel.pages.free_address(&linear, virt, order)
+            kernel.pages.free_pages(&linear, virt, order)
         } else {
             let pfn = Pfn::new(number);
             pages::free(kernel.pages, pfn, order).map_err(|_| kernel.pages.why_not_free(pfn, order))

@@ -8,15 +8,17 @@
 //! nothing is moved out of the way, so a large run is best taken early.
 
 use super::block::PageBlock;
-use super::error::AllocError;
+use super::error::{AllocError, NotFreed};
 use super::gfp::Gfp;
 use super::page_alloc::PageAllocator;
 use super::request::Request;
 use super::state::{Mark, Zone};
 use crate::addr::{Order, Pfn, PfnRange, PhysRange};
-use crate::frame::page::{Head, PageState};
+use crate::frame::FrameTable;
+use crate::frame::page::{Head, Page, PageState};
 use crate::platform::Platform;
 use core::fmt;
+use core::mem::ManuallyDrop;
 
 /// A run of allocated pages, which gives itself back.
 #[must_use = "the pages are given back when it is dropped"]
@@ -88,6 +90,20 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         Ok(run)
     }
 
+    /// Gives back the blocks of a run, and says which was the first that is none.
+    pub(super) fn free_run(&self, run: PfnRange) -> Result<(), NotFreed> {
+        let mut result = Ok(());
+        for (pfn, order) in blocks_of(self.frames, run) {
+            // A block that is bad since it was taken stays out.
+            let is_bad =
+                matches!(self.frames.get(pfn).map(Page::state), Some(PageState::Bad { .. }));
+            if !is_bad {
+                result = result.and(self.free_block(pfn, order));
+            }
+        }
+        result
+    }
+
     /// Makes the allocated block that begins where `run` does, and ends at `end`, into the blocks of
     /// `run`, and gives the rest back.
     fn carve(&self, run: PfnRange, end: Pfn) {
@@ -128,6 +144,20 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     }
 }
 
+/// The blocks that a run consists of; of what begins no block, single pages.
+fn blocks_of(table: FrameTable<'_>, run: PfnRange) -> impl Iterator<Item = (Pfn, Order)> {
+    let mut pfn = run.start();
+    core::iter::from_fn(move || {
+        if pfn >= run.end() {
+            return None;
+        }
+        let order = table.get(pfn).and_then(|page| page.state().order()).unwrap_or_default();
+        let block = (pfn, order);
+        pfn = pfn.saturating_add(order.pages());
+        Some(block)
+    })
+}
+
 impl<'p, 'a, P: Platform, const CPUS: usize> PageRun<'p, 'a, P, CPUS> {
     /// The frames.
     #[must_use]
@@ -141,19 +171,16 @@ impl<'p, 'a, P: Platform, const CPUS: usize> PageRun<'p, 'a, P, CPUS> {
         self.frames.as_phys()
     }
 
+    /// The frames alone: the pages stay allocated until
+    /// [`free_run_raw`](PageAllocator::free_run_raw) gives them back.
+    #[must_use = "the pages are lost unless somebody gives them back"]
+    pub fn into_raw(self) -> PfnRange {
+        ManuallyDrop::new(self).frames
+    }
+
     /// The blocks that it consists of.
     fn blocks(&self) -> impl Iterator<Item = (Pfn, Order)> + use<'a, P, CPUS> {
-        let (table, end) = (self.from.frames, self.frames.end());
-        let mut pfn = self.frames.start();
-        core::iter::from_fn(move || {
-            if pfn >= end {
-                return None;
-            }
-            let order = table.at(pfn).state().order().unwrap_or_default();
-            let block = (pfn, order);
-            pfn = pfn.saturating_add(order.pages());
-            Some(block)
-        })
+        blocks_of(self.from.frames, self.frames)
     }
 }
 
@@ -200,12 +227,8 @@ impl<'p, 'a, P: Platform, const CPUS: usize> Iterator for PageRun<'p, 'a, P, CPU
 
 impl<P: Platform, const CPUS: usize> Drop for PageRun<'_, '_, P, CPUS> {
     fn drop(&mut self) {
-        for (pfn, order) in self.blocks() {
-            // A block that is bad since it was taken stays out.
-            if !matches!(self.from.frames.at(pfn).state(), PageState::Bad { .. }) {
-                let _ = self.from.free_block(pfn, order);
-            }
-        }
+        // What can go wrong is somebody else's mistake, and the allocator has reported it.
+        let _ = self.from.free_run(self.frames);
     }
 }
 

@@ -11,7 +11,7 @@ use super::page_alloc::PageAllocator;
 use super::request::Request;
 use super::span::ZoneKind;
 use super::state::Mark;
-use crate::addr::{Order, PAGE_SIZE, Pfn, VirtAddr};
+use crate::addr::{Order, PAGE_SIZE, Pfn, PfnRange, VirtAddr};
 use crate::frame::FreeError;
 use crate::map::linear::LinearMap;
 use crate::platform::{Platform, Report};
@@ -86,7 +86,7 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     ///
     /// 1. Duties 1 and 2 of [`free_raw`](Self::free_raw), for the block at that address.
     /// 2. `linear` is the map that the address was made with.
-    pub unsafe fn free_address(
+    pub unsafe fn free_pages(
         &self,
         linear: &LinearMap,
         virt: VirtAddr,
@@ -101,6 +101,22 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
         };
         self.platform.report(&Report::WrongFree { error });
         Err(error)
+    }
+
+    /// Gives back one reference to each block of a run. Linux's `free_pages_exact` and
+    /// `free_contig_range`.
+    ///
+    /// # Errors
+    ///
+    /// The first [`NotFreed`], as of `free_raw`; the other blocks have been given back all the same.
+    ///
+    /// # Safety
+    ///
+    /// 1. The run came from [`PageRun::into_raw`](super::range::PageRun::into_raw), and was not given back
+    ///    since.
+    /// 2. Duty 2 of [`free_raw`](Self::free_raw), for each of its blocks.
+    pub unsafe fn free_run_raw(&self, run: PfnRange) -> Result<(), NotFreed> {
+        self.free_run(run)
     }
 
     /// Takes one reference more to the allocated block that begins at `pfn`. Linux's `get_page`.
@@ -156,7 +172,7 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
 mod tests {
     use super::super::test_machine::{Memory, Told, with_one_zone};
     use super::*;
-    use crate::addr::{PfnRange, PhysRange};
+    use crate::addr::PhysRange;
 
     #[test]
     fn a_block_is_given_back_by_the_address_of_its_first_byte_only() {
@@ -173,7 +189,7 @@ mod tests {
         let free = |address: u32, order| {
             let virt = VirtAddr::new(address);
             // SAFETY: 1. the block is this test's, and has no memory; 2. there is no other map.
-            unsafe { pages.free_address(&linear, virt, order) }
+            unsafe { pages.free_pages(&linear, virt, order) }
         };
         for address in [0, 0xbfff_ffff, 0xc000_0000 + (PAGES - 1) * PAGE_SIZE, u32::MAX] {
             let virt = VirtAddr::new(address);
@@ -200,6 +216,27 @@ mod tests {
         assert_eq!(free(first, order), Ok(()));
         assert!(matches!(free(first, order), Err(FreeError::DoubleFree { .. })));
         assert_eq!(pages.validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_run_is_given_back_by_its_frames_once() {
+        let memory = Memory::new(0x40000, 0x42000);
+        let pages = with_one_zone(&memory, false);
+        let free = pages.figures().free();
+        for count in [1, 3, 7, 1000, 1500] {
+            let run = pages.alloc_contig(Gfp::GFP_KERNEL, count).unwrap().into_raw();
+            assert_eq!(run.len(), count);
+            // SAFETY: 1. the run is this test's; 2. it has no memory.
+            assert_eq!(unsafe { pages.free_run_raw(run) }, Ok(()));
+            pages.drain();
+            assert_eq!(pages.figures().free(), free);
+            assert!(pages.platform().told().is_empty());
+            // SAFETY: 1. it is not, which must be found; 2. it has no memory.
+            let again = unsafe { pages.free_run_raw(run) };
+            assert_eq!(again, Err(NotFreed { pfn: run.start() }));
+            assert!(!pages.platform().told().is_empty());
+            assert_eq!(pages.validate(), Ok(()));
+        }
     }
 
     #[test]
