@@ -21,6 +21,7 @@ pub mod addr;
 pub mod boot;
 pub mod frame;
 pub mod map;
+pub mod object;
 pub mod param;
 pub mod platform;
 pub mod report;

@@ -5,9 +5,11 @@
 //! and nothing is printed by it: what there is to say is handed out as a [`Report`].
 
 use core::fmt;
+use core::ptr::NonNull;
 
-use crate::addr::{Order, Pfn, PhysAddr};
+use crate::addr::{Order, Pfn, PhysAddr, VirtAddr};
 use crate::frame::FreeError;
+use crate::object::error::ObjectError;
 use crate::zone::Gfp;
 use crate::zone::figures::MemoryFigures;
 
@@ -52,6 +54,19 @@ pub trait Platform {
     fn report(&self, report: &Report<'_>);
 }
 
+/// A machine whose lowmem is mapped, so that what lies there can be read and written: what objects need.
+pub trait Lowmem: Platform {
+    /// The byte at `virt`, an address of the linear map. Any context.
+    fn pointer(&self, virt: VirtAddr) -> NonNull<u8>;
+
+    /// The address in the linear map of something that lies there: the reverse of
+    /// [`pointer`](Self::pointer).
+    fn address(&self, pointer: *const u8) -> VirtAddr;
+
+    /// Zeroes bytes of the linear map that nobody else uses, from a multiple of 8 on. Any context.
+    fn zero_bytes(&self, virt: VirtAddr, bytes: u32);
+}
+
 /// A request that found no memory, before it is given up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Shortage {
@@ -91,6 +106,11 @@ pub enum Report<'r> {
         /// What was wrong.
         error: FreeError,
     },
+    /// Somebody gave back an object that was not theirs. Nothing has changed, unless the error says so.
+    WrongObject {
+        /// What was wrong.
+        error: ObjectError<'r>,
+    },
     /// Somebody wrote into a free block. It is kept out of circulation.
     WrittenWhileFree {
         /// The block.
@@ -117,6 +137,7 @@ impl fmt::Display for Report<'_> {
                 gfp.bits()
             ),
             Self::WrongFree { error } => write!(f, "BUG: Bad page state: {error}"),
+            Self::WrongObject { error } => write!(f, "BUG: {error}"),
             Self::WrittenWhileFree { pfn, order, at, found, .. } => write!(
                 f,
                 "pagealloc: memory corruption: byte {found:#04x} at {at} in the free block of order \

@@ -463,6 +463,18 @@ impl Page {
         self.next.store(stack, Relaxed);
     }
 
+    /// Word 3: the record of the slab that the page is part of; 0 of all others. What the object core
+    /// writes there it takes away again before it gives the page back.
+    #[inline(always)]
+    pub(crate) fn own(&self) -> u32 {
+        self.own.load(Relaxed)
+    }
+
+    /// Makes the page part of a slab, or of none.
+    pub(crate) fn set_own(&self, own: u32) {
+        self.own.store(own, Relaxed);
+    }
+
     /// The next block on the free list; only of a free block's head.
     pub(super) fn next(&self) -> Link {
         Link(self.next.load(Relaxed))

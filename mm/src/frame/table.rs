@@ -155,6 +155,13 @@ impl<'a> FrameTable<'a> {
         self.pages.get(place.0 as usize)
     }
 
+    /// The descriptors of a range of frames; none unless the table has all of them.
+    #[must_use]
+    pub fn pages(&self, range: PfnRange) -> &'a [Page] {
+        let start = self.place(range.start()).as_u32() as usize;
+        self.pages.get(start..).and_then(|pages| pages.get(..range.len() as usize)).unwrap_or(&[])
+    }
+
     /// The block that holds `pfn`: free, in a stack, allocated, or with a corrupt head. `None` when
     /// the frame is reserved, in a hole, or outside the table.
     ///

@@ -19,7 +19,7 @@ pub mod loom_support;
 mod loom_tests;
 
 #[cfg(not(loom))]
-pub use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+pub use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, Ordering};
 #[cfg(all(test, not(loom)))]
 pub(crate) use lock::watch;
 pub use lock::{Lock, LockGuard};

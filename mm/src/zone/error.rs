@@ -94,7 +94,7 @@ const _: () = assert!(size_of::<Result<Pfn, AllocError>>() == 8);
 /// where they are in the word, and leave bits 4 to 7 for the kind.
 const NAMED: u32 = 0xf001_c007;
 const KIND_SHIFT: u32 = 4;
-/// Kinds 1 to 8 are those of [`GfpError`]. What the others say is above bit 8.
+/// The other kinds are those of [`GfpError`]. What these say is above bit 8.
 const NO_MEMORY: u32 = 9;
 const TOO_LARGE: u32 = 10;
 /// Below an order.
@@ -113,6 +113,7 @@ impl AllocError {
             GfpError::NofailCannotWait => 6,
             GfpError::NoAddress => 7,
             GfpError::ExactCompound => 8,
+            GfpError::NotDmaCache => 11,
         };
         Self(kind << KIND_SHIFT | error.flags().bits() & NAMED)
     }
@@ -145,6 +146,7 @@ impl AllocError {
             6 => GfpError::NofailCannotWait,
             7 => GfpError::NoAddress,
             8 => GfpError::ExactCompound,
+            11 => GfpError::NotDmaCache,
             NO_MEMORY => {
                 let order = match Order::new((what >> ZONE_BITS) as u8) {
                     Some(order) => order,

@@ -231,7 +231,7 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     /// [`NotFreed`] when no such block is allocated. Nothing has changed then: the frame stays
     /// where it was, so it is not handed out by mistake. The fault has been reported.
     #[inline]
-    pub(super) fn free_block(&self, pfn: Pfn, order: Order) -> Result<(), NotFreed> {
+    pub(crate) fn free_block(&self, pfn: Pfn, order: Order) -> Result<(), NotFreed> {
         let place = self.frames.place(pfn);
         if let Some(page) = self.frames.page(place) {
             let masked = self.platform.mask();

@@ -34,6 +34,9 @@ pub enum GfpError {
     /// A request for an exact number of pages, as one compound page, which has a power of two.
     /// Linux warns once and drops the flag.
     ExactCompound,
+    /// A request for an object that devices reach, of a cache whose slabs lie anywhere. Linux takes no
+    /// notice of the flag.
+    NotDmaCache,
 }
 
 impl GfpError {
@@ -49,6 +52,7 @@ impl GfpError {
             Self::NofailCannotWait => Gfp::__GFP_NOFAIL,
             Self::NoAddress => Gfp::__GFP_HIGHMEM,
             Self::ExactCompound => Gfp::__GFP_COMP,
+            Self::NotDmaCache => Gfp::__GFP_DMA,
         }
     }
 }
@@ -71,6 +75,7 @@ impl fmt::Display for GfpError {
             Self::ExactCompound => {
                 write!(f, "{flags}: an exact number of pages is no compound page")
             }
+            Self::NotDmaCache => write!(f, "{flags}: the cache has no SLAB_CACHE_DMA"),
         }
     }
 }

@@ -1,0 +1,273 @@
+//! The slab allocator: all caches, over one page allocator.
+//!
+//! ```text
+//! alloc ─▶ this CPU's current slab ─┬─▶ an object
+//!                                   └ no free object, or flags that need care:
+//!          [take] ─▶ mailbox ─▶ this CPU's partial slabs ─▶ shared ones ─▶ a new slab
+//!
+//! free  ─▶ this CPU's current slab ─┬─▶ done
+//!                                   └ none of its objects:
+//!          [give] ─▶ page descriptor ─▶ record: whose slab? ─▶ its list, or remote
+//! ```
+//!
+//! Context: as of the page allocator. Slabs are made and given back without a lock held; taking and giving
+//! an object masks interrupts for a few dozen instructions. Lock order: a cache's, then that of the
+//! records; never two caches'.
+
+use super::cache::{Constructor, KmemCache};
+use super::error::CreateError;
+use super::flags::SlabFlags;
+use super::geometry::Geometry;
+use super::kmalloc::{CLASSES, GUESSES, Kind, SIZES};
+use super::memory::Books;
+use super::name::Name;
+use super::records::Records;
+use crate::addr::{Order, PAGE_SIZE, Pfn, VirtAddr};
+use crate::frame::Page;
+use crate::map::linear::LinearMap;
+use crate::platform::Lowmem;
+use crate::sync::Ordering::Relaxed;
+use crate::sync::{AtomicU32, Lock};
+use crate::zone::{AllocError, Gfp, PageAllocator};
+
+/// All caches there are.
+#[derive(Debug)]
+pub(super) struct Caches {
+    /// The newest; 0 before there is one.
+    pub(super) first: AtomicU32,
+    pub(super) count: u32,
+}
+
+/// The caches of a machine with `CPUS` CPUs.
+///
+/// What the quick paths look at comes first, where an offset fits an instruction.
+#[repr(C)]
+pub struct SlabAllocator<'p, 'a, P, const CPUS: usize = 1> {
+    /// For each number of cache lines the `kmalloc` cache: their addresses.
+    pub(super) by_size: [AtomicU32; SIZES],
+    /// The descriptors of lowmem, from the page at `first_page` on.
+    lowmem: &'a [Page],
+    /// The number of the linear map's first page, counted from address 0.
+    first_page: u32,
+    /// The cache of caches: the only one that is no object of it.
+    root: u32,
+    pub(super) pages: &'p PageAllocator<'a, P, CPUS>,
+    pub(super) linear: LinearMap,
+    pub(super) records: Lock<Records>,
+    pub(super) caches: Lock<Caches>,
+    /// The `kmalloc` caches of each kind and class: their addresses.
+    pub(super) classes: [[u32; CLASSES.len()]; Kind::ALL.len()],
+    /// For some bits of a page's number, the `kmalloc` cache that last took a slab at such a page.
+    pub(super) guesses: [AtomicU32; GUESSES],
+}
+
+/// A cache that is known to its allocator.
+pub type CacheRef<'s, const CPUS: usize = 1> = &'s KmemCache<CPUS>;
+
+impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
+    /// An allocator with the cache of caches, and those of `kmalloc`. `linear` is where the pages of lowmem
+    /// are mapped.
+    ///
+    /// # Errors
+    ///
+    /// [`CreateError`] when there is no memory for them.
+    pub fn new(
+        pages: &'p PageAllocator<'a, P, CPUS>,
+        linear: LinearMap,
+    ) -> Result<Self, CreateError> {
+        let lowmem = pages.frames().pages(linear.lowmem().whole_frames());
+        let first_page = linear
+            .page_address(linear.lowmem().whole_frames().start())
+            .map_or(0, |virt| virt.as_u32() / PAGE_SIZE);
+        let mut this = Self {
+            lowmem,
+            first_page,
+            by_size: core::array::from_fn(|_| AtomicU32::new(0)),
+            root: 0,
+            pages,
+            linear,
+            records: Lock::new(Records::new()),
+            caches: Lock::new(Caches { first: AtomicU32::new(0), count: 0 }),
+            classes: Default::default(),
+            guesses: core::array::from_fn(|_| AtomicU32::new(0)),
+        };
+        this.make_root()?;
+        this.make_kmalloc_caches()?;
+        Ok(this)
+    }
+
+    /// Makes the cache of caches: the only one that is no object of it.
+    fn make_root(&mut self) -> Result<(), CreateError> {
+        let size = size_of::<KmemCache<CPUS>>() as u32;
+        let flags = SlabFlags::SLAB_HWCACHE_ALIGN | SlabFlags::SLAB_NO_MERGE;
+        let geometry = Geometry::new(size, 0, flags, CPUS as u32).map_err(CreateError::Geometry)?;
+        let name = Name::new("kmem_cache")?;
+        let order = geometry.min_order;
+        let pfn = self.pages.alloc_raw(Gfp::GFP_KERNEL, order).map_err(CreateError::NoMemory)?;
+        self.root = self.address(pfn, order).map_err(CreateError::NoMemory)?.as_u32();
+        let cache = KmemCache::<CPUS>::new(name, geometry, flags, None);
+        self.memory().write_cache(self.root, cache);
+        self.list(self.root);
+        Ok(())
+    }
+
+    /// The machine beneath.
+    #[inline(always)]
+    pub(super) fn memory(&self) -> &'p P {
+        self.pages.platform()
+    }
+
+    /// The address of a block of pages that was just allocated; gives it back if it has none.
+    pub(super) fn address(&self, pfn: Pfn, order: Order) -> Result<VirtAddr, AllocError> {
+        match self.linear.page_address(pfn) {
+            Some(virt) => Ok(virt),
+            None => {
+                self.free_pages(pfn, order);
+                Err(AllocError::flags(crate::zone::GfpError::NoAddress))
+            }
+        }
+    }
+
+    /// Gives back pages that this allocator took.
+    pub(super) fn free_pages(&self, pfn: Pfn, order: Order) {
+        // What can go wrong is somebody else's mistake, and the page allocator has reported it.
+        let _ = self.pages.free_block(pfn, order);
+    }
+
+    /// The descriptor of the page at an address; `None` outside the linear map.
+    #[inline(always)]
+    pub(super) fn page(&self, virt: VirtAddr) -> Option<&'a Page> {
+        let index = (virt.as_u32() / PAGE_SIZE).wrapping_sub(self.first_page);
+        self.lowmem.get(index as usize)
+    }
+
+    /// The pages of lowmem, each with its descriptor.
+    pub(super) fn lowmem_pages(&self) -> impl Iterator<Item = (VirtAddr, &'a Page)> {
+        let first = self.first_page;
+        let virt = move |index: usize| VirtAddr::new((first + index as u32) * PAGE_SIZE);
+        self.lowmem.iter().enumerate().map(move |(index, page)| (virt(index), page))
+    }
+
+    /// The cache with this address.
+    #[inline(always)]
+    pub(super) fn cache(&self, at: u32) -> &KmemCache<CPUS> {
+        self.memory().cache(at)
+    }
+
+    /// The address of a cache, which records name it by.
+    #[inline(always)]
+    pub(super) fn address_of(&self, cache: &KmemCache<CPUS>) -> u32 {
+        self.memory().address(core::ptr::from_ref(cache).cast()).as_u32()
+    }
+
+    /// Makes a cache of objects of `size` bytes, aligned to `align` (0: as the size demands). Linux's
+    /// `kmem_cache_create`.
+    ///
+    /// A cache that is alike in all that matters is used instead, if there is one and `flags` do not forbid
+    /// it: then the name is not seen anywhere.
+    ///
+    /// # Errors
+    ///
+    /// [`CreateError`].
+    pub fn create(
+        &self,
+        name: &str,
+        size: u32,
+        align: u32,
+        flags: SlabFlags,
+        constructor: Option<Constructor>,
+    ) -> Result<CacheRef<'_, CPUS>, CreateError> {
+        let name = Name::new(name)?;
+        let refused = flags.difference(SlabFlags::all())
+            | flags.intersection(SlabFlags::SLAB_TYPESAFE_BY_RCU);
+        if !refused.is_empty() {
+            return Err(CreateError::Flags { flags: refused });
+        }
+        let geometry = Geometry::new(size, align, flags, CPUS as u32);
+        let geometry = geometry.map_err(CreateError::Geometry)?;
+        if let Some(alike) = self.alike(&geometry, flags, constructor) {
+            return Ok(alike);
+        }
+        let cache = KmemCache::new(name, geometry, flags, constructor);
+        self.insert(cache).map_err(CreateError::NoMemory)
+    }
+
+    /// Puts a cache into memory, and on the list.
+    pub(super) fn insert(&self, cache: KmemCache<CPUS>) -> Result<CacheRef<'_, CPUS>, AllocError> {
+        let place = self.take_object(self.cache(self.root), Gfp::GFP_KERNEL)?.as_u32();
+        self.memory().write_cache(place, cache);
+        self.list(place);
+        Ok(self.cache(place))
+    }
+
+    /// A cache whose slabs a new one can share, which has a name more then.
+    fn alike(
+        &self,
+        geometry: &Geometry,
+        flags: SlabFlags,
+        constructor: Option<Constructor>,
+    ) -> Option<CacheRef<'_, CPUS>> {
+        if constructor.is_some() || flags.intersects(SlabFlags::NEVER_MERGE) {
+            return None;
+        }
+        let same = |flags: SlabFlags| flags.intersection(SlabFlags::MERGE_SAME);
+        let _masked = self.memory().mask();
+        let caches = self.caches.lock(|| self.memory().contended());
+        let mut next = caches.first.load(Relaxed);
+        while next != 0 {
+            let cache = self.cache(next);
+            let Geometry { stride, align, .. } = cache.geometry;
+            let is_alike = cache.constructor.is_none()
+                && !cache.flags.intersects(SlabFlags::NEVER_MERGE)
+                && same(cache.flags) == same(flags)
+                && stride >= geometry.stride
+                && stride - geometry.stride < 4
+                && stride.is_multiple_of(geometry.align)
+                && align.is_multiple_of(geometry.align);
+            if is_alike {
+                cache.names.fetch_add(1, Relaxed);
+                cache.object_size.fetch_max(geometry.object_size, Relaxed);
+                return Some(cache);
+            }
+            next = cache.next.load(Relaxed);
+        }
+        None
+    }
+
+    fn list(&self, at: u32) {
+        let _masked = self.memory().mask();
+        let mut caches = self.caches.lock(|| self.memory().contended());
+        let first = caches.first.load(Relaxed);
+        let cache = self.cache(at);
+        cache.next.store(first, Relaxed);
+        cache.prev.store(0, Relaxed);
+        if first != 0 {
+            self.cache(first).prev.store(at, Relaxed);
+        }
+        caches.first.store(at, Relaxed);
+        caches.count += 1;
+    }
+
+    pub(super) fn unlist(&self, at: u32) {
+        let _masked = self.memory().mask();
+        let mut caches = self.caches.lock(|| self.memory().contended());
+        let (next, prev) = {
+            let cache = self.cache(at);
+            (cache.next.load(Relaxed), cache.prev.load(Relaxed))
+        };
+        if next != 0 {
+            self.cache(next).prev.store(prev, Relaxed);
+        }
+        if prev != 0 {
+            self.cache(prev).next.store(next, Relaxed);
+        } else {
+            caches.first.store(next, Relaxed);
+        }
+        caches.count -= 1;
+    }
+
+    /// The cache of caches.
+    pub(super) fn root(&self) -> CacheRef<'_, CPUS> {
+        self.cache(self.root)
+    }
+}

@@ -1,0 +1,113 @@
+//! A cache: objects of one kind, and the slabs that they are cut from.
+
+use core::ptr::NonNull;
+
+use super::cpu_slab::CpuSlab;
+use super::flags::SlabFlags;
+use super::geometry::Geometry;
+use super::name::Name;
+use crate::addr::VirtAddr;
+use crate::sync::Ordering::Relaxed;
+use crate::sync::{AtomicU32, Lock};
+
+/// Brings the memory of an object into the state in which it is handed out, once, when its slab is
+/// made; who gives it back has brought it into that state again.
+pub type Constructor = unsafe fn(object: NonNull<u8>);
+
+/// Slabs that no CPU owns.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// Those with free objects; of a guarded cache also those that are empty.
+    pub(super) partial: AtomicU32,
+    pub(super) partial_slabs: AtomicU32,
+}
+
+/// A cache of objects, for `CPUS` CPUs. Everything is done by the
+/// [`SlabAllocator`](super::SlabAllocator) that it belongs to.
+///
+/// What the quick paths look at comes first.
+#[repr(C)]
+pub struct KmemCache<const CPUS: usize> {
+    pub(super) cpu: [CpuSlab; CPUS],
+    pub(super) geometry: Geometry,
+    pub(super) reciprocal: u32,
+    pub(super) min_partial: u32,
+    pub(super) flags: SlabFlags,
+    pub(super) is_kmalloc: bool,
+    pub(super) constructor: Option<Constructor>,
+    pub(super) name: Name,
+    /// The largest object that one of the names this cache is known under has asked for.
+    pub(super) object_size: AtomicU32,
+    /// How many names it is known under.
+    pub(super) names: AtomicU32,
+    pub(super) shared: Lock<Shared>,
+    /// Slabs there are, and objects in them.
+    pub(super) slabs: AtomicU32,
+    pub(super) objects: AtomicU32,
+    /// Neighbours on the list of caches.
+    pub(super) next: AtomicU32,
+    pub(super) prev: AtomicU32,
+}
+
+impl<const CPUS: usize> KmemCache<CPUS> {
+    pub(super) fn new(
+        name: Name,
+        geometry: Geometry,
+        flags: SlabFlags,
+        constructor: Option<Constructor>,
+    ) -> Self {
+        let reciprocal = geometry.reciprocal();
+        Self {
+            cpu: core::array::from_fn(|_| CpuSlab::new(geometry.stride, reciprocal)),
+            geometry,
+            reciprocal,
+            min_partial: geometry.min_partial(),
+            flags,
+            is_kmalloc: false,
+            constructor,
+            name,
+            object_size: AtomicU32::new(geometry.object_size),
+            names: AtomicU32::new(1),
+            shared: Lock::new(Shared { partial: AtomicU32::new(0), partial_slabs: AtomicU32::new(0) }),
+            slabs: AtomicU32::new(0),
+            objects: AtomicU32::new(0),
+            next: AtomicU32::new(0),
+            prev: AtomicU32::new(0),
+        }
+    }
+
+    /// The name that it was made with.
+    #[must_use]
+    pub const fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// How its objects lie.
+    #[must_use]
+    pub const fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// What it was made with, and what it is watched with.
+    #[must_use]
+    pub const fn flags(&self) -> SlabFlags {
+        self.flags
+    }
+
+    /// Bytes that the user of an object may use.
+    #[must_use]
+    pub fn object_size(&self) -> u32 {
+        self.object_size.load(Relaxed)
+    }
+
+    /// Does every request take the way under the lock?
+    pub(super) const fn is_guarded(&self) -> bool {
+        self.flags.intersects(SlabFlags::DEBUG)
+    }
+
+    /// The address of the object that an address of a slab is inside of.
+    pub(super) fn nearest(&self, base: u32, object: VirtAddr) -> VirtAddr {
+        let offset = object.as_u32().saturating_sub(base);
+        VirtAddr::new(base + offset / self.geometry.stride * self.geometry.stride)
+    }
+}

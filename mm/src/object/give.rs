@@ -1,0 +1,225 @@
+//! Where an object goes.
+
+use super::allocator::SlabAllocator;
+use super::cache::KmemCache;
+use super::error::{NotGiven, ObjectError};
+use super::kmalloc::LARGE;
+use super::memory::Books;
+use super::slab::{Is, Owner, Slab};
+use super::list;
+use crate::addr::VirtAddr;
+use crate::platform::{Lowmem, Report};
+use crate::sync::Ordering::{AcqRel, Acquire, Relaxed};
+
+impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
+    /// Gives back an object of this cache.
+    #[inline(always)]
+    pub(super) fn give_object(
+        &self,
+        cache: &KmemCache<CPUS>,
+        object: VirtAddr,
+    ) -> Result<(), NotGiven> {
+        {
+            let masked = self.memory().mask();
+            if self.cpu_slab(cache, &masked).give(object) {
+                return Ok(());
+            }
+        }
+        self.give_elsewhere(cache, object)
+    }
+
+    /// An object that is none of the current slab: mostly one of another slab of this CPU.
+    #[inline(never)]
+    pub(super) fn give_elsewhere(
+        &self,
+        cache: &KmemCache<CPUS>,
+        object: VirtAddr,
+    ) -> Result<(), NotGiven> {
+        if let Some(page) = self.page(object) {
+            let masked = self.memory().mask();
+            let record = page.own();
+            if record > LARGE {
+                let cpu = self.memory().cpu(&masked) & (CPUS - 1);
+                let slab = self.memory().slab(record);
+                if slab.owner() == Owner::cpu(cpu)
+                    && slab.header.cache.load(Relaxed) == self.address_of(cache)
+                    && slab.give(object)
+                {
+                    if slab.one_came_back() {
+                        self.attend(cache, cpu, record);
+                    }
+                    return Ok(());
+                }
+            }
+        }
+        self.give_with_care(Some(cache), object)
+    }
+
+    /// A slab of this CPU needs a look: its first object came back, or its last. Interrupts are masked.
+    #[inline(never)]
+    pub(super) fn attend(&self, cache: &KmemCache<CPUS>, cpu: usize, record: u32) {
+        let here = &cache.cpu[cpu];
+        let slab = self.memory().slab(record);
+        let header = slab.header;
+        if header.listed.load(Relaxed) == 0 {
+            let out = header.objects.load(Relaxed) - 1;
+            header.left.store(out, Relaxed);
+            self.keep(cache, cpu, record);
+            if out > 0 {
+                return;
+            }
+        }
+        // All its objects are free.
+        if here.partial_slabs.load(Relaxed) > cache.min_partial {
+            list::remove(self.memory(), &here.partial, record);
+            here.partial_slabs.store(here.partial_slabs.load(Relaxed) - 1, Relaxed);
+            self.release_slab(cache, record);
+        }
+    }
+
+    /// An object of which nothing is known but its address, and perhaps its cache.
+    #[inline(never)]
+    pub(super) fn give_with_care(
+        &self,
+        named: Option<&KmemCache<CPUS>>,
+        object: VirtAddr,
+    ) -> Result<(), NotGiven> {
+        let Some(page) = self.page(object) else {
+            return self.refuse(object, ObjectError::NotLinear { object });
+        };
+        let masked = self.memory().mask();
+        let record = page.own();
+        if record <= LARGE {
+            drop(masked);
+            let pfn = self.linear.virt_to_page(object).unwrap_or_default();
+            let state = page.state();
+            return self.refuse(object, ObjectError::NoSlab { object, pfn, state });
+        }
+        let slab = self.memory().slab(record);
+        let cache = self.cache(slab.header.cache.load(Relaxed));
+        let cpu = self.memory().cpu(&masked) & (CPUS - 1);
+        let is_given = self.give_to(cache, cpu, record, object);
+        drop(masked);
+        if !is_given {
+            return self.refuse(object, self.why_not(cache, &slab, object));
+        }
+        if let Some(named) = named.filter(|named| !core::ptr::eq(*named, cache)) {
+            let (named, cache) = (&named.name, &cache.name);
+            let error = ObjectError::WrongCache { object, cache, named };
+            self.memory().report(&Report::WrongObject { error });
+        }
+        Ok(())
+    }
+
+    /// Gives an object to the slab that its address is in, whosever that is. Interrupts are masked.
+    fn give_to(
+        &self,
+        cache: &KmemCache<CPUS>,
+        cpu: usize,
+        record: u32,
+        object: VirtAddr,
+    ) -> bool {
+        let slab = self.memory().slab(record);
+        loop {
+            let owner = slab.owner();
+            match owner.of_cpu() {
+                Some(owner_cpu) if owner_cpu == cpu && owner.is_current() => {
+                    return cache.cpu[cpu].give(object);
+                }
+                Some(owner_cpu) if owner_cpu == cpu => {
+                    let is_given = slab.give(object);
+                    if is_given && slab.one_came_back() {
+                        self.attend(cache, cpu, record);
+                    }
+                    return is_given;
+                }
+                Some(owner_cpu) => {
+                    let Some(claimed) = slab.claim(object) else { return false };
+                    if slab.post(claimed) {
+                        self.mail(cache, owner_cpu, record);
+                    }
+                    return true;
+                }
+                None => {
+                    let shared = cache.shared.lock(|| self.memory().contended());
+                    if slab.owner() != owner {
+                        // A CPU has adopted it meanwhile.
+                        continue;
+                    }
+                    let is_given = slab.give(object);
+                    let is_empty = is_given && slab.one_came_back();
+                    if is_empty && shared.partial_slabs.load(Relaxed) > cache.min_partial {
+                        list::remove(self.memory(), &shared.partial, record);
+                        let slabs = shared.partial_slabs.load(Relaxed) - 1;
+                        shared.partial_slabs.store(slabs, Relaxed);
+                        drop(shared);
+                        self.release_slab(cache, record);
+                    }
+                    return is_given;
+                }
+            }
+        }
+    }
+
+    /// Puts a slab into a CPU's mailbox. It is in none.
+    fn mail(&self, cache: &KmemCache<CPUS>, cpu: usize, record: u32) {
+        let mailbox = &cache.cpu[cpu].mailbox;
+        let header = self.memory().slab(record).header;
+        let mut first = mailbox.load(Relaxed);
+        loop {
+            header.next_posted.store(first, Relaxed);
+            match mailbox.compare_exchange(first, record, AcqRel, Relaxed) {
+                Ok(_) => return,
+                Err(now) => first = now,
+            }
+        }
+    }
+
+    /// Takes back what other CPUs gave to slabs of this one. Interrupts are masked.
+    #[inline]
+    pub(super) fn empty_mailbox(&self, cache: &KmemCache<CPUS>, cpu: usize) {
+        if CPUS > 1 && cache.cpu[cpu].mailbox.load(Relaxed) != 0 {
+            self.read_mail(cache, cpu);
+        }
+    }
+
+    #[cold]
+    fn read_mail(&self, cache: &KmemCache<CPUS>, cpu: usize) {
+        let mut next = cache.cpu[cpu].mailbox.swap(0, Acquire);
+        while next != 0 {
+            let record = next;
+            let slab = self.memory().slab(record);
+            // Before the posted objects are taken: then it may be posted again.
+            next = slab.header.next_posted.load(Relaxed);
+            let stride = cache.geometry.stride;
+            for claimed in slab.take_posted() {
+                let object = slab.object(claimed.number(), stride);
+                // To this CPU, or to where the slab has gone meanwhile.
+                slab.unclaim(claimed, object);
+                self.give_to(cache, cpu, record, object);
+            }
+        }
+    }
+
+    /// Why there was nothing to give.
+    fn why_not<'c>(
+        &self,
+        cache: &'c KmemCache<CPUS>,
+        slab: &Slab<'_>,
+        object: VirtAddr,
+    ) -> ObjectError<'c> {
+        let name = &cache.name;
+        match slab.what(object, cache.geometry.stride) {
+            Is::NoObject => {
+                let nearest = cache.nearest(slab.header.base.load(Relaxed), object);
+                ObjectError::NotAnObject { object, cache: name, nearest }
+            }
+            Is::Free | Is::Allocated => ObjectError::DoubleFree { object, cache: name },
+        }
+    }
+
+    pub(super) fn refuse(&self, object: VirtAddr, error: ObjectError<'_>) -> Result<(), NotGiven> {
+        self.memory().report(&Report::WrongObject { error });
+        Err(NotGiven { object })
+    }
+}

@@ -1,0 +1,275 @@
+//! Memory by size: `kmalloc` and its family.
+//!
+//! | bytes | from |
+//! |---|---|
+//! | 0 | nowhere: [`ZERO_SIZE`], which may be given back |
+//! | 1 to 8192 | the caches of 64, 128, 192, 256, 512 … 8192 bytes |
+//! | up to 4 MiB | the page allocator, a power of two of pages |
+//!
+//! The smallest class is a cache line, and every object begins at one, since the memory may be handed to a
+//! device that does not see the caches: nobody else's bytes may be in a line that is written back or
+//! invalidated for it. There are three caches of each size: for ordinary objects, for those that a shrinker
+//! frees (`__GFP_RECLAIMABLE`), and for devices that reach only the DMA zone (`__GFP_DMA`, which wins).
+#![expect(unsafe_code, reason = "the duties of who gives back memory by its address")]
+
+use core::fmt::Write;
+
+use arrayvec::ArrayString;
+
+use super::allocator::SlabAllocator;
+use super::cache::KmemCache;
+use super::error::{CreateError, NotGiven, ObjectError};
+use super::flags::SlabFlags;
+use super::geometry::{CACHE_LINE, Geometry};
+use super::memory::Books;
+use super::name::Name;
+use super::slab::Owner;
+use super::take::NOT_QUICK;
+use crate::addr::{Order, PAGE_SIZE, VirtAddr};
+use crate::frame::PageState;
+use crate::platform::Lowmem;
+use crate::sync::Ordering::Relaxed;
+use crate::zone::{AllocError, Gfp};
+
+/// What `kmalloc` of 0 bytes is: no address of anything, but one that may be given back. Linux's
+/// `ZERO_SIZE_PTR`.
+pub const ZERO_SIZE: VirtAddr = VirtAddr::new(16);
+/// The largest object of a cache; more comes from the page allocator.
+pub const MAX_CACHED: u32 = 8192;
+/// The sizes that there are caches of.
+pub const CLASSES: [u32; 9] = [64, 128, 192, 256, 512, 1024, 2048, 4096, 8192];
+/// Entries of the table of sizes: one for each line that a request may need.
+pub(super) const SIZES: usize = (MAX_CACHED / CACHE_LINE) as usize;
+/// Entries of the table of guesses, a power of two.
+pub(super) const GUESSES: usize = 1024;
+/// In word 3 of the first page's descriptor: `kmalloc` took the block. Records have other addresses.
+pub(super) const LARGE: u32 = 1;
+
+/// The three kinds of caches, in the order in which they win.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    Dma,
+    Reclaimable,
+    Normal,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 3] = [Self::Normal, Self::Reclaimable, Self::Dma];
+
+    const fn of(gfp: Gfp) -> Self {
+        if gfp.contains(Gfp::__GFP_DMA) {
+            Self::Dma
+        } else if gfp.contains(Gfp::__GFP_RECLAIMABLE) {
+            Self::Reclaimable
+        } else {
+            Self::Normal
+        }
+    }
+
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Dma => "dma-kmalloc-",
+            Self::Reclaimable => "kmalloc-rcl-",
+            Self::Normal => "kmalloc-",
+        }
+    }
+
+    const fn flags(self) -> SlabFlags {
+        match self {
+            Self::Dma => SlabFlags::SLAB_CACHE_DMA,
+            Self::Reclaimable => SlabFlags::SLAB_RECLAIM_ACCOUNT,
+            Self::Normal => SlabFlags::empty(),
+        }
+    }
+}
+
+/// The place in [`CLASSES`] of the smallest class for so many bytes, at most [`MAX_CACHED`].
+const fn class(bytes: u32) -> usize {
+    let mut class = 0;
+    while CLASSES[class] < bytes {
+        class += 1;
+    }
+    class
+}
+
+impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
+    /// Makes the caches of all classes. For `new`.
+    pub(super) fn make_kmalloc_caches(&mut self) -> Result<(), CreateError> {
+        for kind in Kind::ALL {
+            for (class, size) in CLASSES.into_iter().enumerate() {
+                let mut name = ArrayString::<{ Name::MAX }>::new();
+                // It fits.
+                let _ = match size {
+                    ..1024 => write!(name, "{}{size}", kind.prefix()),
+                    _ => write!(name, "{}{}k", kind.prefix(), size / 1024),
+                };
+                let name = Name::new(&name)?;
+                let align = if size.is_power_of_two() { size.min(PAGE_SIZE) } else { CACHE_LINE };
+                let flags = kind.flags() | SlabFlags::SLAB_NO_MERGE;
+                let geometry = Geometry::new(size, align, flags, CPUS as u32);
+                let geometry = geometry.map_err(CreateError::Geometry)?;
+                let mut cache = KmemCache::<CPUS>::new(name, geometry, flags, None);
+                cache.is_kmalloc = true;
+                let at = self.address_of(self.insert(cache).map_err(CreateError::NoMemory)?);
+                self.classes[kind as usize][class] = at;
+            }
+        }
+        for (index, cache) in self.by_size.iter().enumerate() {
+            let most = (index as u32 + 1) * CACHE_LINE;
+            cache.store(self.classes[Kind::Normal as usize][class(most)], Relaxed);
+        }
+        for guess in &self.guesses {
+            guess.store(self.classes[Kind::Normal as usize][0], Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Takes `size` bytes, from a cache line on, a power of two at a multiple of itself (up to a page).
+    /// They hold whatever they held, unless the flags say `__GFP_ZERO`. Linux's `kmalloc`.
+    ///
+    /// Any context if `gfp` has no `__GFP_DIRECT_RECLAIM`; otherwise one that may sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocError`]: the flags contradict each other or want a page without an address, more than 4 MiB
+    /// are asked for, or there is no memory and nobody can help.
+    #[inline(always)]
+    pub fn kmalloc(&self, size: u32, gfp: Gfp) -> Result<VirtAddr, AllocError> {
+        let last = size.wrapping_sub(1);
+        // Of 0 bytes, the last one is far beyond.
+        if let Some(cache) = self.by_size.get((last / CACHE_LINE) as usize)
+            && !gfp.intersects(NOT_QUICK)
+        {
+            let cache = self.cache(cache.load(Relaxed));
+            let masked = self.memory().mask();
+            if let Some(object) = self.cpu_slab(cache, &masked).take() {
+                return Ok(object);
+            }
+        }
+        self.kmalloc_with_care(size, gfp)
+    }
+
+    #[inline(never)]
+    fn kmalloc_with_care(&self, size: u32, gfp: Gfp) -> Result<VirtAddr, AllocError> {
+        if size > MAX_CACHED {
+            return self.take_large(size, gfp);
+        }
+        gfp.check_addressable().map_err(AllocError::flags)?;
+        if size == 0 {
+            return Ok(ZERO_SIZE);
+        }
+        let cache = self.cache(self.classes[Kind::of(gfp) as usize][class(size)]);
+        self.take_object(cache, gfp.difference(Gfp::__GFP_RECLAIMABLE))
+    }
+
+    fn take_large(&self, size: u32, gfp: Gfp) -> Result<VirtAddr, AllocError> {
+        gfp.check_addressable().map_err(AllocError::flags)?;
+        let pages = size.div_ceil(PAGE_SIZE);
+        let order = Order::for_pages(pages).ok_or(AllocError::too_large(pages))?;
+        let pfn = self.pages.alloc_raw(gfp, order)?;
+        let virt = self.address(pfn, order)?;
+        if let Some(page) = self.page(virt) {
+            page.set_own(LARGE);
+        }
+        Ok(virt)
+    }
+
+    /// Zeroed memory. Linux's `kzalloc`.
+    ///
+    /// # Errors
+    ///
+    /// As [`kmalloc`](Self::kmalloc).
+    pub fn kzalloc(&self, size: u32, gfp: Gfp) -> Result<VirtAddr, AllocError> {
+        self.kmalloc(size, gfp | Gfp::__GFP_ZERO)
+    }
+
+    /// Gives back memory of [`kmalloc`](Self::kmalloc); of [`ZERO_SIZE`] and of address 0 there is nothing to
+    /// give back. An object of any other cache is taken as well. Linux's `kfree`.
+    ///
+    /// # Errors
+    ///
+    /// [`NotGiven`] when there is no such memory. Nothing has changed then, and the fault has been reported.
+    ///
+    /// # Safety
+    ///
+    /// 1. The memory is the caller's, and was not given back since.
+    /// 2. Nobody reads or writes it from now on. That includes devices.
+    #[inline(always)]
+    pub unsafe fn kfree(&self, object: VirtAddr) -> Result<(), NotGiven> {
+        let guess = &self.guesses[(object.as_u32() / PAGE_SIZE) as usize % GUESSES];
+        let cache = self.cache(guess.load(Relaxed));
+        {
+            let masked = self.memory().mask();
+            if self.cpu_slab(cache, &masked).give(object) {
+                return Ok(());
+            }
+        }
+        self.kfree_elsewhere(object)
+    }
+
+    /// Memory that is none of the current slab of the cache that was guessed.
+    #[inline(never)]
+    fn kfree_elsewhere(&self, object: VirtAddr) -> Result<(), NotGiven> {
+        if let Some(page) = self.page(object) {
+            let masked = self.memory().mask();
+            let record = page.own();
+            if record > LARGE {
+                let slab = self.memory().slab(record);
+                let cpu = self.memory().cpu(&masked) & (CPUS - 1);
+                if slab.owner() == Owner::cpu(cpu) && slab.give(object) {
+                    if slab.one_came_back() {
+                        self.attend(self.cache(slab.header.cache.load(Relaxed)), cpu, record);
+                    }
+                    return Ok(());
+                }
+            }
+        }
+        self.kfree_with_care(object)
+    }
+
+    #[inline(never)]
+    fn kfree_with_care(&self, object: VirtAddr) -> Result<(), NotGiven> {
+        if object == ZERO_SIZE || object.as_u32() == 0 {
+            return Ok(());
+        }
+        if let Some(page) = self.page(object)
+            && page.own() == LARGE
+        {
+            let pfn = self.linear.virt_to_page(object).unwrap_or_default();
+            let state = page.state();
+            let PageState::Allocated { order, .. } = state else {
+                return self.refuse(object, ObjectError::NoSlab { object, pfn, state });
+            };
+            if !object.is_aligned(PAGE_SIZE) {
+                return self.refuse(object, ObjectError::NotLargeStart { object, pfn });
+            }
+            page.set_own(0);
+            self.free_pages(pfn, order);
+            return Ok(());
+        }
+        self.give_with_care(None, object)
+    }
+
+    /// Bytes that may be used at an address that [`kmalloc`](Self::kmalloc) gave: as many as its class has.
+    /// `None` if there is nothing allocated. Linux's `ksize`.
+    #[must_use]
+    pub fn ksize(&self, object: VirtAddr) -> Option<u32> {
+        if object == ZERO_SIZE || object.as_u32() == 0 {
+            return Some(0);
+        }
+        let page = self.page(object)?;
+        match (page.own(), page.state()) {
+            (0, _) => None,
+            (LARGE, PageState::Allocated { order, .. }) if object.is_aligned(PAGE_SIZE) => {
+                Some(order.bytes())
+            }
+            (LARGE, _) => None,
+            (record, _) => {
+                let slab = self.memory().slab(record);
+                let cache = self.cache(slab.header.cache.load(Relaxed));
+                let is = slab.what(object, cache.geometry.stride);
+                (is == super::slab::Is::Allocated).then(|| cache.object_size())
+            }
+        }
+    }
+}

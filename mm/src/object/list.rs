@@ -1,0 +1,58 @@
+//! Lists of slabs: the neighbours stand in the records.
+//!
+//! A list is the address of its first record, which the caller keeps, under whatever protects the list.
+
+use super::memory::Books;
+use crate::sync::AtomicU32;
+use crate::sync::Ordering::Relaxed;
+
+/// Puts a slab that is on no list at the front.
+pub(super) fn push(memory: &impl Books, first: &AtomicU32, at: u32) {
+    let before = first.load(Relaxed);
+    let header = memory.slab(at).header;
+    header.next.store(before, Relaxed);
+    header.prev.store(0, Relaxed);
+    if before != 0 {
+        memory.slab(before).header.prev.store(at, Relaxed);
+    }
+    first.store(at, Relaxed);
+}
+
+/// Takes a slab off its list.
+pub(super) fn remove(memory: &impl Books, first: &AtomicU32, at: u32) {
+    let header = memory.slab(at).header;
+    let (next, prev) = (header.next.load(Relaxed), header.prev.load(Relaxed));
+    if next != 0 {
+        memory.slab(next).header.prev.store(prev, Relaxed);
+    }
+    if prev != 0 {
+        memory.slab(prev).header.next.store(next, Relaxed);
+    } else {
+        first.store(next, Relaxed);
+    }
+    header.next.store(0, Relaxed);
+    header.prev.store(0, Relaxed);
+}
+
+/// Takes the first slab off a list.
+pub(super) fn pop(memory: &impl Books, first: &AtomicU32) -> Option<u32> {
+    let at = first.load(Relaxed);
+    if at == 0 {
+        return None;
+    }
+    remove(memory, first, at);
+    Some(at)
+}
+
+/// The slabs of a list, from the front. Each may be taken off while it is looked at.
+pub(super) fn iter<'m>(memory: &'m impl Books, first: &AtomicU32) -> impl Iterator<Item = u32> + 'm {
+    let mut next = first.load(Relaxed);
+    core::iter::from_fn(move || {
+        let at = next;
+        if at == 0 {
+            return None;
+        }
+        next = memory.slab(at).header.next.load(Relaxed);
+        Some(at)
+    })
+}

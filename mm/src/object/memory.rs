@@ -1,0 +1,90 @@
+//! Lowmem as this module sees it: where addresses become references.
+//!
+//! The one file, beside [`cpu_slab`](super::cpu_slab), that looks at memory by its address, and at books only: records and
+//! the heads of record pages. What users put into objects is never looked at here.
+#![expect(unsafe_code, reason = "records lie in memory that the page allocator gave")]
+
+use core::mem::{align_of, size_of};
+use core::slice;
+
+use super::cache::{Constructor, KmemCache};
+use super::slab::{Header, Slab};
+use crate::addr::VirtAddr;
+use crate::platform::Lowmem;
+use crate::sync::AtomicU32;
+
+/// Bytes of a record for a slab of so many objects.
+pub(super) const fn record_size(objects: u32) -> u32 {
+    size_of::<Header>() as u32 + 4 * objects
+}
+
+const _: () = assert!(size_of::<Header>() == 56 && align_of::<Header>() == 4);
+
+/// Reaches books by address.
+pub(super) trait Books: Lowmem {
+    /// A word of a page that the pool of records has.
+    ///
+    /// `at` must be a multiple of 4 in such a page: the pool makes its addresses itself.
+    fn word(&self, at: u32) -> &AtomicU32 {
+        debug_assert!(at != 0 && at.is_multiple_of(4));
+        // SAFETY: the pool's pages are allocated for as long as it has them, and nothing but atomics is
+        // ever read or written in them.
+        unsafe { self.pointer(VirtAddr::new(at)).cast().as_ref() }
+    }
+
+    /// The books of a slab, by the address of its record.
+    ///
+    /// `at` must be the address of a record that has been written: it comes from a page descriptor, a list or a
+    /// CPU's books, all of which forget it before the record is given back.
+    fn slab(&self, at: u32) -> Slab<'_> {
+        debug_assert!(at != 0 && at.is_multiple_of(4));
+        let header = self.pointer(VirtAddr::new(at)).cast::<Header>();
+        // SAFETY: records are made of atomics, and are as large as their header says.
+        unsafe {
+            let header_ref = header.as_ref();
+            let objects = header_ref.objects.load(crate::sync::Ordering::Relaxed) as usize;
+            let entries = slice::from_raw_parts(header.add(1).cast().as_ptr(), objects);
+            Slab { header: header_ref, entries }
+        }
+    }
+
+    /// Writes the header of a record, all of whose entries are zero then. `at` must be the address of a free
+    /// piece of a record page that is large enough.
+    fn make_record(&self, at: u32, objects: u32) -> Slab<'_> {
+        let header = self.pointer(VirtAddr::new(at)).cast::<Header>();
+        // SAFETY: the piece is nobody else's, and large enough.
+        unsafe {
+            header.write(Header::new());
+            header.add(1).cast::<AtomicU32>().as_ptr().write_bytes(0, objects as usize);
+            header.as_ref().objects.store(objects, crate::sync::Ordering::Relaxed);
+        }
+        self.slab(at)
+    }
+
+    /// Has a constructor make an object of a slab that nobody else knows yet.
+    fn construct(&self, constructor: Constructor, object: VirtAddr) {
+        // SAFETY: the object's bytes are nobody else's, and as many as the cache's maker said.
+        unsafe { constructor(self.pointer(object)) };
+    }
+
+    /// Writes a cache to memory that is nobody else's, large enough and aligned for it: an object of the
+    /// cache of caches, or a block of pages.
+    fn write_cache<const CPUS: usize>(&self, at: u32, cache: KmemCache<CPUS>) {
+        let place = self.pointer(VirtAddr::new(at)).cast::<KmemCache<CPUS>>();
+        debug_assert!(place.is_aligned());
+        // SAFETY: see above.
+        unsafe { place.write(cache) };
+    }
+
+    /// A cache by its address.
+    ///
+    /// `at` must be the address of a cache that is alive: it comes from the record of a slab of that cache, or
+    /// from the list of caches.
+    fn cache<const CPUS: usize>(&self, at: u32) -> &KmemCache<CPUS> {
+        debug_assert!(at != 0 && at.is_multiple_of(align_of::<KmemCache<CPUS>>() as u32));
+        // SAFETY: a cache is destroyed only when it has no slab and is on no list.
+        unsafe { self.pointer(VirtAddr::new(at)).cast().as_ref() }
+    }
+}
+
+impl<P: Lowmem> Books for P {}

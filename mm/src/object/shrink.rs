@@ -1,0 +1,110 @@
+//! Slabs that nobody needs go back to the page allocator.
+
+use super::allocator::SlabAllocator;
+use super::cache::KmemCache;
+use super::list;
+use super::memory::Books;
+use super::slab::Owner;
+use crate::platform::Lowmem;
+use crate::sync::AtomicU32;
+use crate::sync::Ordering::Relaxed;
+
+impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
+    /// Gives back the slabs of a cache that hold no allocated object, as far as this CPU may: its own, and
+    /// the shared ones. Says how many. Linux's `kmem_cache_shrink`.
+    ///
+    /// Other CPUs keep theirs until they call it, or [`tick`](Self::tick). Any context.
+    pub fn shrink(&self, cache: &KmemCache<CPUS>) -> u32 {
+        let before = cache.slabs.load(Relaxed);
+        let masked = self.memory().mask();
+        let cpu = self.memory().cpu(&masked) & (CPUS - 1);
+        self.empty_mailbox(cache, cpu);
+        self.give_up_current(cache, cpu);
+        let here = &cache.cpu[cpu];
+        for record in list::iter(self.memory(), &here.partial) {
+            if self.is_empty(record) {
+                self.drop_listed(cache, &here.partial, &here.partial_slabs, record);
+            }
+        }
+        {
+            let shared = cache.shared.lock(|| self.memory().contended());
+            for record in list::iter(self.memory(), &shared.partial) {
+                if self.is_empty(record) {
+                    self.drop_listed(cache, &shared.partial, &shared.partial_slabs, record);
+                }
+            }
+        }
+        drop(masked);
+        before.saturating_sub(cache.slabs.load(Relaxed))
+    }
+
+    /// [`shrink`](Self::shrink)s all caches, and gives back what their books needed. Says how many pages came
+    /// free of slabs, about.
+    pub fn shrink_all(&self) -> u32 {
+        let pages = self
+            .caches()
+            .map(|cache| self.shrink(cache) << cache.geometry.order.as_u32())
+            .fold(0, u32::saturating_add);
+        pages + self.shrink_records()
+    }
+
+    /// To be called by every CPU now and then, its tick for one: takes back what others gave to its slabs.
+    pub fn tick(&self) {
+        if CPUS == 1 {
+            return;
+        }
+        for cache in self.caches() {
+            let masked = self.memory().mask();
+            self.empty_mailbox(cache, self.memory().cpu(&masked) & (CPUS - 1));
+        }
+    }
+
+    /// All caches, the newest first. Caches may be made meanwhile, but not destroyed.
+    pub fn caches(&self) -> impl Iterator<Item = &KmemCache<CPUS>> {
+        let mut next = {
+            let _masked = self.memory().mask();
+            self.caches.lock(|| self.memory().contended()).first.load(Relaxed)
+        };
+        core::iter::from_fn(move || {
+            if next == 0 {
+                return None;
+            }
+            let cache = self.cache(next);
+            next = cache.next.load(Relaxed);
+            Some(cache)
+        })
+    }
+
+    /// Is every object of a listed slab free?
+    fn is_empty(&self, record: u32) -> bool {
+        self.memory().slab(record).header.left.load(Relaxed) == 0
+    }
+
+    /// Takes a slab off a list, and gives it back.
+    fn drop_listed(
+        &self,
+        cache: &KmemCache<CPUS>,
+        first: &AtomicU32,
+        count: &AtomicU32,
+        record: u32,
+    ) {
+        list::remove(self.memory(), first, record);
+        count.store(count.load(Relaxed) - 1, Relaxed);
+        self.release_slab(cache, record);
+    }
+
+    /// Puts the current slab on the list with the others. Interrupts are masked.
+    fn give_up_current(&self, cache: &KmemCache<CPUS>, cpu: usize) {
+        let Some((record, head)) = cache.cpu[cpu].clear() else { return };
+        let slab = self.memory().slab(record);
+        let free = slab.count(head);
+        slab.put_list(head);
+        if free == 0 {
+            slab.header.left.store(1, Relaxed);
+            slab.set_owner(Owner::cpu(cpu));
+        } else {
+            slab.header.left.store(slab.header.objects.load(Relaxed) - free, Relaxed);
+            self.keep(cache, cpu, record);
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! One slab's books: a header, and an entry for each object. Decision record 0013 has the picture.
+//!
+//! Invariant: an entry is its object's address while that is allocated, and while it is free the number of
+//! the next free one, or [`NONE`], or, of an object that another CPU gave back, that number with
+//! [`REMOTE`]. Numbers are below [`MAX_OBJECTS`](super::geometry::MAX_OBJECTS), so none looks like
+//! an address of lowmem.
+//!
+//! Who may write what is said by the owner word, and each function says whom it is for. The protocol for
+//! other CPUs than the owner is all in this file: an object is *claimed* by exchanging its entry, which
+//! only one of two can do, and is then *posted*: pushed to the slab's remote list. The first one there
+//! finds the list empty, and must tell the owner.
+
+use crate::addr::VirtAddr;
+use crate::sync::AtomicU32;
+use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+/// The number of no object: the end of a list.
+pub(super) const NONE: u32 = u32::MAX;
+/// In an entry: the object was given back by another CPU than the slab's owner. No address has it
+/// without being above the last object's number, and lowmem begins far above.
+const REMOTE: u32 = 1 << 16;
+/// In the remote list's word: the slab is in a mailbox.
+const POSTED: u32 = 1 << 16;
+const NUMBER_MASK: u32 = 0xffff;
+/// The number of no object, in 16 bits.
+const NO_NUMBER: u32 = NUMBER_MASK;
+
+/// Who may write a slab's list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(transparent)]
+pub(super) struct Owner(u32);
+
+impl Owner {
+    /// Who holds the cache's lock; the slab is on the cache's list of partial ones.
+    pub(super) const SHARED: Self = Self(0);
+    /// Who holds the cache's lock: a cache with debugging.
+    pub(super) const GUARDED: Self = Self(u32::MAX);
+    const CURRENT: u32 = 1 << 16;
+
+    /// This CPU; the slab is on its list of partial ones, or on none when all objects are allocated.
+    #[inline(always)]
+    pub(super) const fn cpu(cpu: usize) -> Self {
+        Self(cpu as u32 + 1)
+    }
+
+    /// This CPU; it takes objects from the slab, whose list is in its hands.
+    pub(super) const fn current(cpu: usize) -> Self {
+        Self(Self::CURRENT | (cpu as u32 + 1))
+    }
+
+    /// The CPU that owns the slab, current or not.
+    pub(super) const fn of_cpu(self) -> Option<usize> {
+        match self {
+            Self::SHARED | Self::GUARDED => None,
+            Self(word) => Some((word & !Self::CURRENT) as usize - 1),
+        }
+    }
+
+    /// Is the slab some CPU's current one?
+    pub(super) const fn is_current(self) -> bool {
+        self.of_cpu().is_some() && self.0 & Self::CURRENT != 0
+    }
+}
+
+/// The header of a slab's record.
+#[repr(C)]
+pub(super) struct Header {
+    owner: AtomicU32,
+    /// The address of object 0.
+    pub(super) base: AtomicU32,
+    /// The first free object; not of a current slab, whose CPU knows.
+    head: AtomicU32,
+    /// How many more objects may come back before the slab needs attention: of a full one the first, of
+    /// a partial one the last.
+    pub(super) left: AtomicU32,
+    /// Number of objects.
+    pub(super) objects: AtomicU32,
+    /// The address of the cache.
+    pub(super) cache: AtomicU32,
+    /// The cache's, close at hand.
+    pub(super) reciprocal: AtomicU32,
+    /// Is it on a list? 0 or 1; the owner's to know.
+    pub(super) listed: AtomicU32,
+    /// Neighbours on a list, by the addresses of their records; 0 for none.
+    pub(super) next: AtomicU32,
+    pub(super) prev: AtomicU32,
+    /// What other CPUs gave back: the number of the last one, and [`POSTED`].
+    remote: AtomicU32,
+    /// The next slab in a mailbox.
+    pub(super) next_posted: AtomicU32,
+    /// The first page, and the order above its number.
+    pub(super) pfn: AtomicU32,
+    pub(super) order: AtomicU32,
+}
+
+impl Header {
+    /// A header of a slab of no cache.
+    pub(super) fn new() -> Self {
+        let zero = || AtomicU32::new(0);
+        Self {
+            owner: AtomicU32::new(Owner::GUARDED.0),
+            base: zero(),
+            head: AtomicU32::new(NONE),
+            left: zero(),
+            objects: zero(),
+            cache: zero(),
+            reciprocal: zero(),
+            listed: zero(),
+            next: zero(),
+            prev: zero(),
+            remote: AtomicU32::new(NO_NUMBER),
+            next_posted: zero(),
+            pfn: zero(),
+            order: zero(),
+        }
+    }
+}
+
+/// What an address is to a slab.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Is {
+    /// The address of an allocated object.
+    Allocated,
+    /// The address of a free one.
+    Free,
+    /// No address of an object.
+    NoObject,
+}
+
+/// A slab's books, wherever they lie.
+#[derive(Clone, Copy)]
+pub(super) struct Slab<'s> {
+    pub(super) header: &'s Header,
+    pub(super) entries: &'s [AtomicU32],
+}
+
+impl<'s> Slab<'s> {
+    /// Who may write the list.
+    #[inline(always)]
+    pub(super) fn owner(&self) -> Owner {
+        Owner(self.header.owner.load(Acquire))
+    }
+
+    /// The owner: hands the slab on. What was written before is seen by the next one.
+    pub(super) fn set_owner(&self, owner: Owner) {
+        self.header.owner.store(owner.0, Release);
+    }
+
+    /// Makes all objects free, each followed by the one that `next` names. For who makes the slab.
+    pub(super) fn free_all(&self, first: u32, next: impl Fn(u32) -> u32) {
+        for (number, entry) in self.entries.iter().enumerate() {
+            entry.store(next(number as u32), Relaxed);
+        }
+        self.header.head.store(first, Relaxed);
+        self.header.remote.store(NO_NUMBER, Relaxed);
+        self.header.left.store(0, Relaxed);
+    }
+
+    /// The owner: the list, which the slab has no longer.
+    pub(super) fn take_list(&self) -> u32 {
+        let head = self.header.head.load(Relaxed);
+        self.header.head.store(NONE, Relaxed);
+        head
+    }
+
+    /// The owner: gives the slab its list back.
+    pub(super) fn put_list(&self, head: u32) {
+        self.header.head.store(head, Relaxed);
+    }
+
+    /// The first free object's number, or [`NONE`].
+    pub(super) fn head(&self) -> u32 {
+        self.header.head.load(Relaxed)
+    }
+
+    /// The number of the object at an address; of no object any number.
+    #[inline(always)]
+    pub(super) fn number(&self, object: VirtAddr) -> u32 {
+        let offset = object.as_u32().wrapping_sub(self.header.base.load(Relaxed));
+        number(offset, self.header.reciprocal.load(Relaxed))
+    }
+
+    /// The address of an object.
+    pub(super) fn object(&self, number: u32, stride: u32) -> VirtAddr {
+        let base = self.header.base.load(Relaxed);
+        VirtAddr::new(base.wrapping_add(number.wrapping_mul(stride)))
+    }
+
+    /// What is at an address? Anybody may ask; of an object that is not the asker's the answer may be old.
+    pub(super) fn what(&self, object: VirtAddr, stride: u32) -> Is {
+        let number = self.number(object);
+        match self.entries.get(number as usize) {
+            Some(entry) if self.object(number, stride) == object => {
+                if entry.load(Relaxed) == object.as_u32() { Is::Allocated } else { Is::Free }
+            }
+            _ => Is::NoObject,
+        }
+    }
+
+    /// The owner: takes the first free object.
+    pub(super) fn take(&self, stride: u32) -> Option<VirtAddr> {
+        let number = self.header.head.load(Relaxed);
+        let entry = self.entries.get(number as usize)?;
+        let object = self.object(number, stride);
+        self.header.head.store(entry.load(Relaxed), Relaxed);
+        entry.store(object.as_u32(), Relaxed);
+        Some(object)
+    }
+
+    /// The owner: makes an allocated object free. Says `false`, and has changed nothing, if there is none
+    /// at that address.
+    #[inline(always)]
+    pub(super) fn give(&self, object: VirtAddr) -> bool {
+        let number = self.number(object);
+        let Some(entry) = self.entries.get(number as usize) else { return false };
+        if entry.load(Relaxed) != object.as_u32() {
+            return false;
+        }
+        entry.store(self.header.head.load(Relaxed), Relaxed);
+        self.header.head.store(number, Relaxed);
+        true
+    }
+
+    /// The owner: one object more came back. Does the slab need attention?
+    #[inline(always)]
+    pub(super) fn one_came_back(&self) -> bool {
+        let left = self.header.left.load(Relaxed).wrapping_sub(1);
+        self.header.left.store(left, Relaxed);
+        left == 0
+    }
+
+    /// The owner: how many objects are free, counted along a list. Stops at the number of objects, whatever
+    /// the list is like.
+    pub(super) fn count(&self, head: u32) -> u32 {
+        let mut count = 0;
+        let mut number = head;
+        while let Some(entry) = self.entries.get(number as usize)
+            && count < self.entries.len() as u32
+        {
+            count += 1;
+            number = entry.load(Relaxed);
+        }
+        count
+    }
+
+    /// How many objects are on the remote list. For a machine on which nothing else runs.
+    pub(super) fn count_remote(&self) -> u32 {
+        let mut number = self.header.remote.load(Relaxed) & NUMBER_MASK;
+        let mut count = 0;
+        while let Some(entry) = self.entries.get(number as usize) {
+            count += 1;
+            number = entry.load(Relaxed) & NUMBER_MASK;
+        }
+        count
+    }
+
+    /// Another CPU than the owner: makes an allocated object its own to post. Of two that try, one
+    /// succeeds; none does if there is no allocated object at that address.
+    pub(super) fn claim(&self, object: VirtAddr) -> Option<Claimed> {
+        let number = self.number(object);
+        let entry = self.entries.get(number as usize)?;
+        let claimed = entry.compare_exchange(
+            object.as_u32(),
+            REMOTE | NO_NUMBER,
+            AcqRel,
+            Relaxed,
+        );
+        claimed.ok().map(|_| Claimed { number })
+    }
+
+    /// Another CPU than the owner: pushes a claimed object to the remote list. Says `true` when the slab is
+    /// in no mailbox, and the caller must put it into one.
+    #[must_use]
+    pub(super) fn post(&self, claimed: Claimed) -> bool {
+        let number = claimed.number;
+        let Some(entry) = self.entries.get(number as usize) else { return false };
+        let mut before = self.header.remote.load(Relaxed);
+        loop {
+            entry.store(REMOTE | before & NUMBER_MASK, Relaxed);
+            let now = number | POSTED;
+            match self.header.remote.compare_exchange(before, now, AcqRel, Relaxed) {
+                Ok(_) => return before & POSTED == 0,
+                Err(changed) => before = changed,
+            }
+        }
+    }
+
+    /// Who has the slab in hand from a mailbox: takes all that was posted, and the slab is in no mailbox
+    /// any more.
+    pub(super) fn take_posted(&self) -> Posted<'s> {
+        let remote = self.header.remote.swap(NO_NUMBER, AcqRel);
+        Posted { entries: self.entries, next: remote & NUMBER_MASK }
+    }
+
+    /// Is the slab in a mailbox?
+    pub(super) fn is_posted(&self) -> bool {
+        self.header.remote.load(Acquire) & POSTED != 0
+    }
+
+    /// Who took a claimed object out of the mailbox: makes it allocated again, so as to give it as its own.
+    pub(super) fn unclaim(&self, claimed: Claimed, object: VirtAddr) {
+        if let Some(entry) = self.entries.get(claimed.number as usize) {
+            entry.store(object.as_u32(), Relaxed);
+        }
+    }
+}
+
+/// An object that is neither allocated nor free: on its way back.
+#[derive(Debug)]
+#[must_use = "the object is lost until it is posted or given"]
+pub(super) struct Claimed {
+    number: u32,
+}
+
+impl Claimed {
+    /// Its number.
+    pub(super) const fn number(&self) -> u32 {
+        self.number
+    }
+}
+
+/// Objects that other CPUs gave back, taken off the remote list.
+pub(super) struct Posted<'s> {
+    entries: &'s [AtomicU32],
+    next: u32,
+}
+
+impl Iterator for Posted<'_> {
+    type Item = Claimed;
+
+    fn next(&mut self) -> Option<Claimed> {
+        let number = self.next;
+        let entry = self.entries.get(number as usize)?;
+        self.next = entry.load(Relaxed) & NUMBER_MASK;
+        Some(Claimed { number })
+    }
+}
+
+/// The number of the object at this offset from the first.
+#[inline(always)]
+pub(super) const fn number(offset: u32, reciprocal: u32) -> u32 {
+    ((offset as u64 * reciprocal as u64) >> 32) as u32
+}

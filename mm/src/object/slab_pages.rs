@@ -1,0 +1,150 @@
+//! Slabs come and go: pages for the objects, a record for the books, and every page told which record is
+//! its own.
+
+use super::allocator::SlabAllocator;
+use super::cache::KmemCache;
+use super::memory::{Books, record_size};
+use super::records::Size;
+use super::slab::{NONE, Owner};
+use crate::addr::{Order, PAGE_SIZE, Pfn, VirtAddr};
+use crate::platform::Lowmem;
+use crate::sync::Ordering::Relaxed;
+use crate::zone::{AllocError, Gfp};
+
+/// What says where a page comes from, and that it is to be zeroed: the cache's affair, or the object's.
+const NOT_THE_SLAB_S: Gfp = Gfp::__GFP_DMA
+    .union(Gfp::__GFP_DMA32)
+    .union(Gfp::__GFP_HIGHMEM)
+    .union(Gfp::__GFP_MOVABLE)
+    .union(Gfp::__GFP_RECLAIMABLE)
+    .union(Gfp::__GFP_ZERO);
+
+impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
+    /// A new slab of free objects, whose record nobody else knows yet. Interrupts as the caller has them.
+    pub(super) fn new_slab(&self, cache: &KmemCache<CPUS>, gfp: Gfp) -> Result<u32, AllocError> {
+        let gfp = gfp.difference(NOT_THE_SLAB_S);
+        let (pfn, order) = self.slab_pages(cache, gfp)?;
+        let give_up = |error| {
+            self.free_pages(pfn, order);
+            error
+        };
+        let virt = self.address(pfn, order)?;
+        let objects = cache.geometry.objects(order);
+        let record = self.take_record(objects, gfp).map_err(give_up)?;
+        let memory = self.memory();
+        let slab = memory.make_record(record, objects);
+        let header = slab.header;
+        let first_object = virt.as_u32() + cache.geometry.left;
+        header.base.store(first_object, Relaxed);
+        header.cache.store(self.address_of(cache), Relaxed);
+        header.reciprocal.store(cache.reciprocal, Relaxed);
+        header.pfn.store(pfn.as_u32(), Relaxed);
+        header.order.store(order.as_u32(), Relaxed);
+        slab.free_all(0, |number| if number + 1 < objects { number + 1 } else { NONE });
+        if let Some(constructor) = cache.constructor {
+            for number in 0..objects {
+                memory.construct(constructor, slab.object(number, cache.geometry.stride));
+            }
+        }
+        self.mark_pages(virt, order, record);
+        cache.slabs.fetch_add(1, Relaxed);
+        cache.objects.fetch_add(objects, Relaxed);
+        Ok(record)
+    }
+
+    /// Gives back a slab all of whose objects are free, and that is on no list.
+    pub(super) fn release_slab(&self, cache: &KmemCache<CPUS>, record: u32) {
+        let header = self.memory().slab(record).header;
+        let objects = header.objects.load(Relaxed);
+        let virt = VirtAddr::new(header.base.load(Relaxed) - cache.geometry.left);
+        let pfn = Pfn::new(header.pfn.load(Relaxed));
+        let order = Order::new(header.order.load(Relaxed) as u8).unwrap_or_default();
+        self.mark_pages(virt, order, 0);
+        cache.slabs.fetch_sub(1, Relaxed);
+        cache.objects.fetch_sub(objects, Relaxed);
+        self.give_record(record, objects);
+        self.free_pages(pfn, order);
+    }
+
+    /// Pages for a slab: of the size that wastes least, if they are easy to have.
+    fn slab_pages(&self, cache: &KmemCache<CPUS>, gfp: Gfp) -> Result<(Pfn, Order), AllocError> {
+        let gfp = gfp.union(cache.flags.page_flags());
+        let (order, min_order) = (cache.geometry.order, cache.geometry.min_order);
+        if order > min_order {
+            let no_effort = Gfp::__GFP_DIRECT_RECLAIM
+                .union(Gfp::__GFP_NOFAIL)
+                .union(Gfp::__GFP_RETRY_MAYFAIL);
+            let easily = gfp.difference(no_effort) | Gfp::__GFP_NOWARN | Gfp::__GFP_NORETRY;
+            if let Ok(pfn) = self.pages.alloc_raw(easily, order) {
+                return Ok((pfn, order));
+            }
+        }
+        self.pages.alloc_raw(gfp, min_order).map(|pfn| (pfn, min_order))
+    }
+
+    fn mark_pages(&self, first: VirtAddr, order: Order, record: u32) {
+        for number in 0..order.pages() {
+            let virt = VirtAddr::new(first.as_u32() + number * PAGE_SIZE);
+            if let Some(page) = self.page(virt) {
+                page.set_own(record);
+            }
+        }
+    }
+
+    fn take_record(&self, objects: u32, gfp: Gfp) -> Result<u32, AllocError> {
+        let bytes = record_size(objects);
+        let size = Size::for_bytes(bytes).ok_or(AllocError::too_large(bytes / PAGE_SIZE))?;
+        loop {
+            let taken = {
+                let _masked = self.memory().mask();
+                self.records.lock(|| self.memory().contended()).take(self.memory(), size)
+            };
+            if let Some(record) = taken {
+                return Ok(record);
+            }
+            let pfn = self.pages.alloc_raw(gfp, Order::ZERO)?;
+            let page = self.address(pfn, Order::ZERO)?;
+            let _masked = self.memory().mask();
+            let mut records = self.records.lock(|| self.memory().contended());
+            records.add(self.memory(), size, page.as_u32());
+        }
+    }
+
+    fn give_record(&self, record: u32, objects: u32) {
+        let Some(size) = Size::for_bytes(record_size(objects)) else { return };
+        let unused = {
+            let _masked = self.memory().mask();
+            let mut records = self.records.lock(|| self.memory().contended());
+            records.give(self.memory(), size, record)
+        };
+        self.free_record_page(unused);
+    }
+
+    fn free_record_page(&self, page: Option<u32>) {
+        let pfn = page.and_then(|page| self.linear.virt_to_page(VirtAddr::new(page)));
+        if let Some(pfn) = pfn {
+            self.free_pages(pfn, Order::ZERO);
+        }
+    }
+
+    /// Gives back record pages that nobody needs, and says how many.
+    pub(super) fn shrink_records(&self) -> u32 {
+        let mut count = 0;
+        loop {
+            let unused = {
+                let _masked = self.memory().mask();
+                self.records.lock(|| self.memory().contended()).shrink(self.memory())
+            };
+            if unused.is_none() {
+                return count;
+            }
+            self.free_record_page(unused);
+            count += 1;
+        }
+    }
+
+    /// Says whose a slab is.
+    pub(super) fn set_owner(&self, record: u32, owner: Owner) {
+        self.memory().slab(record).set_owner(owner);
+    }
+}

@@ -1,0 +1,159 @@
+//! Where an object comes from.
+
+use super::allocator::SlabAllocator;
+use super::cache::KmemCache;
+use super::cpu_slab::Fresh;
+use super::memory::Books;
+use super::flags::SlabFlags;
+use super::kmalloc::GUESSES;
+use super::slab::{Owner, Slab};
+use super::list;
+use crate::addr::{PAGE_SIZE, VirtAddr};
+use crate::platform::Lowmem;
+use crate::sync::Ordering::Relaxed;
+use crate::zone::{AllocError, Gfp, GfpError};
+
+/// Flags that the quick path does not take: zeroing is more work, and what names a zone or a mobility is
+/// for the cache to say.
+pub(super) const NOT_QUICK: Gfp = Gfp::__GFP_DMA
+    .union(Gfp::__GFP_HIGHMEM)
+    .union(Gfp::__GFP_DMA32)
+    .union(Gfp::__GFP_MOVABLE)
+    .union(Gfp::__GFP_RECLAIMABLE)
+    .union(Gfp::__GFP_ZERO);
+
+impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
+    /// Takes an object. It holds whatever it held, or what the constructor made of it, unless the flags say
+    /// `__GFP_ZERO`. Who takes it gives it back. Linux's `kmem_cache_alloc`.
+    ///
+    /// Any context if `gfp` has no `__GFP_DIRECT_RECLAIM`; otherwise one that may sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocError`] when the flags contradict each other or want a page that the cache does not have,
+    /// or when there is no memory and nobody can help.
+    #[inline(always)]
+    pub fn take_object(&self, cache: &KmemCache<CPUS>, gfp: Gfp) -> Result<VirtAddr, AllocError> {
+        if !gfp.intersects(NOT_QUICK) {
+            let masked = self.memory().mask();
+            if let Some(object) = self.cpu_slab(cache, &masked).take() {
+                return Ok(object);
+            }
+        }
+        self.take_with_care(cache, gfp)
+    }
+
+    /// This CPU's part of a cache.
+    #[inline(always)]
+    pub(super) fn cpu_slab<'c>(
+        &self,
+        cache: &'c KmemCache<CPUS>,
+        masked: &P::Masked,
+    ) -> &'c super::cpu_slab::CpuSlab {
+        // A power of two, so this is no bounds check.
+        &cache.cpu[self.memory().cpu(masked) & (CPUS - 1)]
+    }
+
+    #[inline(never)]
+    pub(super) fn take_with_care(
+        &self,
+        cache: &KmemCache<CPUS>,
+        gfp: Gfp,
+    ) -> Result<VirtAddr, AllocError> {
+        gfp.check_addressable().map_err(AllocError::flags)?;
+        if gfp.contains(Gfp::__GFP_DMA) && !cache.flags.contains(SlabFlags::SLAB_CACHE_DMA) {
+            return Err(AllocError::flags(GfpError::NotDmaCache));
+        }
+        let object = self.take_anyhow(cache, gfp)?;
+        if gfp.wants_zero() {
+            self.memory().zero_bytes(object, cache.object_size());
+        }
+        Ok(object)
+    }
+
+    fn take_anyhow(&self, cache: &KmemCache<CPUS>, gfp: Gfp) -> Result<VirtAddr, AllocError> {
+        loop {
+            {
+                let masked = self.memory().mask();
+                let cpu = self.memory().cpu(&masked) & (CPUS - 1);
+                if let Some(object) = self.refill(cache, cpu) {
+                    return Ok(object);
+                }
+            }
+            let record = self.new_slab(cache, gfp)?;
+            let masked = self.memory().mask();
+            let cpu = self.memory().cpu(&masked) & (CPUS - 1);
+            // A handler may have found another meanwhile, and what it left is taken first.
+            self.keep(cache, cpu, record);
+        }
+    }
+
+    /// An object of a slab that there is already. Interrupts are masked.
+    fn refill(&self, cache: &KmemCache<CPUS>, cpu: usize) -> Option<VirtAddr> {
+        let here = &cache.cpu[cpu];
+        self.empty_mailbox(cache, cpu);
+        if let Some(object) = here.take() {
+            return Some(object);
+        }
+        self.retire(cache, cpu);
+        let record = list::pop(self.memory(), &here.partial)
+            .inspect(|_| {
+                here.partial_slabs.store(here.partial_slabs.load(Relaxed) - 1, Relaxed);
+            })
+            .or_else(|| self.adopt(cache))?;
+        self.make_current(cache, cpu, record);
+        here.take()
+    }
+
+    /// The current slab, whose objects are all allocated, is no longer that: the first that comes back
+    /// puts it on the list. Interrupts are masked.
+    fn retire(&self, cache: &KmemCache<CPUS>, cpu: usize) {
+        let Some((record, head)) = cache.cpu[cpu].clear() else { return };
+        let slab = self.memory().slab(record);
+        slab.put_list(head);
+        slab.header.left.store(1, Relaxed);
+        slab.set_owner(Owner::cpu(cpu));
+    }
+
+    /// A shared slab, which is on no list then.
+    fn adopt(&self, cache: &KmemCache<CPUS>) -> Option<u32> {
+        let shared = cache.shared.lock(|| self.memory().contended());
+        let record = list::pop(self.memory(), &shared.partial)?;
+        shared.partial_slabs.store(shared.partial_slabs.load(Relaxed) - 1, Relaxed);
+        Some(record)
+    }
+
+    /// Makes a slab that is on no list the current one. Interrupts are masked.
+    fn make_current(&self, cache: &KmemCache<CPUS>, cpu: usize, record: u32) {
+        let slab = self.memory().slab(record);
+        slab.set_owner(Owner::current(cpu));
+        slab.header.listed.store(0, Relaxed);
+        // It needs no attention, whatever comes back.
+        slab.header.left.store(u32::MAX, Relaxed);
+        let head = slab.take_list();
+        let base = VirtAddr::new(slab.header.base.load(Relaxed));
+        cache.cpu[cpu].set(&Fresh { head, entries: slab.entries, base, record });
+        if cache.is_kmalloc {
+            self.guess(cache, &slab);
+        }
+    }
+
+    /// Has `kfree` guess this cache for the slab's pages.
+    fn guess(&self, cache: &KmemCache<CPUS>, slab: &Slab<'_>) {
+        let first = slab.header.base.load(Relaxed) / PAGE_SIZE;
+        let pages = 1 << slab.header.order.load(Relaxed);
+        for page in first..first + pages {
+            self.guesses[page as usize % GUESSES].store(self.address_of(cache), Relaxed);
+        }
+    }
+
+    /// Puts a slab that nobody else knows on this CPU's list. Interrupts are masked.
+    pub(super) fn keep(&self, cache: &KmemCache<CPUS>, cpu: usize, record: u32) {
+        let slab = self.memory().slab(record);
+        let here = &cache.cpu[cpu];
+        slab.set_owner(Owner::cpu(cpu));
+        slab.header.listed.store(1, Relaxed);
+        list::push(self.memory(), &here.partial, record);
+        here.partial_slabs.store(here.partial_slabs.load(Relaxed) + 1, Relaxed);
+    }
+}

@@ -1,0 +1,238 @@
+//! A machine for tests of objects: an arena that is mapped as lowmem, and a current CPU that the test
+//! sets.
+//!
+//! All CPUs are one thread, as in [`zone::test_machine`](crate::zone), whose rules about masks and locks
+//! are held here as well.
+#![expect(unsafe_code, reason = "the arena is memory")]
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::cell::Cell;
+use std::ptr::NonNull;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use super::SlabAllocator;
+use crate::addr::{Order, PAGE_SIZE, Pfn, PfnRange, PhysAddr, VirtAddr};
+use crate::frame::{FrameTable, Page, PageBlocks};
+use crate::map::linear::LinearMap;
+use crate::platform::{Answer, Lowmem, Platform, Report, Shortage};
+use crate::sync::{AtomicU8, watch};
+use crate::zone::{PageAllocator, ZoneKind, ZoneSpan};
+
+/// The first frame of memory.
+pub(super) const FIRST: u32 = 0x40000;
+const PAGE_OFFSET: u32 = 0xc000_0000;
+
+/// Memory, and what the page allocator keeps its books in.
+pub(super) struct Arena {
+    bytes: NonNull<u8>,
+    frames: PfnRange,
+    pages: Vec<Page>,
+    blocks: Vec<AtomicU8>,
+}
+
+impl Arena {
+    fn layout(pages: u32) -> Layout {
+        Layout::from_size_align((pages * PAGE_SIZE) as usize, PAGE_SIZE as usize).unwrap()
+    }
+
+    pub(super) fn new(pages: u32) -> Self {
+        let frames = PfnRange::new(Pfn::new(FIRST), Pfn::new(FIRST + pages));
+        // SAFETY: the size is not 0.
+        let bytes = unsafe { alloc_zeroed(Self::layout(pages)) };
+        let arena = Self {
+            bytes: NonNull::new(bytes).unwrap(),
+            frames,
+            pages: frames.iter().map(|_| Page::RESERVED).collect(),
+            blocks: (0..PageBlocks::bytes_for(frames)).map(|_| AtomicU8::new(0)).collect(),
+        };
+        // What nobody wrote is not zero.
+        // SAFETY: it is ours.
+        unsafe { arena.bytes.write_bytes(0x5b, (pages * PAGE_SIZE) as usize) };
+        arena
+    }
+
+    /// The page allocator over it.
+    pub(super) fn pages<const CPUS: usize>(&self) -> PageAllocator<'_, Machine, CPUS> {
+        let table = FrameTable::new(self.frames.start(), &self.pages, &self.blocks).unwrap();
+        // A quarter of it is for devices.
+        let (first, len) = (self.frames.start(), self.frames.len());
+        let border = first.saturating_add(len / 4);
+        let span = |kind, start, end| {
+            let range = PfnRange::new(start, end);
+            ZoneSpan { kind, range, present: range.len() }
+        };
+        let spans = [
+            span(ZoneKind::Dma, first, border),
+            span(ZoneKind::Normal, border, self.frames.end()),
+            ZoneSpan::empty(ZoneKind::HighMem),
+        ];
+        let pages = PageAllocator::new(table, &spans, Machine::new(self.bytes)).unwrap();
+        // The first page is not memory: address 0 of the linear map stays free.
+        let first = self.frames.start().saturating_add(1);
+        pages.release(PfnRange::new(first, self.frames.end())).unwrap();
+        pages.start();
+        pages
+    }
+
+    pub(super) fn linear(&self) -> LinearMap {
+        LinearMap::new(VirtAddr::new(PAGE_OFFSET), self.frames.as_phys())
+    }
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        // SAFETY: it was allocated like this.
+        unsafe { dealloc(self.bytes.as_ptr(), Self::layout(self.frames.len())) };
+    }
+}
+
+/// Runs a test with an allocator over so many pages.
+pub(super) fn with_slabs<const CPUS: usize>(
+    pages: u32,
+    test: impl FnOnce(&SlabAllocator<'_, '_, Machine, CPUS>),
+) {
+    let arena = Arena::new(pages);
+    let pages = arena.pages::<CPUS>();
+    let slabs = SlabAllocator::new(&pages, arena.linear()).unwrap();
+    test(&slabs);
+}
+
+/// The machine.
+pub(super) struct Machine {
+    bytes: NonNull<u8>,
+    cpu: AtomicUsize,
+    told: Mutex<Vec<String>>,
+}
+
+thread_local! {
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Interrupts are masked.
+pub(super) struct Masked {
+    outer: u32,
+    held: u32,
+}
+
+impl Drop for Masked {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        assert_eq!(DEPTH.get(), self.outer + 1, "masks end in the reverse order of their making");
+        assert_eq!(watch::held(), self.held, "a lock outlives the mask that it needs");
+        DEPTH.set(self.outer);
+        watch::forbid(self.outer == 0);
+    }
+}
+
+impl Machine {
+    fn new(bytes: NonNull<u8>) -> Self {
+        DEPTH.set(0);
+        watch::forbid(true);
+        Self { bytes, cpu: AtomicUsize::new(0), told: Mutex::default() }
+    }
+
+    /// Goes on as this CPU.
+    pub(super) fn set_cpu(&self, cpu: usize) {
+        self.cpu.store(cpu, Relaxed);
+    }
+
+    /// The reports since it was asked last.
+    pub(super) fn told(&self) -> Vec<String> {
+        std::mem::take(&mut self.told.lock().unwrap())
+    }
+
+    fn offset(&self, offset: u32) -> NonNull<u8> {
+        // SAFETY: the callers stay inside the arena.
+        unsafe { self.bytes.add(offset as usize) }
+    }
+
+    fn at(&self, pfn: Pfn) -> NonNull<u8> {
+        self.offset((pfn.as_u32() - FIRST) * PAGE_SIZE)
+    }
+
+    /// Fills an object.
+    pub(super) fn fill_object(&self, object: VirtAddr, bytes: u32, byte: u8) {
+        // SAFETY: the test's object.
+        unsafe { self.pointer(object).write_bytes(byte, bytes as usize) };
+    }
+
+    /// Does an object hold this byte and no other?
+    pub(super) fn is_filled(&self, object: VirtAddr, bytes: u32, byte: u8) -> bool {
+        // SAFETY: the test's object.
+        let found =
+            unsafe { std::slice::from_raw_parts(self.pointer(object).as_ptr(), bytes as usize) };
+        found.iter().all(|found| *found == byte)
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        watch::forbid(false);
+    }
+}
+
+impl Platform for Machine {
+    type Masked = Masked;
+
+    fn mask(&self) -> Masked {
+        let outer = DEPTH.get();
+        DEPTH.set(outer + 1);
+        watch::forbid(false);
+        Masked { outer, held: watch::held() }
+    }
+
+    fn cpu(&self, _: &Masked) -> usize {
+        assert!(DEPTH.get() > 0);
+        self.cpu.load(Relaxed)
+    }
+
+    fn contended(&self) {
+        panic!("who has this lock will never run");
+    }
+
+    fn fill(&self, pfn: Pfn, order: Order, byte: u8) {
+        // SAFETY: a block that the allocator says is ours.
+        unsafe { self.at(pfn).write_bytes(byte, order.bytes() as usize) };
+    }
+
+    fn first_other_than(&self, pfn: Pfn, order: Order, byte: u8) -> Option<(PhysAddr, u8)> {
+        (0..order.bytes()).find_map(|offset| {
+            // SAFETY: as in `fill`.
+            let found = unsafe { self.at(pfn).add(offset as usize).read() };
+            (found != byte).then_some((pfn.start().saturating_add(offset.into()), found))
+        })
+    }
+
+    fn call_site(&self) -> u32 {
+        0
+    }
+
+    fn wait(&self, _: &Shortage) -> Answer {
+        assert_eq!((DEPTH.get(), watch::held()), (0, 0), "a request sleeps where it must not");
+        Answer::NobodyCanHelp
+    }
+
+    fn report(&self, report: &Report<'_>) {
+        assert_eq!(watch::held(), 0, "a report with a lock held");
+        self.told.lock().unwrap().push(report.to_string());
+    }
+}
+
+impl Lowmem for Machine {
+    fn pointer(&self, virt: VirtAddr) -> NonNull<u8> {
+        self.offset(virt.as_u32() - PAGE_OFFSET)
+    }
+
+    fn address(&self, pointer: *const u8) -> VirtAddr {
+        let offset = pointer.addr() - self.bytes.addr().get();
+        VirtAddr::new(PAGE_OFFSET + offset as u32)
+    }
+
+    fn zero_bytes(&self, virt: VirtAddr, bytes: u32) {
+        self.fill_object(virt, bytes, 0);
+    }
+}

@@ -1,0 +1,5 @@
+//! The object core, on a machine in an arena.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod model;
+mod wrong;

@@ -1,0 +1,192 @@
+//! Checks that every slab and every object is accounted for.
+//!
+//! Looks at all descriptors of lowmem and all entries, and at other CPUs' lists: for tests, and for a machine
+//! whose other CPUs stand still.
+
+use core::fmt;
+
+use super::allocator::SlabAllocator;
+use super::cache::KmemCache;
+use super::kmalloc::LARGE;
+use super::list;
+use super::memory::Books;
+use super::name::Name;
+use super::slab::Slab;
+use crate::addr::{PAGE_SIZE, VirtAddr};
+use crate::platform::Lowmem;
+use crate::sync::Ordering::Relaxed;
+
+/// An invariant that does not hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Broken {
+    /// A slab's list does not hold the objects that are not allocated.
+    List {
+        /// The cache.
+        cache: Name,
+        /// The slab's first object.
+        base: VirtAddr,
+        /// How many objects are on the list.
+        listed: u32,
+        /// How many are not allocated.
+        free: u32,
+    },
+    /// A slab has another number of objects to wait for than are allocated.
+    Left {
+        /// The cache.
+        cache: Name,
+        /// The slab's first object.
+        base: VirtAddr,
+        /// The number.
+        left: u32,
+        /// How many are allocated.
+        allocated: u32,
+    },
+    /// A page of a slab says that it is another's.
+    Page {
+        /// The cache.
+        cache: Name,
+        /// The page's address.
+        page: VirtAddr,
+    },
+    /// A cache counts other slabs than there are.
+    Slabs {
+        /// The cache.
+        cache: Name,
+        /// The count.
+        counted: u32,
+        /// How many there are.
+        found: u32,
+    },
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::List { cache, base, listed, free } => write!(
+                f,
+                "{cache}: the slab at {base} lists {listed} objects, and {free} are not allocated"
+            ),
+            Self::Left { cache, base, left, allocated } => write!(
+                f,
+                "{cache}: the slab at {base} waits for {left} objects, and {allocated} are allocated"
+            ),
+            Self::Page { cache, page } => {
+                write!(f, "{cache}: the page at {page} is part of another slab")
+            }
+            Self::Slabs { cache, counted, found } => {
+                write!(f, "{cache}: {counted} slabs are counted, and {found} found")
+            }
+        }
+    }
+}
+
+impl core::error::Error for Broken {}
+
+impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
+    /// Checks everything. Nothing else may run.
+    ///
+    /// # Errors
+    ///
+    /// The first [`Broken`] invariant.
+    pub fn validate(&self) -> Result<(), Broken> {
+        for cache in self.caches() {
+            let mut found = 0;
+            for (page, record) in self.slab_heads() {
+                let slab = self.memory().slab(record);
+                if slab.header.cache.load(Relaxed) == self.address_of(cache) {
+                    found += 1;
+                    self.check_pages(cache, &slab, page, record)?;
+                    self.check_slab(cache, &slab, record)?;
+                }
+            }
+            let counted = cache.slabs.load(Relaxed);
+            if counted != found {
+                return Err(Broken::Slabs { cache: cache.name, counted, found });
+            }
+        }
+        Ok(())
+    }
+
+    /// How many objects of a cache are allocated. As [`validate`](Self::validate), nothing else may run.
+    #[must_use]
+    pub fn objects_out(&self, cache: &KmemCache<CPUS>) -> u32 {
+        let of_cache = |slab: &Slab<'_>| slab.header.cache.load(Relaxed) == self.address_of(cache);
+        self.slab_heads()
+            .map(|(_, record)| self.memory().slab(record))
+            .filter(of_cache)
+            .map(|slab| self.allocated(cache, &slab))
+            .sum()
+    }
+
+    /// The first page of each slab, and the slab's record.
+    fn slab_heads(&self) -> impl Iterator<Item = (VirtAddr, u32)> {
+        self.lowmem_pages().filter_map(|(virt, page)| {
+            let record = page.own();
+            let pfn = self.linear.virt_to_page(virt)?.as_u32();
+            (record > LARGE && self.memory().slab(record).header.pfn.load(Relaxed) == pfn)
+                .then_some((virt, record))
+        })
+    }
+
+    fn allocated(&self, cache: &KmemCache<CPUS>, slab: &Slab<'_>) -> u32 {
+        let is_allocated = |(number, entry): (usize, &crate::sync::AtomicU32)| {
+            let object = slab.object(number as u32, cache.geometry.stride);
+            entry.load(Relaxed) == object.as_u32()
+        };
+        slab.entries.iter().enumerate().filter(|each| is_allocated(*each)).count() as u32
+    }
+
+    fn check_pages(
+        &self,
+        cache: &KmemCache<CPUS>,
+        slab: &Slab<'_>,
+        first: VirtAddr,
+        record: u32,
+    ) -> Result<(), Broken> {
+        let pages = 1 << slab.header.order.load(Relaxed);
+        for number in 0..pages {
+            let virt = VirtAddr::new(first.as_u32() + number * PAGE_SIZE);
+            if self.page(virt).is_none_or(|page| page.own() != record) {
+                return Err(Broken::Page { cache: cache.name, page: virt });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_slab(
+        &self,
+        cache: &KmemCache<CPUS>,
+        slab: &Slab<'_>,
+        record: u32,
+    ) -> Result<(), Broken> {
+        let base = VirtAddr::new(slab.header.base.load(Relaxed));
+        let objects = slab.header.objects.load(Relaxed);
+        let free = objects - self.allocated(cache, slab);
+        let owner = slab.owner();
+        let current = owner.of_cpu().filter(|_| owner.is_current());
+        let head = current.map_or(slab.head(), |cpu| cache.cpu[cpu].head());
+        let listed = slab.count(head);
+        let posted = slab.count_remote();
+        if listed + posted != free {
+            return Err(Broken::List { cache: cache.name, base, listed, free });
+        }
+        if current.is_some() {
+            return Ok(());
+        }
+        let left = slab.header.left.load(Relaxed);
+        let is_listed = slab.header.listed.load(Relaxed) != 0;
+        let allocated = objects - listed;
+        let expected = if is_listed { allocated } else { 1 };
+        let is_on_a_list = cache.cpu.iter().any(|cpu| {
+            list::iter(self.memory(), &cpu.partial).any(|other| other == record)
+        }) || {
+            let _masked = self.memory().mask();
+            let shared = cache.shared.lock(|| self.memory().contended());
+            list::iter(self.memory(), &shared.partial).any(|other| other == record)
+        };
+        if left != expected || is_listed != is_on_a_list {
+            return Err(Broken::Left { cache: cache.name, base, left, allocated });
+        }
+        Ok(())
+    }
+}
