@@ -37,6 +37,7 @@ mod report;
 #[cfg(target_os = "none")]
 mod selftest;
 #[cfg(target_os = "none")]
+mod slabs;
 mod stop;
 #[cfg(target_os = "none")]
 mod take_cell;

@@ -1,11 +1,13 @@
 //! What the page allocator asks of the machine, answered by this kernel.
 
 use core::fmt;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use arch_arm::clear;
 use arch_arm::interrupt::{self, MaskGuard};
 use mm::addr::{Order, Pfn, PhysAddr, VirtAddr};
-use mm::platform::{Answer, Platform, Report, Shortage};
+use mm::platform::{Answer, Lowmem, Platform, Report, Shortage};
 use mm::report::show_mem;
 
 use crate::console::{Out, println};
@@ -73,6 +75,7 @@ impl Platform for Hardware {
         let limit = match report {
             Report::AllocationFailed { .. } => &FAILURES,
             Report::WrongFree { .. } => &WRONG_FREES,
+            Report::WrongObject { .. } => &WRONG_OBJECTS,
             Report::WrittenWhileFree { .. } => &WRITES,
         };
         if !limit.one_more() {
@@ -85,13 +88,35 @@ impl Platform for Hardware {
                 // The console can not fail.
                 let _ = show_mem::write(&mut Out, figures, CPU as u32);
             }
-            Report::WrongFree { .. } => println!("Call site: {}", Site(self.call_site())),
+            Report::WrongFree { .. } | Report::WrongObject { .. } => println!("Call site: {}", Site(self.call_site())),
             Report::WrittenWhileFree { freed_by, .. } => {
                 if let Some(site) = *freed_by {
                     println!("Last freed by: {}", Site(site));
                 }
             }
         }
+    }
+}
+
+impl Lowmem for Hardware {
+    #[inline(always)]
+    fn pointer(&self, virt: VirtAddr) -> NonNull<u8> {
+        debug_assert!(virt.as_u32() != 0);
+        let pointer = virt.as_u32() as *mut u8;
+        // SAFETY: the linear map does not begin at 0.
+        unsafe { NonNull::new_unchecked(pointer) }
+    }
+
+    #[inline(always)]
+    fn address(&self, pointer: *const u8) -> VirtAddr {
+        VirtAddr::new(pointer as u32)
+    }
+
+    fn zero_bytes(&self, virt: VirtAddr, bytes: u32) {
+        let bytes = bytes.next_multiple_of(4) as usize;
+        // SAFETY: 1. the caller's, in the linear map; 2. objects begin at a multiple of 8, and have whole
+        // words.
+        unsafe { clear::clear(virt.as_u32() as *mut u8, bytes) };
     }
 }
 
@@ -123,6 +148,7 @@ struct RateLimit {
 
 static FAILURES: RateLimit = RateLimit::new("page allocation failures");
 static WRONG_FREES: RateLimit = RateLimit::new("wrong frees");
+static WRONG_OBJECTS: RateLimit = RateLimit::new("wrong frees of objects");
 static WRITES: RateLimit = RateLimit::new("writes into free pages");
 
 impl RateLimit {

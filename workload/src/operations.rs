@@ -32,6 +32,23 @@ pub enum What {
         /// How many.
         pages: usize,
     },
+    /// So many bytes.
+    Bytes {
+        /// How many.
+        size: u32,
+        /// Zeroed?
+        zeroed: bool,
+    },
+    /// A number of bytes that is known when the caller is compiled.
+    ConstBytes {
+        /// Which of the two there are: 64, or 1024.
+        size: u32,
+    },
+    /// An object of a cache.
+    Object {
+        /// Its size in bytes.
+        size: u32,
+    },
 }
 
 /// The GFP flags of a request, by Linux's names.
@@ -57,8 +74,24 @@ const fn pages(name: &'static str, flags: Flags, order: u8, shape: Shape, pairs:
     Operation { name, what: What::Pages { flags, order }, shape, pairs }
 }
 
+const fn kmalloc(name: &'static str, size: u32, shape: Shape, pairs: u32) -> Operation {
+    Operation { name, what: What::Bytes { size, zeroed: false }, shape, pairs }
+}
+
+const fn kzalloc(name: &'static str, size: u32, pairs: u32) -> Operation {
+    Operation { name, what: What::Bytes { size, zeroed: true }, shape: Repeat, pairs }
+}
+
+const fn constant(name: &'static str, size: u32) -> Operation {
+    Operation { name, what: What::ConstBytes { size }, shape: Repeat, pairs: 5000 }
+}
+
+const fn cache(name: &'static str, size: u32, shape: Shape, pairs: u32) -> Operation {
+    Operation { name, what: What::Object { size }, shape, pairs }
+}
+
 use Flags::{Atomic, Dma, Highmem, HighuserMovable, Kernel, Nowait, Zero};
-use Shape::{Batch, Churn, Random, Repeat};
+use Shape::{Batch, Churn, Random, Repeat, Reverse, Scatter};
 
 /// All operations, in the order in which they are measured. The pairs are as many as Linux's were.
 pub const OPERATIONS: &[Operation] = &[
@@ -96,6 +129,58 @@ pub const OPERATIONS: &[Operation] = &[
     pages("page_o3_KERNEL_churn1024", Kernel, 3, Churn(1024), 10_000),
     Operation { name: "page_bulk32", what: What::Bulk { pages: 32 }, shape: Repeat, pairs: 500 },
     Operation { name: "get_free_page", what: What::Address, shape: Repeat, pairs: 5000 },
+    kmalloc("kmalloc_8", 8, Repeat, 5000),
+    kmalloc("kmalloc_32", 32, Repeat, 5000),
+    kmalloc("kmalloc_64", 64, Repeat, 5000),
+    kmalloc("kmalloc_96", 96, Repeat, 5000),
+    kmalloc("kmalloc_128", 128, Repeat, 5000),
+    kmalloc("kmalloc_192", 192, Repeat, 5000),
+    kmalloc("kmalloc_256", 256, Repeat, 5000),
+    kmalloc("kmalloc_512", 512, Repeat, 5000),
+    kmalloc("kmalloc_1024", 1024, Repeat, 5000),
+    kmalloc("kmalloc_2048", 2048, Repeat, 5000),
+    kmalloc("kmalloc_4096", 4096, Repeat, 1000),
+    kmalloc("kmalloc_8192", 8192, Repeat, 1000),
+    kmalloc("kmalloc_16384", 16384, Repeat, 1000),
+    kmalloc("kmalloc_65536", 65536, Repeat, 1000),
+    constant("kmalloc_const_64", 64),
+    constant("kmalloc_const_1024", 1024),
+    kmalloc("kmalloc_8_batch1024", 8, Batch(1024), 10240),
+    kmalloc("kmalloc_32_batch1024", 32, Batch(1024), 10240),
+    kmalloc("kmalloc_64_batch1024", 64, Batch(1024), 10240),
+    kmalloc("kmalloc_96_batch1024", 96, Batch(1024), 10240),
+    kmalloc("kmalloc_128_batch1024", 128, Batch(1024), 10240),
+    kmalloc("kmalloc_192_batch1024", 192, Batch(1024), 10240),
+    kmalloc("kmalloc_256_batch1024", 256, Batch(1024), 10240),
+    kmalloc("kmalloc_512_batch1024", 512, Batch(1024), 10240),
+    kmalloc("kmalloc_1024_batch1024", 1024, Batch(1024), 10240),
+    kmalloc("kmalloc_2048_batch1024", 2048, Batch(1024), 4096),
+    kmalloc("kmalloc_4096_batch1024", 4096, Batch(1024), 4096),
+    kmalloc("kmalloc_8192_batch64", 8192, Batch(64), 256),
+    kmalloc("kmalloc_16384_batch64", 16384, Batch(64), 256),
+    kmalloc("kmalloc_65536_batch64", 65536, Batch(64), 256),
+    kzalloc("kzalloc_64", 64, 5000),
+    kzalloc("kzalloc_4096", 4096, 2000),
+    cache("kmem_cache_24_b1", 24, Repeat, 5000),
+    cache("kmem_cache_24_b64", 24, Batch(64), 6400),
+    cache("kmem_cache_24_b1024", 24, Batch(1024), 10240),
+    cache("kmem_cache_24_b1024_reverse_free", 24, Reverse(1024), 10240),
+    cache("kmem_cache_24_b1024_scatter_free", 24, Scatter(1024), 10240),
+    cache("kmem_cache_64_b1", 64, Repeat, 5000),
+    cache("kmem_cache_64_b64", 64, Batch(64), 6400),
+    cache("kmem_cache_64_b1024", 64, Batch(1024), 10240),
+    cache("kmem_cache_64_b1024_reverse_free", 64, Reverse(1024), 10240),
+    cache("kmem_cache_64_b1024_scatter_free", 64, Scatter(1024), 10240),
+    cache("kmem_cache_200_b1", 200, Repeat, 5000),
+    cache("kmem_cache_200_b64", 200, Batch(64), 6400),
+    cache("kmem_cache_200_b1024", 200, Batch(1024), 10240),
+    cache("kmem_cache_200_b1024_reverse_free", 200, Reverse(1024), 10240),
+    cache("kmem_cache_200_b1024_scatter_free", 200, Scatter(1024), 10240),
+    cache("kmem_cache_1024_b1", 1024, Repeat, 5000),
+    cache("kmem_cache_1024_b64", 1024, Batch(64), 6400),
+    cache("kmem_cache_1024_b1024", 1024, Batch(1024), 10240),
+    cache("kmem_cache_1024_b1024_reverse_free", 1024, Reverse(1024), 10240),
+    cache("kmem_cache_1024_b1024_scatter_free", 1024, Scatter(1024), 10240),
 ];
 
 /// The operations' names, in the order of [`OPERATIONS`].
@@ -125,7 +210,7 @@ mod tests {
         for operation in OPERATIONS {
             let held = operation.shape.held();
             assert!((1..=MAX_HELD).contains(&(held as usize)), "{}", operation.name);
-            if let Shape::Batch(count) = operation.shape {
+            if let Batch(count) | Reverse(count) | Scatter(count) = operation.shape {
                 assert_eq!(operation.pairs % count, 0, "{}", operation.name);
             }
         }

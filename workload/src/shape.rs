@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | repeat | take one, give it back, again | the shortest way |
 //! | batch | take many, then give them back in the order in which they came | what is behind the shortest way |
+//! | reverse, scatter | the same, given back in the reverse order, or all over the place | what the order costs |
 //! | random | hold many, and replace one at random, again | a system that has run for a while |
 //! | churn | give and take at random, so that half of many are held | what free blocks between held ones cost |
 //!
@@ -21,6 +22,10 @@ pub enum Shape {
     Repeat,
     /// Take so many, give them back in the same order.
     Batch(u32),
+    /// Take so many, give them back from the last to the first.
+    Reverse(u32),
+    /// Take so many, a power of two, give them back far from each other.
+    Scatter(u32),
     /// Hold so many, give a random one back and take another.
     Random(u32),
     /// Of so many places fill a random one that is empty, or empty it.
@@ -33,7 +38,11 @@ impl Shape {
     pub const fn held(self) -> u32 {
         match self {
             Self::Repeat => 1,
-            Self::Batch(count) | Self::Random(count) | Self::Churn(count) => count,
+            Self::Batch(count)
+            | Self::Reverse(count)
+            | Self::Scatter(count)
+            | Self::Random(count)
+            | Self::Churn(count) => count,
         }
     }
 }
@@ -107,12 +116,13 @@ pub fn run<S: Subject>(
             repeat(warm_up, subject, &mut Silent)?;
             repeat(pairs, subject, meter)
         }
-        Shape::Batch(count) => {
-            let held = held.get_mut(..count as usize).ok_or(Exhausted)?;
-            for _ in 0..warm_up.div_ceil(count) {
-                batch(subject, &mut Silent, held)?;
-            }
-            (0..pairs.div_ceil(count)).try_for_each(|_| batch(subject, meter, held))
+        Shape::Batch(count) => batches(count, (warm_up, pairs), subject, meter, held, |index| index),
+        Shape::Reverse(count) => {
+            batches(count, (warm_up, pairs), subject, meter, held, |index| count - 1 - index)
+        }
+        // Odd, so every place of a power of two has its turn.
+        Shape::Scatter(count) => {
+            batches(count, (warm_up, pairs), subject, meter, held, |index| index * 389 % count)
         }
         Shape::Random(count) => {
             let held = held.get_mut(..count as usize).ok_or(Exhausted)?;
@@ -150,15 +160,35 @@ fn repeat<S: Subject>(
     Ok(())
 }
 
+/// Batches of `count`, whose blocks are given back in an order: `nth` says which is the next.
+#[inline(always)]
+fn batches<S: Subject>(
+    count: u32,
+    (warm_up, pairs): (u32, u32),
+    subject: &mut S,
+    meter: &mut impl Meter,
+    held: &mut [S::Block],
+    nth: impl Fn(u32) -> u32,
+) -> Result<(), Exhausted> {
+    let held = held.get_mut(..count as usize).ok_or(Exhausted)?;
+    for _ in 0..warm_up.div_ceil(count) {
+        batch(subject, &mut Silent, held, &nth)?;
+    }
+    (0..pairs.div_ceil(count)).try_for_each(|_| batch(subject, meter, held, &nth))
+}
+
 #[inline(always)]
 fn batch<S: Subject>(
     subject: &mut S,
     meter: &mut impl Meter,
     held: &mut [S::Block],
+    nth: impl Fn(u32) -> u32,
 ) -> Result<(), Exhausted> {
     fill(subject, meter, held)?;
-    for &block in held.iter() {
-        meter.put(subject, block);
+    for index in 0..held.len() as u32 {
+        if let Some(&block) = held.get(nth(index) as usize) {
+            meter.put(subject, block);
+        }
     }
     Ok(())
 }

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `meter` | two readings of the counter around one call |
 //! | `subject` | our page allocator, as a subject of the workload |
-//! | `pages` | the operations on pages |
+//! | `pages`, `objects` | the operations on pages, and on smaller things |
 //! | `peers` | the other crates, on memory that our allocator gave |
 //!
 //! For each operation and each that can do it one line is printed, which `cargo xtask bench` reads:
@@ -20,6 +20,7 @@
 //! An operation that ran out of memory has no such line; a peer that cannot do it is left out.
 
 mod meter;
+mod objects;
 mod pages;
 mod peers;
 mod subject;

@@ -7,6 +7,7 @@ use mm::addr::{Order, Pfn};
 use workload::{Flags, Operation, Subject, What};
 
 use super::meter::{Brackets, Figures};
+use super::objects;
 use super::subject::{Addresses, BULK, Blocks, Bulk, gfp};
 use crate::monitor::Kernel;
 
@@ -38,6 +39,9 @@ pub fn measure(
             let mut pfns = [Pfn::default(); BULK];
             let pfns = black_box(pfns.get_mut(..count)?);
             measure_subject(Bulk { pages, gfp, pfns }, counter, operation, held)
+        }
+        What::Bytes { .. } | What::ConstBytes { .. } | What::Object { .. } => {
+            objects::measure(kernel, counter, operation, held)
         }
     }
 }

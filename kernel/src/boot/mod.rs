@@ -10,6 +10,7 @@ mod memory;
 mod pages;
 mod paging;
 mod place;
+mod slabs;
 pub mod user_page;
 
 use arch_arm::cp15::{MIDR, SCTLR};
@@ -63,8 +64,10 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     memory.allow_growth(tables.linear());
     let pages = pages::hand_over(&mut memory, &layout, tables.linear(), &machine);
     crate::pages::publish(pages);
+    let slabs = slabs::make(pages, tables.linear());
+    crate::slabs::publish(slabs);
     paging::report_wx(&tables);
-    let kernel = Kernel { machine, memory, layout, tables, regions, pages };
+    let kernel = Kernel { machine, memory, layout, tables, regions, pages, slabs };
     log_layout(&kernel);
     interrupts::start(&kernel.machine, gic);
     monitor::run(kernel)

@@ -26,6 +26,7 @@ use monitor::editor::{Editor, Step, TooLong};
 use crate::boot::{KernelTables, Memory, Regions};
 use crate::console::{self, Out, println};
 use crate::pages::Pages;
+use crate::slabs::Slabs;
 
 const PROMPT: &str = "vmsplit> ";
 /// Bytes of lines that are remembered.
@@ -45,6 +46,8 @@ pub struct Kernel {
     pub regions: Regions,
     /// The zones.
     pub pages: &'static Pages,
+    /// The objects.
+    pub slabs: &'static Slabs,
 }
 
 impl Kernel {

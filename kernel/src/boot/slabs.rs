@@ -1,0 +1,21 @@
+//! From the page allocator to objects.
+
+use mm::object::SlabAllocator;
+
+use super::LinearMap;
+use crate::pages::Pages;
+use crate::slabs::{self, Slabs};
+use crate::stop::halt;
+
+/// The slab allocator, with the caches of `kmalloc`, where it stays. Out of line: an unoptimised build makes
+/// it on the stack, and it is some KiB.
+#[inline(never)]
+pub fn make(pages: &'static Pages, linear: LinearMap) -> &'static Slabs {
+    let Some(place) = slabs::place() else {
+        halt(format_args!("there is a slab allocator already"));
+    };
+    match SlabAllocator::new(pages, *linear) {
+        Ok(slabs) => place.write(slabs),
+        Err(error) => halt(format_args!("can not make the caches of kmalloc: {error}")),
+    }
+}
