@@ -3,8 +3,8 @@
 use core::mem::MaybeUninit;
 
 use mm::addr::VirtAddr;
-use mm::object::{KmemCache, NotGiven, SlabAllocator};
-use mm::zone::{AllocError, Gfp};
+use mm::object::{KmemCache, NotGiven, SlabAllocator, Taken};
+use mm::zone::Gfp;
 use spin::Once;
 
 use crate::platform::Hardware;
@@ -35,13 +35,9 @@ pub fn get() -> Option<&'static Slabs> {
 
 /// Takes memory, out of line: what everybody calls who does not count instructions, and what the benchmark
 /// counts.
-///
-/// # Errors
-///
-/// [`AllocError`].
 #[inline(never)]
-pub fn kmalloc(slabs: &Slabs, size: u32, gfp: Gfp) -> Result<VirtAddr, AllocError> {
-    slabs.kmalloc(size, gfp)
+pub fn kmalloc(slabs: &Slabs, size: u32, gfp: Gfp) -> Taken {
+    slabs.kmalloc_raw(size, gfp)
 }
 
 /// Gives memory back, out of line; see [`kmalloc`].
@@ -60,13 +56,9 @@ pub unsafe fn kfree(slabs: &Slabs, object: VirtAddr) -> Result<(), NotGiven> {
 }
 
 /// Takes an object of a cache, out of line; see [`kmalloc`].
-///
-/// # Errors
-///
-/// [`AllocError`].
 #[inline(never)]
-pub fn take(slabs: &Slabs, cache: &Cache, gfp: Gfp) -> Result<VirtAddr, AllocError> {
-    slabs.take_object(cache, gfp)
+pub fn take(slabs: &Slabs, cache: &Cache, gfp: Gfp) -> Taken {
+    slabs.take_object_raw(cache, gfp)
 }
 
 /// Gives an object of a cache back, out of line; see [`kmalloc`].

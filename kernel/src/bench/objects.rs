@@ -4,8 +4,8 @@ use core::hint::black_box;
 
 use arch_arm::pmu::InstructionCounter;
 use mm::addr::VirtAddr;
-use mm::object::SlabFlags;
-use mm::zone::{AllocError, Gfp};
+use mm::object::{SlabFlags, Taken};
+use mm::zone::Gfp;
 use workload::{Flags, Operation, Subject, What};
 
 use super::meter::Figures;
@@ -54,7 +54,7 @@ struct Bytes {
 impl Subject for Bytes {
     type Block = u32;
     type Given<'a> = (&'static Slabs, u32, Gfp);
-    type Got = Result<VirtAddr, AllocError>;
+    type Got = Taken;
 
     #[inline(always)]
     fn given(&mut self) -> Self::Given<'_> {
@@ -67,7 +67,7 @@ impl Subject for Bytes {
     }
 
     fn block(got: Self::Got) -> Option<u32> {
-        got.ok().map(VirtAddr::as_u32)
+        got.result().ok().map(VirtAddr::as_u32)
     }
 
     #[inline(always)]
@@ -83,14 +83,14 @@ struct ConstBytes<const SIZE: u32> {
 }
 
 #[inline(never)]
-fn kmalloc_const<const SIZE: u32>(slabs: &Slabs) -> Result<VirtAddr, AllocError> {
-    slabs.kmalloc(SIZE, Gfp::GFP_KERNEL)
+fn kmalloc_const<const SIZE: u32>(slabs: &Slabs) -> Taken {
+    slabs.kmalloc_raw(SIZE, Gfp::GFP_KERNEL)
 }
 
 impl<const SIZE: u32> Subject for ConstBytes<SIZE> {
     type Block = u32;
     type Given<'a> = &'static Slabs;
-    type Got = Result<VirtAddr, AllocError>;
+    type Got = Taken;
 
     #[inline(always)]
     fn given(&mut self) -> &'static Slabs {
@@ -103,7 +103,7 @@ impl<const SIZE: u32> Subject for ConstBytes<SIZE> {
     }
 
     fn block(got: Self::Got) -> Option<u32> {
-        got.ok().map(VirtAddr::as_u32)
+        got.result().ok().map(VirtAddr::as_u32)
     }
 
     #[inline(always)]
@@ -123,7 +123,7 @@ struct Objects {
 impl Subject for Objects {
     type Block = u32;
     type Given<'a> = (&'static Slabs, &'static Cache, Gfp);
-    type Got = Result<VirtAddr, AllocError>;
+    type Got = Taken;
 
     #[inline(always)]
     fn given(&mut self) -> Self::Given<'_> {
@@ -136,7 +136,7 @@ impl Subject for Objects {
     }
 
     fn block(got: Self::Got) -> Option<u32> {
-        got.ok().map(VirtAddr::as_u32)
+        got.result().ok().map(VirtAddr::as_u32)
     }
 
     #[inline(always)]

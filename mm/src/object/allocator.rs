@@ -14,6 +14,8 @@
 //! an object masks interrupts for a few dozen instructions. Lock order: a cache's, then that of the
 //! records; never two caches'.
 
+use core::mem::MaybeUninit;
+
 use super::cache::{Constructor, KmemCache};
 use super::error::CreateError;
 use super::flags::SlabFlags;
@@ -30,6 +32,9 @@ use crate::sync::Ordering::Relaxed;
 use crate::sync::{AtomicU32, Lock};
 use crate::zone::{AllocError, Gfp, PageAllocator};
 
+/// Of lowmem, the part that empty slabs may keep.
+const SPARE_PART: u32 = 64;
+
 /// All caches there are.
 #[derive(Debug)]
 pub(super) struct Caches {
@@ -40,7 +45,8 @@ pub(super) struct Caches {
 
 /// The caches of a machine with `CPUS` CPUs.
 ///
-/// What the quick paths look at comes first, where an offset fits an instruction.
+/// What the quick paths look at comes first, where an offset fits an instruction. It stays where it was made:
+/// its caches know its address.
 #[repr(C)]
 pub struct SlabAllocator<'p, 'a, P, const CPUS: usize = 1> {
     /// For each number of cache lines the `kmalloc` cache: their addresses.
@@ -49,10 +55,16 @@ pub struct SlabAllocator<'p, 'a, P, const CPUS: usize = 1> {
     lowmem: &'a [Page],
     /// The number of the linear map's first page, counted from address 0.
     first_page: u32,
+    /// Its frame.
+    first_pfn: Pfn,
     /// The cache of caches: the only one that is no object of it.
     root: u32,
     pub(super) pages: &'p PageAllocator<'a, P, CPUS>,
     pub(super) linear: LinearMap,
+    /// Pages of slabs all of whose objects are free, and that are kept: as many as these at most, unless a
+    /// cache's own minimum is more.
+    pub(super) spare_pages: AtomicU32,
+    pub(super) most_spare: u32,
     pub(super) records: Lock<Records>,
     pub(super) caches: Lock<Caches>,
     /// The `kmalloc` caches of each kind and class: their addresses.
@@ -65,23 +77,27 @@ pub struct SlabAllocator<'p, 'a, P, const CPUS: usize = 1> {
 pub type CacheRef<'s, const CPUS: usize = 1> = &'s KmemCache<CPUS>;
 
 impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
-    /// An allocator with the cache of caches, and those of `kmalloc`. `linear` is where the pages of lowmem
-    /// are mapped.
+    /// Makes an allocator in `place`, where it stays, with the cache of caches and those of `kmalloc`.
+    /// `linear` is where the pages of lowmem are mapped.
     ///
     /// # Errors
     ///
     /// [`CreateError`] when there is no memory for them.
-    pub fn new(
+    pub fn new_in<'s>(
+        place: &'s mut MaybeUninit<Self>,
         pages: &'p PageAllocator<'a, P, CPUS>,
         linear: LinearMap,
-    ) -> Result<Self, CreateError> {
+    ) -> Result<&'s Self, CreateError> {
         let lowmem = pages.frames().pages(linear.lowmem().whole_frames());
         let first_page = linear
             .page_address(linear.lowmem().whole_frames().start())
             .map_or(0, |virt| virt.as_u32() / PAGE_SIZE);
-        let mut this = Self {
+        let this = place.write(Self {
             lowmem,
             first_page,
+            first_pfn: linear.lowmem().whole_frames().start(),
+            spare_pages: AtomicU32::new(0),
+            most_spare: lowmem.len() as u32 / SPARE_PART,
             by_size: core::array::from_fn(|_| AtomicU32::new(0)),
             root: 0,
             pages,
@@ -90,7 +106,7 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
             caches: Lock::new(Caches { first: AtomicU32::new(0), count: 0 }),
             classes: Default::default(),
             guesses: core::array::from_fn(|_| AtomicU32::new(0)),
-        };
+        });
         this.make_root()?;
         this.make_kmalloc_caches()?;
         Ok(this)
@@ -106,6 +122,7 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
         let pfn = self.pages.alloc_raw(Gfp::GFP_KERNEL, order).map_err(CreateError::NoMemory)?;
         self.root = self.address(pfn, order).map_err(CreateError::NoMemory)?.as_u32();
         let cache = KmemCache::<CPUS>::new(name, geometry, flags, None);
+        cache.home.store(core::ptr::from_ref(self).cast_mut().cast(), Relaxed);
         self.memory().write_cache(self.root, cache);
         self.list(self.root);
         Ok(())
@@ -118,14 +135,20 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
     }
 
     /// The address of a block of pages that was just allocated; gives it back if it has none.
+    #[inline]
     pub(super) fn address(&self, pfn: Pfn, order: Order) -> Result<VirtAddr, AllocError> {
-        match self.linear.page_address(pfn) {
-            Some(virt) => Ok(virt),
-            None => {
-                self.free_pages(pfn, order);
-                Err(AllocError::flags(crate::zone::GfpError::NoAddress))
-            }
+        let index = pfn.as_u32().wrapping_sub(self.first_pfn.as_u32());
+        if index < self.lowmem.len() as u32 {
+            return Ok(VirtAddr::new((self.first_page + index) * PAGE_SIZE));
         }
+        self.free_pages(pfn, order);
+        Err(AllocError::flags(crate::zone::GfpError::NoAddress))
+    }
+
+    /// The frame of a page of the linear map.
+    #[inline(always)]
+    pub(super) fn pfn_of(&self, virt: VirtAddr) -> Pfn {
+        self.first_pfn.saturating_add((virt.as_u32() / PAGE_SIZE).wrapping_sub(self.first_page))
     }
 
     /// Gives back pages that this allocator took.
@@ -194,6 +217,7 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
 
     /// Puts a cache into memory, and on the list.
     pub(super) fn insert(&self, cache: KmemCache<CPUS>) -> Result<CacheRef<'_, CPUS>, AllocError> {
+        cache.home.store(core::ptr::from_ref(self).cast_mut().cast(), Relaxed);
         let place = self.take_object(self.cache(self.root), Gfp::GFP_KERNEL)?.as_u32();
         self.memory().write_cache(place, cache);
         self.list(place);

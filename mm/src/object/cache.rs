@@ -8,7 +8,7 @@ use super::geometry::Geometry;
 use super::name::Name;
 use crate::addr::VirtAddr;
 use crate::sync::Ordering::Relaxed;
-use crate::sync::{AtomicU32, Lock};
+use crate::sync::{AtomicPtr, AtomicU32, Lock};
 
 /// Brings the memory of an object into the state in which it is handed out, once, when its slab is
 /// made; who gives it back has brought it into that state again.
@@ -29,6 +29,8 @@ pub(super) struct Shared {
 #[repr(C)]
 pub struct KmemCache<const CPUS: usize> {
     pub(super) cpu: [CpuSlab; CPUS],
+    /// The allocator that it belongs to. The quick paths have no register for it.
+    pub(super) home: AtomicPtr<()>,
     pub(super) geometry: Geometry,
     pub(super) reciprocal: u32,
     pub(super) min_partial: u32,
@@ -59,6 +61,7 @@ impl<const CPUS: usize> KmemCache<CPUS> {
         let reciprocal = geometry.reciprocal();
         Self {
             cpu: core::array::from_fn(|_| CpuSlab::new(geometry.stride, reciprocal)),
+            home: AtomicPtr::new(core::ptr::null_mut()),
             geometry,
             reciprocal,
             min_partial: geometry.min_partial(),

@@ -8,7 +8,6 @@
 #![expect(unsafe_code, reason = "entries lie in memory that the page allocator gave")]
 
 use core::ptr::{self, NonNull};
-use core::slice;
 
 use super::slab::{NONE, number};
 use crate::addr::VirtAddr;
@@ -28,7 +27,7 @@ pub(super) struct CpuSlab {
     pub(super) current: AtomicU32,
     /// The first partial slab's record; 0 for none.
     pub(super) partial: AtomicU32,
-    /// How many partial slabs there are.
+    /// How many partial slabs there are, and how many of them are empty.
     pub(super) partial_slabs: AtomicU32,
     /// Slabs of this CPU to which others gave something back; anybody may push.
     pub(super) mailbox: AtomicU32,
@@ -59,24 +58,33 @@ impl CpuSlab {
         }
     }
 
+    /// The entry of an object of the current slab. A load each time: the quick paths have no register to
+    /// keep it in.
+    ///
+    /// # Safety
+    ///
+    /// 1. `number` is below `objects`.
     #[inline(always)]
-    fn entries(&self) -> &[AtomicU32] {
-        let objects = self.objects.load(Relaxed) as usize;
-        // SAFETY: the pair was written by `set`, from a slice of the current slab's record, which lives until
-        // the slab is given back, and that is not while it is current; or it is dangling and 0. Atomics
-        // may be shared.
-        unsafe { slice::from_raw_parts(self.entries.load(Relaxed), objects) }
+    unsafe fn entry(&self, number: u32) -> &AtomicU32 {
+        debug_assert!(number < self.objects.load(Relaxed));
+        // SAFETY: `set` wrote both from a slice of the current slab's record, which lives until the slab is
+        // given back, and that is not while it is current. So there are so many entries (1), which as
+        // atomics may be shared.
+        unsafe { &*self.entries.load(Relaxed).add(number as usize) }
     }
 
     /// The first free object of the current slab.
     #[inline(always)]
     pub(super) fn take(&self) -> Option<VirtAddr> {
         let number = self.head.load(Relaxed);
-        // An empty list ends here as well.
-        let entry = self.entries().get(number as usize)?;
+        if number == NONE {
+            return None;
+        }
+        // SAFETY: 1. lists hold numbers of the slab's objects, and are not kept where anybody else writes.
+        let entry = unsafe { self.entry(number) };
+        self.head.store(entry.load(Relaxed), Relaxed);
         let offset = number.wrapping_mul(self.stride.load(Relaxed));
         let object = self.base.load(Relaxed).wrapping_add(offset);
-        self.head.store(entry.load(Relaxed), Relaxed);
         entry.store(object, Relaxed);
         Some(VirtAddr::new(object))
     }
@@ -87,10 +95,15 @@ impl CpuSlab {
     pub(super) fn give(&self, object: VirtAddr) -> bool {
         let offset = object.as_u32().wrapping_sub(self.base.load(Relaxed));
         let number = number(offset, self.reciprocal.load(Relaxed));
-        let Some(entry) = self.entries().get(number as usize) else { return false };
-        if entry.load(Relaxed) != object.as_u32() {
+        if number >= self.objects.load(Relaxed) {
             return false;
         }
+        // SAFETY: 1. it is.
+        if unsafe { self.entry(number) }.load(Relaxed) != object.as_u32() {
+            return false;
+        }
+        // SAFETY: 1. as above.
+        let entry = unsafe { self.entry(number) };
         entry.store(self.head.load(Relaxed), Relaxed);
         self.head.store(number, Relaxed);
         true

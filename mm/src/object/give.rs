@@ -1,15 +1,19 @@
 //! Where an object goes.
 
 use super::allocator::SlabAllocator;
-use super::cache::KmemCache;
+use super::cache::{KmemCache, Shared};
 use super::error::{NotGiven, ObjectError};
 use super::kmalloc::LARGE;
 use super::memory::Books;
 use super::slab::{Is, Owner, Slab};
-use super::list;
 use crate::addr::VirtAddr;
 use crate::platform::{Lowmem, Report};
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed};
+
+/// An object was given to a slab of the cache with this address.
+pub(super) struct Given {
+    pub(super) cache: u32,
+}
 
 impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     /// Gives back an object of this cache.
@@ -19,48 +23,58 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         cache: &KmemCache<CPUS>,
         object: VirtAddr,
     ) -> Result<(), NotGiven> {
-        {
-            let masked = self.memory().mask();
-            if self.cpu_slab(cache, &masked).give(object) {
-                return Ok(());
-            }
+        let masked = self.memory().mask();
+        if self.cpu_slab(cache, &masked).give(object) {
+            return Ok(());
         }
-        self.give_elsewhere(cache, object)
+        Self::give_elsewhere(cache, object, masked)
     }
 
     /// An object that is none of the current slab: mostly one of another slab of this CPU.
     #[inline(never)]
-    pub(super) fn give_elsewhere(
-        &self,
+    fn give_elsewhere(
         cache: &KmemCache<CPUS>,
         object: VirtAddr,
+        masked: P::Masked,
     ) -> Result<(), NotGiven> {
-        if let Some(page) = self.page(object) {
-            let masked = self.memory().mask();
-            let record = page.own();
-            if record > LARGE {
-                let cpu = self.memory().cpu(&masked) & (CPUS - 1);
-                let slab = self.memory().slab(record);
-                if slab.owner() == Owner::cpu(cpu)
-                    && slab.header.cache.load(Relaxed) == self.address_of(cache)
-                    && slab.give(object)
-                {
-                    if slab.one_came_back() {
-                        self.attend(cache, cpu, record);
-                    }
-                    return Ok(());
-                }
+        let this = Self::of(cache);
+        if let Some(given) = this.give_own(object, &masked) {
+            if given.cache == this.address_of(cache) {
+                return Ok(());
             }
+            drop(masked);
+            this.report_wrong_cache(cache, this.cache(given.cache), object);
+            return Ok(());
         }
-        self.give_with_care(Some(cache), object)
+        drop(masked);
+        this.give_with_care(Some(cache), object)
+    }
+
+    /// Gives an object to its slab, if that is this CPU's, but not its current one.
+    #[inline(always)]
+    pub(super) fn give_own(&self, object: VirtAddr, masked: &P::Masked) -> Option<Given> {
+        let record = self.page(object)?.own();
+        if record <= LARGE {
+            return None;
+        }
+        let slab = self.memory().slab(record);
+        let cpu = self.memory().cpu(masked) & (CPUS - 1);
+        if !slab.is_of(cpu) || !slab.give(object) {
+            return None;
+        }
+        let cache = slab.header.cache.load(Relaxed);
+        if slab.one_came_back() {
+            self.attend(self.cache(cache), cpu, record);
+        }
+        Some(Given { cache })
     }
 
     /// A slab of this CPU needs a look: its first object came back, or its last. Interrupts are masked.
     #[inline(never)]
     pub(super) fn attend(&self, cache: &KmemCache<CPUS>, cpu: usize, record: u32) {
         let here = &cache.cpu[cpu];
-        let slab = self.memory().slab(record);
-        let header = slab.header;
+        let header = self.memory().slab(record).header;
+        let pages = 1 << header.order.load(Relaxed);
         if header.listed.load(Relaxed) == 0 {
             let out = header.objects.load(Relaxed) - 1;
             header.left.store(out, Relaxed);
@@ -68,12 +82,13 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             if out > 0 {
                 return;
             }
+        } else {
+            self.spare_pages.fetch_add(pages, Relaxed);
         }
         // All its objects are free.
-        if here.partial_slabs.load(Relaxed) > cache.min_partial {
-            list::remove(self.memory(), &here.partial, record);
-            here.partial_slabs.store(here.partial_slabs.load(Relaxed) - 1, Relaxed);
-            self.release_slab(cache, record);
+        let many = here.partial_slabs.load(Relaxed) > cache.min_partial;
+        if many && self.spare_pages.load(Relaxed) > self.most_spare {
+            self.drop_listed(cache, &here.partial, &here.partial_slabs, record);
         }
     }
 
@@ -104,11 +119,20 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             return self.refuse(object, self.why_not(cache, &slab, object));
         }
         if let Some(named) = named.filter(|named| !core::ptr::eq(*named, cache)) {
-            let (named, cache) = (&named.name, &cache.name);
-            let error = ObjectError::WrongCache { object, cache, named };
-            self.memory().report(&Report::WrongObject { error });
+            self.report_wrong_cache(named, cache, object);
         }
         Ok(())
+    }
+
+    #[cold]
+    fn report_wrong_cache(
+        &self,
+        named: &KmemCache<CPUS>,
+        cache: &KmemCache<CPUS>,
+        object: VirtAddr,
+    ) {
+        let error = ObjectError::WrongCache { object, cache: &cache.name, named: &named.name };
+        self.memory().report(&Report::WrongObject { error });
     }
 
     /// Gives an object to the slab that its address is in, whosever that is. Interrupts are masked.
@@ -147,13 +171,14 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
                         continue;
                     }
                     let is_given = slab.give(object);
-                    let is_empty = is_given && slab.one_came_back();
-                    if is_empty && shared.partial_slabs.load(Relaxed) > cache.min_partial {
-                        list::remove(self.memory(), &shared.partial, record);
-                        let slabs = shared.partial_slabs.load(Relaxed) - 1;
-                        shared.partial_slabs.store(slabs, Relaxed);
-                        drop(shared);
-                        self.release_slab(cache, record);
+                    if is_given && slab.one_came_back() {
+                        let pages = 1 << slab.header.order.load(Relaxed);
+                        let spare = self.spare_pages.fetch_add(pages, Relaxed) + pages;
+                        let many = shared.partial_slabs.load(Relaxed) > cache.min_partial;
+                        if many && spare > self.most_spare {
+                            let Shared { partial, partial_slabs } = &*shared;
+                            self.drop_listed(cache, partial, partial_slabs, record);
+                        }
                     }
                     return is_given;
                 }

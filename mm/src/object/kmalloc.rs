@@ -23,10 +23,10 @@ use super::flags::SlabFlags;
 use super::geometry::{CACHE_LINE, Geometry};
 use super::memory::Books;
 use super::name::Name;
-use super::slab::Owner;
 use super::take::NOT_QUICK;
+use super::taken::Taken;
 use crate::addr::{Order, PAGE_SIZE, VirtAddr};
-use crate::frame::PageState;
+use crate::frame::{Page, PageState};
 use crate::platform::Lowmem;
 use crate::sync::Ordering::Relaxed;
 use crate::zone::{AllocError, Gfp};
@@ -135,6 +135,12 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     /// are asked for, or there is no memory and nobody can help.
     #[inline(always)]
     pub fn kmalloc(&self, size: u32, gfp: Gfp) -> Result<VirtAddr, AllocError> {
+        self.kmalloc_raw(size, gfp).result()
+    }
+
+    /// As [`kmalloc`](Self::kmalloc), in one word.
+    #[inline(always)]
+    pub fn kmalloc_raw(&self, size: u32, gfp: Gfp) -> Taken {
         let last = size.wrapping_sub(1);
         // Of 0 bytes, the last one is far beyond.
         if let Some(cache) = self.by_size.get((last / CACHE_LINE) as usize)
@@ -143,27 +149,39 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             let cache = self.cache(cache.load(Relaxed));
             let masked = self.memory().mask();
             if let Some(object) = self.cpu_slab(cache, &masked).take() {
-                return Ok(object);
+                return Taken::object(object);
             }
+            drop(masked);
+            return Self::take_with_care(cache, gfp);
         }
         self.kmalloc_with_care(size, gfp)
     }
 
     #[inline(never)]
-    fn kmalloc_with_care(&self, size: u32, gfp: Gfp) -> Result<VirtAddr, AllocError> {
+    fn kmalloc_with_care(&self, size: u32, gfp: Gfp) -> Taken {
         if size > MAX_CACHED {
-            return self.take_large(size, gfp);
+            return self.take_large(size, gfp).into();
         }
-        gfp.check_addressable().map_err(AllocError::flags)?;
+        if let Some(cache) = self.by_size.get((size.wrapping_sub(1) / CACHE_LINE) as usize)
+            && let Some(object) = self.take_zeroed(self.cache(cache.load(Relaxed)), gfp)
+        {
+            return Taken::object(object);
+        }
+        if let Err(error) = gfp.check_addressable() {
+            return Taken::error(AllocError::flags(error));
+        }
         if size == 0 {
-            return Ok(ZERO_SIZE);
+            return Taken::object(ZERO_SIZE);
         }
         let cache = self.cache(self.classes[Kind::of(gfp) as usize][class(size)]);
-        self.take_object(cache, gfp.difference(Gfp::__GFP_RECLAIMABLE))
+        Self::take_with_care(cache, gfp.difference(Gfp::__GFP_RECLAIMABLE))
     }
 
+    #[inline]
     fn take_large(&self, size: u32, gfp: Gfp) -> Result<VirtAddr, AllocError> {
-        gfp.check_addressable().map_err(AllocError::flags)?;
+        if gfp.contains(Gfp::__GFP_HIGHMEM) {
+            gfp.check_addressable().map_err(AllocError::flags)?;
+        }
         let pages = size.div_ceil(PAGE_SIZE);
         let order = Order::for_pages(pages).ok_or(AllocError::too_large(pages))?;
         let pfn = self.pages.alloc_raw(gfp, order)?;
@@ -198,56 +216,70 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     pub unsafe fn kfree(&self, object: VirtAddr) -> Result<(), NotGiven> {
         let guess = &self.guesses[(object.as_u32() / PAGE_SIZE) as usize % GUESSES];
         let cache = self.cache(guess.load(Relaxed));
-        {
-            let masked = self.memory().mask();
-            if self.cpu_slab(cache, &masked).give(object) {
-                return Ok(());
-            }
+        let masked = self.memory().mask();
+        if self.cpu_slab(cache, &masked).give(object) {
+            return Ok(());
         }
-        self.kfree_elsewhere(object)
+        Self::kfree_elsewhere(cache, object, masked)
     }
 
     /// Memory that is none of the current slab of the cache that was guessed.
     #[inline(never)]
-    fn kfree_elsewhere(&self, object: VirtAddr) -> Result<(), NotGiven> {
-        if let Some(page) = self.page(object) {
+    fn kfree_elsewhere(
+        guessed: &KmemCache<CPUS>,
+        object: VirtAddr,
+        masked: P::Masked,
+    ) -> Result<(), NotGiven> {
+        let this = Self::of(guessed);
+        if this.give_own(object, &masked).is_some() {
+            return Ok(());
+        }
+        drop(masked);
+        this.kfree_with_care(object)
+    }
+
+    #[inline(never)]
+    fn kfree_with_care(&self, object: VirtAddr) -> Result<(), NotGiven> {
+        let Some(page) = self.page(object) else {
+            if object == ZERO_SIZE || object.as_u32() == 0 {
+                return Ok(());
+            }
+            return self.refuse(object, ObjectError::NotLinear { object });
+        };
+        if page.own() == LARGE {
+            return self.free_large(page, object);
+        }
+        {
+            // Perhaps the guess was wrong, and another cache takes from here.
             let masked = self.memory().mask();
             let record = page.own();
             if record > LARGE {
                 let slab = self.memory().slab(record);
-                let cpu = self.memory().cpu(&masked) & (CPUS - 1);
-                if slab.owner() == Owner::cpu(cpu) && slab.give(object) {
-                    if slab.one_came_back() {
-                        self.attend(self.cache(slab.header.cache.load(Relaxed)), cpu, record);
+                let cache = self.cache(slab.header.cache.load(Relaxed));
+                if self.cpu_slab(cache, &masked).give(object) {
+                    if cache.is_kmalloc {
+                        self.guess_page(cache, object);
                     }
                     return Ok(());
                 }
             }
         }
-        self.kfree_with_care(object)
+        self.give_with_care(None, object)
     }
 
-    #[inline(never)]
-    fn kfree_with_care(&self, object: VirtAddr) -> Result<(), NotGiven> {
-        if object == ZERO_SIZE || object.as_u32() == 0 {
-            return Ok(());
+    /// Gives back what a large `kmalloc` took.
+    fn free_large(&self, page: &Page, object: VirtAddr) -> Result<(), NotGiven> {
+        let pfn = self.pfn_of(object);
+        let state = page.state();
+        let PageState::Allocated { order, .. } = state else {
+            return self.refuse(object, ObjectError::NoSlab { object, pfn, state });
+        };
+        if !object.is_aligned(PAGE_SIZE) {
+            return self.refuse(object, ObjectError::NotLargeStart { object, pfn });
         }
-        if let Some(page) = self.page(object)
-            && page.own() == LARGE
-        {
-            let pfn = self.linear.virt_to_page(object).unwrap_or_default();
-            let state = page.state();
-            let PageState::Allocated { order, .. } = state else {
-                return self.refuse(object, ObjectError::NoSlab { object, pfn, state });
-            };
-            if !object.is_aligned(PAGE_SIZE) {
-                return self.refuse(object, ObjectError::NotLargeStart { object, pfn });
-            }
-            page.set_own(0);
-            self.free_pages(pfn, order);
-            return Ok(());
-        }
-        self.give_with_care(None, object)
+        page.set_own(0);
+        self.free_pages(pfn, order);
+        Ok(())
     }
 
     /// Bytes that may be used at an address that [`kmalloc`](Self::kmalloc) gave: as many as its class has.

@@ -7,6 +7,7 @@
 use core::mem::{align_of, size_of};
 use core::slice;
 
+use super::allocator::SlabAllocator;
 use super::cache::{Constructor, KmemCache};
 use super::slab::{Header, Slab};
 use crate::addr::VirtAddr;
@@ -88,3 +89,15 @@ pub(super) trait Books: Lowmem {
 }
 
 impl<P: Lowmem> Books for P {}
+
+impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
+    /// The allocator that a cache belongs to, which is one of this type. So the quick paths need not keep a
+    /// register for it.
+    #[inline(always)]
+    pub(super) fn of<'c>(cache: &'c KmemCache<CPUS>) -> &'c Self {
+        let home = cache.home.load(crate::sync::Ordering::Relaxed).cast::<Self>();
+        // SAFETY: who makes a cache writes its own address there, and stays where it is; a cache is reached
+        // only through its allocator.
+        unsafe { &*home }
+    }
+}

@@ -44,6 +44,7 @@ mod slab;
 mod slab_pages;
 #[cfg(not(loom))]
 mod take;
+mod taken;
 #[cfg(not(loom))]
 pub mod validate;
 
@@ -54,6 +55,7 @@ pub use cache::{Constructor, KmemCache};
 pub use error::{Busy, CreateError, NotGiven, ObjectError};
 pub use flags::SlabFlags;
 pub use name::Name;
+pub use taken::Taken;
 
 #[cfg(all(test, not(loom)))]
 mod test_machine;

@@ -6,6 +6,8 @@ use super::list;
 use super::memory::Books;
 use super::slab::Owner;
 use crate::platform::Lowmem;
+use crate::zone::Gfp;
+use crate::zone::shrink::Shrinker;
 use crate::sync::AtomicU32;
 use crate::sync::Ordering::Relaxed;
 
@@ -80,14 +82,16 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         self.memory().slab(record).header.left.load(Relaxed) == 0
     }
 
-    /// Takes a slab off a list, and gives it back.
-    fn drop_listed(
+    /// Takes an empty slab off a list, and gives it back.
+    pub(super) fn drop_listed(
         &self,
         cache: &KmemCache<CPUS>,
         first: &AtomicU32,
         count: &AtomicU32,
         record: u32,
     ) {
+        let pages = 1 << self.memory().slab(record).header.order.load(Relaxed);
+        self.spare_pages.fetch_sub(pages, Relaxed);
         list::remove(self.memory(), first, record);
         count.store(count.load(Relaxed) - 1, Relaxed);
         self.release_slab(cache, record);
@@ -106,5 +110,21 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             slab.header.left.store(slab.header.objects.load(Relaxed) - free, Relaxed);
             self.keep(cache, cpu, record);
         }
+    }
+}
+
+/// Slabs that nobody needs are the first to go when memory is short.
+impl<P: Lowmem + Sync, const CPUS: usize> Shrinker for SlabAllocator<'_, '_, P, CPUS> {
+    fn name(&self) -> &'static str {
+        "slabs"
+    }
+
+    fn count(&self) -> u32 {
+        self.spare_pages.load(Relaxed)
+    }
+
+    /// All of them, however many are asked for: who comes for pages comes again.
+    fn shrink(&self, _: u32, _: Gfp) -> u32 {
+        self.shrink_all()
     }
 }

@@ -141,6 +141,13 @@ impl<'s> Slab<'s> {
         Owner(self.header.owner.load(Acquire))
     }
 
+    /// Does this CPU own the slab, which is not its current one? For that CPU, interrupts masked: nobody else
+    /// can make it so, or change it.
+    #[inline(always)]
+    pub(super) fn is_of(&self, cpu: usize) -> bool {
+        self.header.owner.load(Relaxed) == Owner::cpu(cpu).0
+    }
+
     /// The owner: hands the slab on. What was written before is seen by the next one.
     pub(super) fn set_owner(&self, owner: Owner) {
         self.header.owner.store(owner.0, Release);

@@ -4,6 +4,7 @@ use super::allocator::SlabAllocator;
 use super::cache::KmemCache;
 use super::cpu_slab::Fresh;
 use super::memory::Books;
+use super::taken::Taken;
 use super::flags::SlabFlags;
 use super::kmalloc::GUESSES;
 use super::slab::{Owner, Slab};
@@ -34,13 +35,19 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     /// or when there is no memory and nobody can help.
     #[inline(always)]
     pub fn take_object(&self, cache: &KmemCache<CPUS>, gfp: Gfp) -> Result<VirtAddr, AllocError> {
+        self.take_object_raw(cache, gfp).result()
+    }
+
+    /// As [`take_object`](Self::take_object), in one word.
+    #[inline(always)]
+    pub fn take_object_raw(&self, cache: &KmemCache<CPUS>, gfp: Gfp) -> Taken {
         if !gfp.intersects(NOT_QUICK) {
             let masked = self.memory().mask();
             if let Some(object) = self.cpu_slab(cache, &masked).take() {
-                return Ok(object);
+                return Taken::object(object);
             }
         }
-        self.take_with_care(cache, gfp)
+        Self::take_with_care(cache, gfp)
     }
 
     /// This CPU's part of a cache.
@@ -55,20 +62,40 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     }
 
     #[inline(never)]
-    pub(super) fn take_with_care(
-        &self,
-        cache: &KmemCache<CPUS>,
-        gfp: Gfp,
-    ) -> Result<VirtAddr, AllocError> {
+    pub(super) fn take_with_care(cache: &KmemCache<CPUS>, gfp: Gfp) -> Taken {
+        let this = Self::of(cache);
+        if let Err(error) = this.check_flags(cache, gfp) {
+            return Taken::error(error);
+        }
+        let taken = this.take_anyhow(cache, gfp);
+        if let Ok(object) = taken
+            && gfp.wants_zero()
+        {
+            this.memory().zero_bytes(object, cache.object_size());
+        }
+        taken.into()
+    }
+
+    fn check_flags(&self, cache: &KmemCache<CPUS>, gfp: Gfp) -> Result<(), AllocError> {
         gfp.check_addressable().map_err(AllocError::flags)?;
         if gfp.contains(Gfp::__GFP_DMA) && !cache.flags.contains(SlabFlags::SLAB_CACHE_DMA) {
             return Err(AllocError::flags(GfpError::NotDmaCache));
         }
-        let object = self.take_anyhow(cache, gfp)?;
-        if gfp.wants_zero() {
-            self.memory().zero_bytes(object, cache.object_size());
+        Ok(())
+    }
+
+    /// An object of a request that is quick but for the zeroes.
+    #[inline(always)]
+    pub(super) fn take_zeroed(&self, cache: &KmemCache<CPUS>, gfp: Gfp) -> Option<VirtAddr> {
+        if gfp.intersection(NOT_QUICK) != Gfp::__GFP_ZERO {
+            return None;
         }
-        Ok(object)
+        let object = {
+            let masked = self.memory().mask();
+            self.cpu_slab(cache, &masked).take()?
+        };
+        self.memory().zero_bytes(object, cache.object_size());
+        Some(object)
     }
 
     fn take_anyhow(&self, cache: &KmemCache<CPUS>, gfp: Gfp) -> Result<VirtAddr, AllocError> {
@@ -128,6 +155,9 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let slab = self.memory().slab(record);
         slab.set_owner(Owner::current(cpu));
         slab.header.listed.store(0, Relaxed);
+        if slab.header.left.load(Relaxed) == 0 {
+            self.spare_pages.fetch_sub(1 << slab.header.order.load(Relaxed), Relaxed);
+        }
         // It needs no attention, whatever comes back.
         slab.header.left.store(u32::MAX, Relaxed);
         let head = slab.take_list();
@@ -140,11 +170,16 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
 
     /// Has `kfree` guess this cache for the slab's pages.
     fn guess(&self, cache: &KmemCache<CPUS>, slab: &Slab<'_>) {
-        let first = slab.header.base.load(Relaxed) / PAGE_SIZE;
-        let pages = 1 << slab.header.order.load(Relaxed);
-        for page in first..first + pages {
-            self.guesses[page as usize % GUESSES].store(self.address_of(cache), Relaxed);
+        let first = slab.header.base.load(Relaxed);
+        for page in 0..1 << slab.header.order.load(Relaxed) {
+            self.guess_page(cache, VirtAddr::new(first + page * PAGE_SIZE));
         }
+    }
+
+    /// Has `kfree` guess this cache for the page at an address.
+    pub(super) fn guess_page(&self, cache: &KmemCache<CPUS>, virt: VirtAddr) {
+        let page = (virt.as_u32() / PAGE_SIZE) as usize;
+        self.guesses[page % GUESSES].store(self.address_of(cache), Relaxed);
     }
 
     /// Puts a slab that nobody else knows on this CPU's list. Interrupts are masked.
@@ -153,6 +188,9 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let here = &cache.cpu[cpu];
         slab.set_owner(Owner::cpu(cpu));
         slab.header.listed.store(1, Relaxed);
+        if slab.header.left.load(Relaxed) == 0 {
+            self.spare_pages.fetch_add(1 << slab.header.order.load(Relaxed), Relaxed);
+        }
         list::push(self.memory(), &here.partial, record);
         here.partial_slabs.store(here.partial_slabs.load(Relaxed) + 1, Relaxed);
     }

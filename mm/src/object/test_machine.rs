@@ -8,6 +8,7 @@
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::Cell;
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -95,8 +96,8 @@ pub(super) fn with_slabs<const CPUS: usize>(
 ) {
     let arena = Arena::new(pages);
     let pages = arena.pages::<CPUS>();
-    let slabs = SlabAllocator::new(&pages, arena.linear()).unwrap();
-    test(&slabs);
+    let mut place = Box::new(MaybeUninit::uninit());
+    test(SlabAllocator::new_in(&mut place, &pages, arena.linear()).unwrap());
 }
 
 /// The machine.

@@ -63,7 +63,9 @@ impl core::error::Error for SpanError {}
 
 /// There is no block. Nothing has changed.
 ///
-/// One word, so that the result of a request is two registers; [`why`](Self::why) takes it apart.
+/// One word, so that the result of a request is two registers; [`why`](Self::why) takes it apart. Bit 3 is
+/// always set, so that a word that holds an address or an error can tell which
+/// ([`Taken`](crate::object::Taken)).
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct AllocError(u32);
@@ -93,6 +95,8 @@ const _: () = assert!(size_of::<Result<Pfn, AllocError>>() == 8);
 /// The flags that an error about flags can name: unknown ones, zones, and those of `NOFAIL`. They stay
 /// where they are in the word, and leave bits 4 to 7 for the kind.
 const NAMED: u32 = 0xf001_c007;
+/// Set in every error.
+const ALWAYS: u32 = 1 << 3;
 const KIND_SHIFT: u32 = 4;
 /// The other kinds are those of [`GfpError`]. What these say is above bit 8.
 const NO_MEMORY: u32 = 9;
@@ -115,21 +119,31 @@ impl AllocError {
             GfpError::ExactCompound => 8,
             GfpError::NotDmaCache => 11,
         };
-        Self(kind << KIND_SHIFT | error.flags().bits() & NAMED)
+        Self(ALWAYS | kind << KIND_SHIFT | error.flags().bits() & NAMED)
     }
 
     /// No zone up to `highest` has a block of `order`.
     #[must_use]
     pub const fn no_memory(order: Order, highest: ZoneKind) -> Self {
         let what = order.as_u32() << ZONE_BITS | highest.index() as u32;
-        Self(NO_MEMORY << KIND_SHIFT | what << 8)
+        Self(ALWAYS | NO_MEMORY << KIND_SHIFT | what << 8)
     }
 
     /// So many pages can not be had at once.
     #[must_use]
     pub const fn too_large(pages: u32) -> Self {
         let most = u32::MAX >> 8;
-        Self(TOO_LARGE << KIND_SHIFT | (if pages < most { pages } else { most }) << 8)
+        Self(ALWAYS | TOO_LARGE << KIND_SHIFT | (if pages < most { pages } else { most }) << 8)
+    }
+
+    /// The word, in which bit 0 is set.
+    pub(crate) const fn to_odd_word(self) -> u32 {
+        self.0.rotate_right(3)
+    }
+
+    /// The error with this word.
+    pub(crate) const fn from_odd_word(word: u32) -> Self {
+        Self(word.rotate_left(3))
     }
 
     /// Why there is no block.
