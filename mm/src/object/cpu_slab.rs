@@ -7,31 +7,42 @@
 //! Protocol: touched by its CPU alone, interrupts masked; only the mailbox is for others.
 #![expect(unsafe_code, reason = "entries lie in memory that the page allocator gave")]
 
-use core::ptr::{self, NonNull};
+use core::cell::Cell;
+use core::ptr;
 
 use super::slab::{NONE, number};
 use crate::addr::VirtAddr;
 use crate::sync::Ordering::Relaxed;
-use crate::sync::{AtomicPtr, AtomicU32};
+use crate::sync::AtomicU32;
 
 /// The current slab, and the partial ones behind it.
+///
+/// Cells and not atomics, and in groups: so the compiler loads each group with one instruction.
 #[repr(C, align(64))]
 pub(super) struct CpuSlab {
-    head: AtomicU32,
-    objects: AtomicU32,
-    entries: AtomicPtr<AtomicU32>,
-    base: AtomicU32,
-    stride: AtomicU32,
-    reciprocal: AtomicU32,
+    head: Cell<u32>,
+    entries: Cell<*const AtomicU32>,
+    base: Cell<u32>,
+    stride: Cell<u32>,
+    /// The same as `base`, beside what giving needs with it.
+    base_again: Cell<u32>,
+    reciprocal: Cell<u32>,
+    objects: Cell<u32>,
     /// The address of the current slab's record; 0 without one.
-    pub(super) current: AtomicU32,
+    current: Cell<u32>,
     /// The first partial slab's record; 0 for none.
     pub(super) partial: AtomicU32,
-    /// How many partial slabs there are, and how many of them are empty.
+    /// How many partial slabs there are.
     pub(super) partial_slabs: AtomicU32,
     /// Slabs of this CPU to which others gave something back; anybody may push.
     pub(super) mailbox: AtomicU32,
 }
+
+// SAFETY: by the protocol the cells are one CPU's, which does not interrupt itself there; `entries` points
+// to atomics, which may be shared.
+unsafe impl Sync for CpuSlab {}
+// SAFETY: nothing in it is a thread's own.
+unsafe impl Send for CpuSlab {}
 
 /// A slab on its way to be a CPU's current one.
 pub(super) struct Fresh<'s> {
@@ -45,46 +56,44 @@ impl CpuSlab {
     /// Without a slab.
     pub(super) fn new(stride: u32, reciprocal: u32) -> Self {
         Self {
-            head: AtomicU32::new(NONE),
-            objects: AtomicU32::new(0),
-            entries: AtomicPtr::new(NonNull::dangling().as_ptr()),
-            base: AtomicU32::new(0),
-            stride: AtomicU32::new(stride),
-            reciprocal: AtomicU32::new(reciprocal),
-            current: AtomicU32::new(0),
+            head: Cell::new(NONE),
+            entries: Cell::new(ptr::null()),
+            base: Cell::new(0),
+            stride: Cell::new(stride),
+            base_again: Cell::new(0),
+            objects: Cell::new(0),
+            reciprocal: Cell::new(reciprocal),
+            current: Cell::new(0),
             partial: AtomicU32::new(0),
             partial_slabs: AtomicU32::new(0),
             mailbox: AtomicU32::new(0),
         }
     }
 
-    /// The entry of an object of the current slab. A load each time: the quick paths have no register to
-    /// keep it in.
+    /// The entry of an object of the current slab.
     ///
     /// # Safety
     ///
     /// 1. `number` is below `objects`.
     #[inline(always)]
     unsafe fn entry(&self, number: u32) -> &AtomicU32 {
-        debug_assert!(number < self.objects.load(Relaxed));
+        debug_assert!(number < self.objects.get());
         // SAFETY: `set` wrote both from a slice of the current slab's record, which lives until the slab is
-        // given back, and that is not while it is current. So there are so many entries (1), which as
-        // atomics may be shared.
-        unsafe { &*self.entries.load(Relaxed).add(number as usize) }
+        // given back, and that is not while it is current. So there are so many entries (1).
+        unsafe { &*self.entries.get().add(number as usize) }
     }
 
     /// The first free object of the current slab.
     #[inline(always)]
     pub(super) fn take(&self) -> Option<VirtAddr> {
-        let number = self.head.load(Relaxed);
+        let number = self.head.get();
         if number == NONE {
             return None;
         }
         // SAFETY: 1. lists hold numbers of the slab's objects, and are not kept where anybody else writes.
         let entry = unsafe { self.entry(number) };
-        self.head.store(entry.load(Relaxed), Relaxed);
-        let offset = number.wrapping_mul(self.stride.load(Relaxed));
-        let object = self.base.load(Relaxed).wrapping_add(offset);
+        self.head.set(entry.load(Relaxed));
+        let object = self.base.get().wrapping_add(number.wrapping_mul(self.stride.get()));
         entry.store(object, Relaxed);
         Some(VirtAddr::new(object))
     }
@@ -93,47 +102,44 @@ impl CpuSlab {
     /// none.
     #[inline(always)]
     pub(super) fn give(&self, object: VirtAddr) -> bool {
-        let offset = object.as_u32().wrapping_sub(self.base.load(Relaxed));
-        let number = number(offset, self.reciprocal.load(Relaxed));
-        if number >= self.objects.load(Relaxed) {
+        let offset = object.as_u32().wrapping_sub(self.base_again.get());
+        let number = number(offset, self.reciprocal.get());
+        if number >= self.objects.get() {
             return false;
         }
         // SAFETY: 1. it is.
-        if unsafe { self.entry(number) }.load(Relaxed) != object.as_u32() {
+        let entry = unsafe { self.entry(number) };
+        if entry.load(Relaxed) != object.as_u32() {
             return false;
         }
-        // SAFETY: 1. as above.
-        let entry = unsafe { self.entry(number) };
-        entry.store(self.head.load(Relaxed), Relaxed);
-        self.head.store(number, Relaxed);
+        entry.store(self.head.get(), Relaxed);
+        self.head.set(number);
         true
     }
 
     /// Makes a slab the current one; there is none now.
     pub(super) fn set(&self, fresh: &Fresh<'_>) {
-        debug_assert_eq!(self.current.load(Relaxed), 0);
-        self.head.store(fresh.head, Relaxed);
-        self.entries.store(ptr::from_ref(fresh.entries).cast_mut().cast(), Relaxed);
-        self.objects.store(fresh.entries.len() as u32, Relaxed);
-        self.base.store(fresh.base.as_u32(), Relaxed);
-        self.current.store(fresh.record, Relaxed);
+        debug_assert_eq!(self.current.get(), 0);
+        self.head.set(fresh.head);
+        self.entries.set(fresh.entries.as_ptr());
+        self.objects.set(fresh.entries.len() as u32);
+        self.base.set(fresh.base.as_u32());
+        self.base_again.set(fresh.base.as_u32());
+        self.current.set(fresh.record);
     }
 
     /// Gives up the current slab: the address of its record, and its list.
     pub(super) fn clear(&self) -> Option<(u32, u32)> {
-        let record = self.current.load(Relaxed);
+        let record = self.current.replace(0);
         if record == 0 {
             return None;
         }
-        let head = self.head.load(Relaxed);
-        self.current.store(0, Relaxed);
-        self.objects.store(0, Relaxed);
-        self.head.store(NONE, Relaxed);
-        Some((record, head))
+        self.objects.set(0);
+        Some((record, self.head.replace(NONE)))
     }
 
     /// The current slab's list.
     pub(super) fn head(&self) -> u32 {
-        self.head.load(Relaxed)
+        self.head.get()
     }
 }

@@ -7,13 +7,9 @@ use super::kmalloc::LARGE;
 use super::memory::Books;
 use super::slab::{Is, Owner, Slab};
 use crate::addr::VirtAddr;
+use crate::frame::Page;
 use crate::platform::{Lowmem, Report};
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed};
-
-/// An object was given to a slab of the cache with this address.
-pub(super) struct Given {
-    pub(super) cache: u32,
-}
 
 impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     /// Gives back an object of this cache.
@@ -27,53 +23,43 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         if self.cpu_slab(cache, &masked).give(object) {
             return Ok(());
         }
-        Self::give_elsewhere(cache, object, masked)
-    }
-
-    /// An object that is none of the current slab: mostly one of another slab of this CPU.
-    #[inline(never)]
-    fn give_elsewhere(
-        cache: &KmemCache<CPUS>,
-        object: VirtAddr,
-        masked: P::Masked,
-    ) -> Result<(), NotGiven> {
-        let this = Self::of(cache);
-        if let Some(given) = this.give_own(object, &masked) {
-            if given.cache == this.address_of(cache) {
-                return Ok(());
-            }
-            drop(masked);
-            this.report_wrong_cache(cache, this.cache(given.cache), object);
+        if self.give_own(Some(cache), object, &masked) {
             return Ok(());
         }
         drop(masked);
-        this.give_with_care(Some(cache), object)
+        self.give_with_care(Some(cache), object)
     }
 
-    /// Gives an object to its slab, if that is this CPU's, but not its current one.
+    /// Gives an object to its slab, if that is this CPU's, but not its current one, and of this cache if one
+    /// is named. Says `false`, and has changed nothing, if not.
     #[inline(always)]
-    pub(super) fn give_own(&self, object: VirtAddr, masked: &P::Masked) -> Option<Given> {
-        let record = self.page(object)?.own();
-        if record <= LARGE {
-            return None;
-        }
+    pub(super) fn give_own(
+        &self,
+        named: Option<&KmemCache<CPUS>>,
+        object: VirtAddr,
+        masked: &P::Masked,
+    ) -> bool {
+        let Some(record) = self.page(object).map(Page::own).filter(|own| *own > LARGE) else {
+            return false;
+        };
         let slab = self.memory().slab(record);
         let cpu = self.memory().cpu(masked) & (CPUS - 1);
-        if !slab.is_of(cpu) || !slab.give(object) {
-            return None;
+        let is_other = |named| slab.header.cache.load(Relaxed) != self.address_of(named);
+        if !slab.is_of(cpu) || named.is_some_and(is_other) || !slab.give(object) {
+            return false;
         }
-        let cache = slab.header.cache.load(Relaxed);
         if slab.one_came_back() {
-            self.attend(self.cache(cache), cpu, record);
+            self.attend(cpu, record);
         }
-        Some(Given { cache })
+        true
     }
 
     /// A slab of this CPU needs a look: its first object came back, or its last. Interrupts are masked.
     #[inline(never)]
-    pub(super) fn attend(&self, cache: &KmemCache<CPUS>, cpu: usize, record: u32) {
-        let here = &cache.cpu[cpu];
+    fn attend(&self, cpu: usize, record: u32) {
         let header = self.memory().slab(record).header;
+        let cache = self.cache(header.cache.load(Relaxed));
+        let here = &cache.cpu[cpu];
         let pages = 1 << header.order.load(Relaxed);
         if header.listed.load(Relaxed) == 0 {
             let out = header.objects.load(Relaxed) - 1;
@@ -153,7 +139,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
                 Some(owner_cpu) if owner_cpu == cpu => {
                     let is_given = slab.give(object);
                     if is_given && slab.one_came_back() {
-                        self.attend(cache, cpu, record);
+                        self.attend(cpu, record);
                     }
                     return is_given;
                 }

@@ -217,25 +217,11 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let guess = &self.guesses[(object.as_u32() / PAGE_SIZE) as usize % GUESSES];
         let cache = self.cache(guess.load(Relaxed));
         let masked = self.memory().mask();
-        if self.cpu_slab(cache, &masked).give(object) {
-            return Ok(());
-        }
-        Self::kfree_elsewhere(cache, object, masked)
-    }
-
-    /// Memory that is none of the current slab of the cache that was guessed.
-    #[inline(never)]
-    fn kfree_elsewhere(
-        guessed: &KmemCache<CPUS>,
-        object: VirtAddr,
-        masked: P::Masked,
-    ) -> Result<(), NotGiven> {
-        let this = Self::of(guessed);
-        if this.give_own(object, &masked).is_some() {
+        if self.cpu_slab(cache, &masked).give(object) || self.give_own(None, object, &masked) {
             return Ok(());
         }
         drop(masked);
-        this.kfree_with_care(object)
+        self.kfree_with_care(object)
     }
 
     #[inline(never)]
