@@ -9,7 +9,7 @@ use core::ptr::NonNull;
 
 use crate::addr::{Order, Pfn, PhysAddr, VirtAddr};
 use crate::frame::FreeError;
-use crate::object::error::ObjectError;
+use crate::object::{Busy, Name, ObjectError};
 use crate::zone::Gfp;
 use crate::zone::figures::MemoryFigures;
 
@@ -111,6 +111,13 @@ pub enum Report<'r> {
         /// What was wrong.
         error: ObjectError<'r>,
     },
+    /// A cache was not destroyed, since objects of it are allocated.
+    CacheBusy {
+        /// The cache.
+        cache: &'r Name,
+        /// How many they are.
+        busy: Busy,
+    },
     /// Somebody wrote into a free block. It is kept out of circulation.
     WrittenWhileFree {
         /// The block.
@@ -138,6 +145,9 @@ impl fmt::Display for Report<'_> {
             ),
             Self::WrongFree { error } => write!(f, "BUG: Bad page state: {error}"),
             Self::WrongObject { error } => write!(f, "BUG: {error}"),
+            Self::CacheBusy { cache, busy } => {
+                write!(f, "kmem_cache_destroy {cache}: Slab cache still has objects: {busy}")
+            }
             Self::WrittenWhileFree { pfn, order, at, found, .. } => write!(
                 f,
                 "pagealloc: memory corruption: byte {found:#04x} at {at} in the free block of order \

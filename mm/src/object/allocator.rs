@@ -16,7 +16,7 @@
 
 use core::mem::MaybeUninit;
 
-use super::cache::{Constructor, KmemCache};
+use super::cache::{Constructor, Destructor, KmemCache};
 use super::error::CreateError;
 use super::flags::SlabFlags;
 use super::geometry::Geometry;
@@ -187,11 +187,15 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
     /// `kmem_cache_create`.
     ///
     /// A cache that is alike in all that matters is used instead, if there is one and `flags` do not forbid
-    /// it: then the name is not seen anywhere.
+    /// it: then the name is not seen anywhere. May sleep.
     ///
     /// # Errors
     ///
     /// [`CreateError`].
+    ///
+    /// # Panics
+    ///
+    /// Instead of an error, if `flags` have `SLAB_PANIC`.
     pub fn create(
         &self,
         name: &str,
@@ -199,6 +203,45 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
         align: u32,
         flags: SlabFlags,
         constructor: Option<Constructor>,
+    ) -> Result<CacheRef<'_, CPUS>, CreateError> {
+        self.create_with(name, size, align, flags, constructor, None)
+    }
+
+    /// As [`create`](Self::create), with a destructor: Linux's interface until 2.6.23.
+    ///
+    /// # Errors
+    ///
+    /// [`CreateError`].
+    ///
+    /// # Panics
+    ///
+    /// As `create`.
+    pub fn create_with(
+        &self,
+        name: &str,
+        size: u32,
+        align: u32,
+        flags: SlabFlags,
+        constructor: Option<Constructor>,
+        destructor: Option<Destructor>,
+    ) -> Result<CacheRef<'_, CPUS>, CreateError> {
+        let made = self.try_create(name, size, align, flags, constructor, destructor);
+        if let Err(error) = &made
+            && flags.contains(SlabFlags::SLAB_PANIC)
+        {
+            panic!("cache {name}: {error}");
+        }
+        made
+    }
+
+    fn try_create(
+        &self,
+        name: &str,
+        size: u32,
+        align: u32,
+        flags: SlabFlags,
+        constructor: Option<Constructor>,
+        destructor: Option<Destructor>,
     ) -> Result<CacheRef<'_, CPUS>, CreateError> {
         let name = Name::new(name)?;
         let refused = flags.difference(SlabFlags::all())
@@ -208,10 +251,12 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
         }
         let geometry = Geometry::new(size, align, flags, CPUS as u32);
         let geometry = geometry.map_err(CreateError::Geometry)?;
-        if let Some(alike) = self.alike(&geometry, flags, constructor) {
+        let may_merge = constructor.is_none() && destructor.is_none();
+        if may_merge && let Some(alike) = self.alike(&geometry, flags) {
             return Ok(alike);
         }
-        let cache = KmemCache::new(name, geometry, flags, constructor);
+        let mut cache = KmemCache::new(name, geometry, flags, constructor);
+        cache.destructor = destructor;
         self.insert(cache).map_err(CreateError::NoMemory)
     }
 
@@ -225,13 +270,8 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
     }
 
     /// A cache whose slabs a new one can share, which has a name more then.
-    fn alike(
-        &self,
-        geometry: &Geometry,
-        flags: SlabFlags,
-        constructor: Option<Constructor>,
-    ) -> Option<CacheRef<'_, CPUS>> {
-        if constructor.is_some() || flags.intersects(SlabFlags::NEVER_MERGE) {
+    fn alike(&self, geometry: &Geometry, flags: SlabFlags) -> Option<CacheRef<'_, CPUS>> {
+        if flags.intersects(SlabFlags::NEVER_MERGE) {
             return None;
         }
         let same = |flags: SlabFlags| flags.intersection(SlabFlags::MERGE_SAME);
@@ -242,6 +282,7 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
             let cache = self.cache(next);
             let Geometry { stride, align, .. } = cache.geometry;
             let is_alike = cache.constructor.is_none()
+                && cache.destructor.is_none()
                 && !cache.flags.intersects(SlabFlags::NEVER_MERGE)
                 && same(cache.flags) == same(flags)
                 && stride >= geometry.stride

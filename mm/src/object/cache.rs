@@ -8,11 +8,14 @@ use super::geometry::Geometry;
 use super::name::Name;
 use crate::addr::VirtAddr;
 use crate::sync::Ordering::Relaxed;
-use crate::sync::{AtomicPtr, AtomicU32, Lock};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, Lock};
 
 /// Brings the memory of an object into the state in which it is handed out, once, when its slab is
 /// made; who gives it back has brought it into that state again.
 pub type Constructor = unsafe fn(object: NonNull<u8>);
+
+/// Takes apart what a [`Constructor`] made, once, when the object's slab is given back.
+pub type Destructor = unsafe fn(object: NonNull<u8>);
 
 /// Slabs that no CPU owns.
 #[derive(Debug)]
@@ -37,11 +40,14 @@ pub struct KmemCache<const CPUS: usize> {
     pub(super) flags: SlabFlags,
     pub(super) is_kmalloc: bool,
     pub(super) constructor: Option<Constructor>,
+    pub(super) destructor: Option<Destructor>,
     pub(super) name: Name,
     /// The largest object that one of the names this cache is known under has asked for.
     pub(super) object_size: AtomicU32,
     /// How many names it is known under.
     pub(super) names: AtomicU32,
+    /// It is about to be destroyed: who keeps slabs of it gives them up.
+    pub(super) is_dying: AtomicBool,
     pub(super) shared: Lock<Shared>,
     /// Slabs there are, and objects in them.
     pub(super) slabs: AtomicU32,
@@ -68,9 +74,11 @@ impl<const CPUS: usize> KmemCache<CPUS> {
             flags,
             is_kmalloc: false,
             constructor,
+            destructor: None,
             name,
             object_size: AtomicU32::new(geometry.object_size),
             names: AtomicU32::new(1),
+            is_dying: AtomicBool::new(false),
             shared: Lock::new(Shared { partial: AtomicU32::new(0), partial_slabs: AtomicU32::new(0) }),
             slabs: AtomicU32::new(0),
             objects: AtomicU32::new(0),

@@ -117,6 +117,55 @@ impl CpuSlab {
         true
     }
 
+    /// Takes as many free objects of the current slab as `objects` has places for, or as there are, and says
+    /// how many.
+    #[inline(always)]
+    pub(super) fn take_many(&self, objects: &mut [VirtAddr]) -> usize {
+        let mut number = self.head.get();
+        let (entries, base, stride) = (self.entries.get(), self.base.get(), self.stride.get());
+        let mut count = 0;
+        for place in objects {
+            if number == NONE {
+                break;
+            }
+            // SAFETY: as in `take`.
+            let entry = unsafe { &*entries.add(number as usize) };
+            let object = base.wrapping_add(number.wrapping_mul(stride));
+            number = entry.load(Relaxed);
+            entry.store(object, Relaxed);
+            *place = VirtAddr::new(object);
+            count += 1;
+        }
+        self.head.set(number);
+        count
+    }
+
+    /// Makes allocated objects of the current slab free, from the front, up to the first that is none, and
+    /// says how many.
+    #[inline(always)]
+    pub(super) fn give_many(&self, objects: &[VirtAddr]) -> usize {
+        let mut head = self.head.get();
+        let (entries, base) = (self.entries.get(), self.base_again.get());
+        let (reciprocal, len) = (self.reciprocal.get(), self.objects.get());
+        let mut count = 0;
+        for object in objects {
+            let number = number(object.as_u32().wrapping_sub(base), reciprocal);
+            if number >= len {
+                break;
+            }
+            // SAFETY: as in `give`.
+            let entry = unsafe { &*entries.add(number as usize) };
+            if entry.load(Relaxed) != object.as_u32() {
+                break;
+            }
+            entry.store(head, Relaxed);
+            head = number;
+            count += 1;
+        }
+        self.head.set(head);
+        count
+    }
+
     /// Makes a slab the current one; there is none now.
     pub(super) fn set(&self, fresh: &Fresh<'_>) {
         debug_assert_eq!(self.current.get(), 0);

@@ -111,6 +111,11 @@ pub enum ObjectError<'r> {
         /// The first page.
         pfn: Pfn,
     },
+    /// No memory of `kmalloc` begins at the address.
+    NotAllocated {
+        /// The address.
+        object: VirtAddr,
+    },
     /// The object is free.
     DoubleFree {
         /// The address.
@@ -143,6 +148,9 @@ impl fmt::Display for ObjectError<'_> {
             }
             Self::NotLargeStart { object, pfn } => {
                 write!(f, "free of {object}, which is inside the pages from pfn {pfn} on")
+            }
+            Self::NotAllocated { object } => {
+                write!(f, "krealloc of {object}, where no memory begins")
             }
             Self::DoubleFree { object, cache } => {
                 write!(f, "{cache}: Object already free: {object}")

@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "records lie in memory that the page allocator gave")]
 
 use core::mem::{align_of, size_of};
+use core::ptr::NonNull;
 use core::slice;
 
 use super::allocator::SlabAllocator;
@@ -62,10 +63,29 @@ pub(super) trait Books: Lowmem {
         self.slab(at)
     }
 
-    /// Has a constructor make an object of a slab that nobody else knows yet.
-    fn construct(&self, constructor: Constructor, object: VirtAddr) {
+    /// Copies bytes from one object to another, which are not the same; `bytes` must be no more than either
+    /// has.
+    fn copy(&self, from: VirtAddr, to: VirtAddr, bytes: u32) {
+        if bytes > 0 {
+            let (from, to) = (self.pointer(from), self.pointer(to));
+            // SAFETY: both are the caller's.
+            unsafe { from.copy_to_nonoverlapping(to, bytes as usize) };
+        }
+    }
+
+    /// Copies bytes into an object that has as many.
+    fn write(&self, to: VirtAddr, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            let to = self.pointer(to);
+            // SAFETY: the object was just allocated, so it is no part of `bytes`.
+            unsafe { to.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
+        }
+    }
+
+    /// Has a constructor or a destructor see an object of a slab that nobody else knows yet, or any more.
+    fn call(&self, function: Constructor, object: VirtAddr) {
         // SAFETY: the object's bytes are nobody else's, and as many as the cache's maker said.
-        unsafe { constructor(self.pointer(object)) };
+        unsafe { function(self.pointer(object)) };
     }
 
     /// Writes a cache to memory that is nobody else's, large enough and aligned for it: an object of the

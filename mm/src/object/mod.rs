@@ -9,7 +9,7 @@
 //! | [`cache`] | one kind of objects |
 //! | [`allocator`] | all caches |
 //! | `take`, `give` | the ways of an object when the current slab does not do |
-//! | [`kmalloc`] | memory by size |
+//! | [`kmalloc`], [`family`] | memory by size, and what stands on it |
 //! | [`shrink`], [`validate`] | slabs that nobody needs; checks that all are accounted for |
 //! | `slab_pages`, `records` | slabs come and go |
 //! | `memory`, `list` | where addresses become references |
@@ -17,10 +17,16 @@
 #[cfg(not(loom))]
 pub mod allocator;
 #[cfg(not(loom))]
+pub mod bulk;
+#[cfg(not(loom))]
 pub mod cache;
 #[cfg(not(loom))]
 mod cpu_slab;
+#[cfg(not(loom))]
+pub mod destroy;
 pub mod error;
+#[cfg(not(loom))]
+pub mod family;
 pub mod flags;
 pub mod geometry;
 #[cfg(not(loom))]
@@ -51,7 +57,7 @@ pub mod validate;
 #[cfg(not(loom))]
 pub use allocator::{CacheRef, SlabAllocator};
 #[cfg(not(loom))]
-pub use cache::{Constructor, KmemCache};
+pub use cache::{Constructor, Destructor, KmemCache};
 pub use error::{Busy, CreateError, NotGiven, ObjectError};
 pub use flags::SlabFlags;
 pub use name::Name;

@@ -56,6 +56,10 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             return;
         }
         for cache in self.caches() {
+            if cache.is_dying.load(Relaxed) {
+                self.shrink(cache);
+                continue;
+            }
             let masked = self.memory().mask();
             self.empty_mailbox(cache, self.memory().cpu(&masked) & (CPUS - 1));
         }

@@ -5,7 +5,7 @@ use super::allocator::SlabAllocator;
 use super::cache::KmemCache;
 use super::memory::{Books, record_size};
 use super::records::Size;
-use super::slab::{NONE, Owner};
+use super::slab::NONE;
 use crate::addr::{Order, PAGE_SIZE, Pfn, VirtAddr};
 use crate::platform::Lowmem;
 use crate::sync::Ordering::Relaxed;
@@ -43,7 +43,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         slab.free_all(0, |number| if number + 1 < objects { number + 1 } else { NONE });
         if let Some(constructor) = cache.constructor {
             for number in 0..objects {
-                memory.construct(constructor, slab.object(number, cache.geometry.stride));
+                memory.call(constructor, slab.object(number, cache.geometry.stride));
             }
         }
         self.mark_pages(virt, order, record);
@@ -54,8 +54,14 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
 
     /// Gives back a slab all of whose objects are free, and that is on no list.
     pub(super) fn release_slab(&self, cache: &KmemCache<CPUS>, record: u32) {
-        let header = self.memory().slab(record).header;
+        let slab = self.memory().slab(record);
+        let header = slab.header;
         let objects = header.objects.load(Relaxed);
+        if let Some(destructor) = cache.destructor {
+            for number in 0..objects {
+                self.memory().call(destructor, slab.object(number, cache.geometry.stride));
+            }
+        }
         let virt = VirtAddr::new(header.base.load(Relaxed) - cache.geometry.left);
         let pfn = Pfn::new(header.pfn.load(Relaxed));
         let order = Order::new(header.order.load(Relaxed) as u8).unwrap_or_default();
@@ -141,10 +147,5 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             self.free_record_page(unused);
             count += 1;
         }
-    }
-
-    /// Says whose a slab is.
-    pub(super) fn set_owner(&self, record: u32, owner: Owner) {
-        self.memory().slab(record).set_owner(owner);
     }
 }

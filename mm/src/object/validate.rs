@@ -107,15 +107,17 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         Ok(())
     }
 
-    /// How many objects of a cache are allocated. As [`validate`](Self::validate), nothing else may run.
+    /// How many objects of a cache are allocated. While others use the cache, about so many.
     #[must_use]
     pub fn objects_out(&self, cache: &KmemCache<CPUS>) -> u32 {
-        let of_cache = |slab: &Slab<'_>| slab.header.cache.load(Relaxed) == self.address_of(cache);
+        self.live_objects(cache).count() as u32
+    }
+
+    /// The slabs of the cache with this address.
+    pub(super) fn slabs_of(&self, cache: u32) -> impl Iterator<Item = Slab<'_>> {
         self.slab_heads()
             .map(|(_, record)| self.memory().slab(record))
-            .filter(of_cache)
-            .map(|slab| self.allocated(cache, &slab))
-            .sum()
+            .filter(move |slab| slab.header.cache.load(Relaxed) == cache)
     }
 
     /// The first page of each slab, and the slab's record.
