@@ -75,7 +75,7 @@ impl Platform for Hardware {
         let limit = match report {
             Report::AllocationFailed { .. } => &FAILURES,
             Report::WrongFree { .. } => &WRONG_FREES,
-            Report::WrongObject { .. } => &WRONG_OBJECTS,
+            Report::WrongObject { .. } | Report::CacheBusy { .. } => &WRONG_OBJECTS,
             Report::WrittenWhileFree { .. } => &WRITES,
         };
         if !limit.one_more() {
@@ -88,7 +88,7 @@ impl Platform for Hardware {
                 // The console can not fail.
                 let _ = show_mem::write(&mut Out, figures, CPU as u32);
             }
-            Report::WrongFree { .. } | Report::WrongObject { .. } => println!("Call site: {}", Site(self.call_site())),
+            Report::WrongFree { .. } | Report::WrongObject { .. } | Report::CacheBusy { .. } => println!("Call site: {}", Site(self.call_site())),
             Report::WrittenWhileFree { freed_by, .. } => {
                 if let Some(site) = *freed_by {
                     println!("Last freed by: {}", Site(site));

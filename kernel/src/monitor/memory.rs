@@ -15,7 +15,7 @@ use crate::image;
 pub fn meminfo(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
     let vmalloc = kernel.regions.vmalloc.region();
     // The console can not fail, here as below.
-    let _ = meminfo::write(&mut Out, &kernel.pages.figures(), vmalloc);
+    let _ = meminfo::write(&mut Out, &kernel.pages.figures(), kernel.slabs.totals(), vmalloc);
     Ok(())
 }
 

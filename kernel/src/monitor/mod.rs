@@ -12,6 +12,7 @@ mod layout;
 mod machine;
 mod memory;
 mod names;
+mod objects;
 mod pages;
 mod power;
 mod registers;

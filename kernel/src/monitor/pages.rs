@@ -57,7 +57,7 @@ impl core::fmt::Display for Taken<'_> {
     }
 }
 
-fn no_flags(error: &ParseGfpError<'_>) -> Failure {
+pub fn no_flags(error: &ParseGfpError<'_>) -> Failure {
     let word = match error {
         ParseGfpError::NoWord => "",
         ParseGfpError::UnknownName { word }

@@ -12,7 +12,7 @@ use monitor::argument::{Arg, Args, NotGiven};
 use monitor::command::{Command, Table};
 use monitor::dump::Unit;
 
-use super::{Kernel, access, layout, machine, memory, pages, power, registers, tables};
+use super::{Kernel, access, layout, machine, memory, objects, pages, power, registers, tables};
 use crate::console::Out;
 use crate::report::provoke;
 use crate::selftest;
@@ -209,6 +209,30 @@ no allocated block is reported and refused.",
         run: pages::page,
     },
     Command {
+        name: "slabinfo",
+        args: &[],
+        help: "caches of objects",
+        details: "As /proc/slabinfo: the newest cache first.",
+        run: objects::slabinfo,
+    },
+    Command {
+        name: "kmalloc",
+        args: &[Arg::number("SIZE", 0, u32::MAX), Arg::text("FLAGS").optional()],
+        help: "take memory by size",
+        details: "\
+SIZE bytes, as FLAGS ask (GFP_KERNEL if none are typed). Says where they are, and how many more may be used.",
+        run: objects::kmalloc,
+    },
+    Command {
+        name: "kfree",
+        args: &[Arg::number("ADDR", 0, u32::MAX)],
+        help: "give memory back",
+        details: "\
+ADDR as kmalloc said. Where nothing is allocated is reported and refused; 0 and 16, which kmalloc of no
+bytes gives, are nothing to give back.",
+        run: objects::kfree,
+    },
+    Command {
         name: "drain",
         args: &[],
         help: "empty the per-CPU stacks",
@@ -324,6 +348,8 @@ pub enum Failure {
     NoPages(AllocError),
     /// Not a block that can be freed.
     Free(FreeError),
+    /// Not an object that can be given back.
+    NoObject(mm::object::NotGiven),
     /// Memory could not be read or written.
     Access(Fault),
     /// A range that runs past the end of the address space.
@@ -411,6 +437,7 @@ impl fmt::Display for Failure {
             Self::Arguments(error) => error.fmt(f),
             Self::NoPages(error) => error.fmt(f),
             Self::Free(error) => error.fmt(f),
+            Self::NoObject(error) => error.fmt(f),
             Self::Access(fault) => fault.fmt(f),
             Self::PastTheEnd { start, bytes } => {
                 write!(f, "{bytes} bytes from {start} run past the end of the address space")

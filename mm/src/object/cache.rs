@@ -49,9 +49,10 @@ pub struct KmemCache<const CPUS: usize> {
     /// It is about to be destroyed: who keeps slabs of it gives them up.
     pub(super) is_dying: AtomicBool,
     pub(super) shared: Lock<Shared>,
-    /// Slabs there are, and objects in them.
+    /// Slabs there are, and objects and pages in them.
     pub(super) slabs: AtomicU32,
     pub(super) objects: AtomicU32,
+    pub(super) pages: AtomicU32,
     /// Neighbours on the list of caches.
     pub(super) next: AtomicU32,
     pub(super) prev: AtomicU32,
@@ -82,6 +83,7 @@ impl<const CPUS: usize> KmemCache<CPUS> {
             shared: Lock::new(Shared { partial: AtomicU32::new(0), partial_slabs: AtomicU32::new(0) }),
             slabs: AtomicU32::new(0),
             objects: AtomicU32::new(0),
+            pages: AtomicU32::new(0),
             next: AtomicU32::new(0),
             prev: AtomicU32::new(0),
         }

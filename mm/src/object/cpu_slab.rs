@@ -187,6 +187,11 @@ impl CpuSlab {
         Some((record, self.head.replace(NONE)))
     }
 
+    /// The current slab's record.
+    pub(super) fn current(&self) -> Option<u32> {
+        Some(self.current.get()).filter(|record| *record != 0)
+    }
+
     /// The current slab's list.
     pub(super) fn head(&self) -> u32 {
         self.head.get()

@@ -10,6 +10,7 @@
 //! | [`allocator`] | all caches |
 //! | `take`, `give` | the ways of an object when the current slab does not do |
 //! | [`kmalloc`], [`family`] | memory by size, and what stands on it |
+//! | [`figures`], [`count`] | the figures of one moment, for reports |
 //! | [`shrink`], [`validate`] | slabs that nobody needs; checks that all are accounted for |
 //! | `slab_pages`, `records` | slabs come and go |
 //! | `memory`, `list` | where addresses become references |
@@ -21,12 +22,15 @@ pub mod bulk;
 #[cfg(not(loom))]
 pub mod cache;
 #[cfg(not(loom))]
+pub mod count;
+#[cfg(not(loom))]
 mod cpu_slab;
 #[cfg(not(loom))]
 pub mod destroy;
 pub mod error;
 #[cfg(not(loom))]
 pub mod family;
+pub mod figures;
 pub mod flags;
 pub mod geometry;
 #[cfg(not(loom))]
@@ -58,6 +62,7 @@ pub mod validate;
 pub use allocator::{CacheRef, SlabAllocator};
 #[cfg(not(loom))]
 pub use cache::{Constructor, Destructor, KmemCache};
+pub use figures::{CacheFigures, SlabTotals};
 pub use error::{Busy, CreateError, NotGiven, ObjectError};
 pub use flags::SlabFlags;
 pub use name::Name;

@@ -49,6 +49,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         self.mark_pages(virt, order, record);
         cache.slabs.fetch_add(1, Relaxed);
         cache.objects.fetch_add(objects, Relaxed);
+        cache.pages.fetch_add(order.pages(), Relaxed);
         Ok(record)
     }
 
@@ -68,6 +69,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         self.mark_pages(virt, order, 0);
         cache.slabs.fetch_sub(1, Relaxed);
         cache.objects.fetch_sub(objects, Relaxed);
+        cache.pages.fetch_sub(order.pages(), Relaxed);
         self.give_record(record, objects);
         self.free_pages(pfn, order);
     }

@@ -7,14 +7,21 @@ use core::fmt::{Result, Write};
 
 use super::kib;
 use crate::addr::{KIB, VirtRange};
+use crate::object::SlabTotals;
 use crate::zone::{MemoryFigures, ZoneKind};
 
-/// Writes the form. `vmalloc` is the whole vmalloc region.
+/// Writes the form. `slabs` are the pages of caches, `vmalloc` is the whole vmalloc region.
 ///
 /// # Errors
 ///
 /// When `out` does.
-pub fn write(out: &mut dyn Write, figures: &MemoryFigures, vmalloc: VirtRange) -> Result {
+pub fn write(
+    out: &mut dyn Write,
+    figures: &MemoryFigures,
+    slabs: SlabTotals,
+    vmalloc: VirtRange,
+) -> Result {
+    let SlabTotals { reclaimable, unreclaimable } = slabs;
     let high = figures.zone(ZoneKind::HighMem);
     let (total, free) = (figures.managed(), figures.free());
     for (name, kib) in [
@@ -25,6 +32,10 @@ pub fn write(out: &mut dyn Write, figures: &MemoryFigures, vmalloc: VirtRange) -
         ("HighFree:", kib(high.free)),
         ("LowTotal:", kib(total.saturating_sub(u64::from(high.managed)))),
         ("LowFree:", kib(free.saturating_sub(u64::from(high.free)))),
+        ("KReclaimable:", kib(reclaimable)),
+        ("Slab:", kib(u64::from(reclaimable) + u64::from(unreclaimable))),
+        ("SReclaimable:", kib(reclaimable)),
+        ("SUnreclaim:", kib(unreclaimable)),
         ("VmallocTotal:", u64::from(vmalloc.len()) / KIB),
     ] {
         writeln!(out, "{name:<16}{kib:8} kB")?;
@@ -41,8 +52,9 @@ mod tests {
     #[test]
     fn golden() {
         let vmalloc = VirtRange::new(VirtAddr::new(0xf080_0000), VirtAddr::new(0xff80_0000));
+        let slabs = SlabTotals { reclaimable: 3, unreclaimable: 100 };
         assert_eq!(
-            print(|out| write(out, &figures(), vmalloc)),
+            print(|out| write(out, &figures(), slabs, vmalloc)),
             "\
 MemTotal:           7156 kB
 MemFree:            6756 kB
@@ -51,6 +63,10 @@ HighTotal:          1024 kB
 HighFree:           1016 kB
 LowTotal:           6132 kB
 LowFree:            5740 kB
+KReclaimable:         12 kB
+Slab:                412 kB
+SReclaimable:         12 kB
+SUnreclaim:          400 kB
 VmallocTotal:     245760 kB
 "
         );
@@ -60,7 +76,7 @@ VmallocTotal:     245760 kB
     fn sixteen_tebibytes_fit_the_form() {
         let mut most = figures();
         most.zones[1].managed = u32::MAX - 1533 - 256;
-        let text = print(|out| write(out, &most, VirtRange::default()));
+        let text = print(|out| write(out, &most, SlabTotals::default(), VirtRange::default()));
         assert!(text.starts_with("MemTotal:       17179869180 kB\n"));
     }
 }

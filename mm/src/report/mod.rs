@@ -18,6 +18,8 @@ pub mod page;
 pub mod page_owner;
 pub mod pagetypeinfo;
 pub mod show_mem;
+#[cfg(not(loom))]
+pub mod slabinfo;
 pub mod zone_ranges;
 pub mod zoneinfo;
 

@@ -69,7 +69,7 @@ proptest! {
             &|out| buddyinfo::write(out, &figures),
             &|out| zoneinfo::write(out, &figures),
             &|out| pagetypeinfo::write(out, &figures, &page_blocks),
-            &|out| meminfo::write(out, &figures, vmalloc),
+            &|out| meminfo::write(out, &figures, Default::default(), vmalloc),
             &|out| memory_line::write(out, &figures, &image),
             &|out| show_mem::write(out, &figures, more),
             &|out| fragment::write(out, &figures),

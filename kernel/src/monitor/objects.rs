@@ -1,0 +1,39 @@
+//! The slab allocator at work: taking and giving back memory by size, and what the caches have.
+
+use mm::addr::VirtAddr;
+use mm::report::slabinfo;
+use mm::zone::{AllocError, Gfp};
+use monitor::argument::Args;
+
+use super::Kernel;
+use super::pages::no_flags;
+use super::table::Failure;
+use crate::console::{Out, println};
+use crate::slabs;
+
+pub fn slabinfo(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
+    let slabs = kernel.slabs;
+    // The console can not fail.
+    let _ = slabinfo::write(&mut Out, slabs.caches().map(|cache| slabs.cache_figures(cache)));
+    Ok(())
+}
+
+pub fn kmalloc(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
+    let size = args.number("SIZE")?;
+    let gfp = match args.text("FLAGS") {
+        Ok(text) => Gfp::parse(text).map_err(|error| no_flags(&error))?,
+        Err(_) => Gfp::GFP_KERNEL,
+    };
+    // The quick way does not look at them.
+    gfp.check().map_err(|error| Failure::NoPages(AllocError::flags(error)))?;
+    let object = slabs::kmalloc(kernel.slabs, size, gfp).result().map_err(Failure::NoPages)?;
+    let usable = kernel.slabs.ksize(object).unwrap_or(0);
+    println!("{object}: {size} bytes, of {usable}");
+    Ok(())
+}
+
+pub fn kfree(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
+    let object = VirtAddr::new(args.number("ADDR")?);
+    // SAFETY: 1. whoever types says so; 2. nobody uses what `kmalloc` gave.
+    unsafe { slabs::kfree(kernel.slabs, object) }.map_err(Failure::NoObject)
+}
