@@ -9,6 +9,7 @@ use core::ptr::NonNull;
 
 use crate::addr::{Order, Pfn, PhysAddr, VirtAddr};
 use crate::frame::FreeError;
+use crate::object::guarded::{ObjectState, Overwritten, Way};
 use crate::object::{Busy, Name, ObjectError};
 use crate::zone::Gfp;
 use crate::zone::figures::MemoryFigures;
@@ -63,6 +64,9 @@ pub trait Lowmem: Platform {
     /// [`pointer`](Self::pointer).
     fn address(&self, pointer: *const u8) -> VirtAddr;
 
+    /// Ticks since boot, of whatever length, for the age of what is reported; 0 if nothing ticks.
+    fn now(&self) -> u32;
+
     /// Zeroes bytes of the linear map that nobody else uses, from a multiple of 8 on. Any context.
     fn zero_bytes(&self, virt: VirtAddr, bytes: u32);
 }
@@ -111,6 +115,27 @@ pub enum Report<'r> {
         /// What was wrong.
         error: ObjectError<'r>,
     },
+    /// Somebody wrote where nobody should, around an object or into a free one. The bytes are restored after
+    /// the report.
+    Overwritten {
+        /// The cache.
+        cache: &'r Name,
+        /// The bytes.
+        overwritten: Overwritten,
+        /// The object.
+        state: ObjectState,
+        /// Is the object's slab out of use from now on? Otherwise the object was not given back.
+        is_isolated: bool,
+    },
+    /// An object of a cache with `SLAB_TRACE` came or went.
+    ObjectTrace {
+        /// The cache.
+        cache: &'r Name,
+        /// The object.
+        object: VirtAddr,
+        /// Which way.
+        way: Way,
+    },
     /// A cache was not destroyed, since objects of it are allocated.
     CacheBusy {
         /// The cache.
@@ -145,6 +170,10 @@ impl fmt::Display for Report<'_> {
             ),
             Self::WrongFree { error } => write!(f, "BUG: Bad page state: {error}"),
             Self::WrongObject { error } => write!(f, "BUG: {error}"),
+            Self::Overwritten { cache, overwritten, .. } => {
+                write!(f, "BUG {cache} (Not tainted): {} overwritten", overwritten.what)
+            }
+            Self::ObjectTrace { cache, object, way } => write!(f, "TRACE {cache} {way} {object}"),
             Self::CacheBusy { cache, busy } => {
                 write!(f, "kmem_cache_destroy {cache}: Slab cache still has objects: {busy}")
             }

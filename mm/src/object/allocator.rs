@@ -23,6 +23,7 @@ use super::geometry::Geometry;
 use super::kmalloc::{CLASSES, GUESSES, Kind, SIZES};
 use super::memory::Books;
 use super::name::Name;
+use super::options::SlabOptions;
 use super::records::Records;
 use crate::addr::{Order, PAGE_SIZE, Pfn, VirtAddr};
 use crate::frame::Page;
@@ -61,6 +62,7 @@ pub struct SlabAllocator<'p, 'a, P, const CPUS: usize = 1> {
     root: u32,
     pub(super) pages: &'p PageAllocator<'a, P, CPUS>,
     pub(super) linear: LinearMap,
+    pub(super) options: SlabOptions<'a>,
     /// Pages of slabs all of whose objects are free, and that are kept: as many as these at most, unless a
     /// cache's own minimum is more.
     pub(super) spare_pages: AtomicU32,
@@ -78,7 +80,7 @@ pub type CacheRef<'s, const CPUS: usize = 1> = &'s KmemCache<CPUS>;
 
 impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
     /// Makes an allocator in `place`, where it stays, with the cache of caches and those of `kmalloc`.
-    /// `linear` is where the pages of lowmem are mapped.
+    /// `linear` is where the pages of lowmem are mapped, `options` what boot parameters say.
     ///
     /// # Errors
     ///
@@ -87,6 +89,7 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
         place: &'s mut MaybeUninit<Self>,
         pages: &'p PageAllocator<'a, P, CPUS>,
         linear: LinearMap,
+        options: SlabOptions<'a>,
     ) -> Result<&'s Self, CreateError> {
         let lowmem = pages.frames().pages(linear.lowmem().whole_frames());
         let first_page = linear
@@ -102,6 +105,7 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
             root: 0,
             pages,
             linear,
+            options,
             records: Lock::new(Records::new()),
             caches: Lock::new(Caches { first: AtomicU32::new(0), count: 0 }),
             classes: Default::default(),
@@ -249,8 +253,7 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
         if !refused.is_empty() {
             return Err(CreateError::Flags { flags: refused });
         }
-        let geometry = Geometry::new(size, align, flags, CPUS as u32);
-        let geometry = geometry.map_err(CreateError::Geometry)?;
+        let (geometry, flags) = self.geometry(&name, size, align, flags)?;
         let may_merge = constructor.is_none() && destructor.is_none();
         if may_merge && let Some(alike) = self.alike(&geometry, flags) {
             return Ok(alike);
@@ -258,6 +261,29 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
         let mut cache = KmemCache::new(name, geometry, flags, constructor);
         cache.destructor = destructor;
         self.insert(cache).map_err(CreateError::NoMemory)
+    }
+
+    /// How the objects of a cache lie, and its flags, with what the options add for its name.
+    pub(super) fn geometry(
+        &self,
+        name: &Name,
+        size: u32,
+        align: u32,
+        flags: SlabFlags,
+    ) -> Result<(Geometry, SlabFlags), CreateError> {
+        let new = |flags| Geometry::new(size, align, flags, CPUS as u32);
+        let plain = new(flags).map_err(CreateError::Geometry)?;
+        let (debug, only_if_free) = self.options.debug_flags(name.as_str());
+        if debug.is_empty() {
+            return Ok((plain, flags));
+        }
+        // Objects that are too large for it are not debugged.
+        match new(flags | debug) {
+            Ok(larger) if !only_if_free || larger.min_order == plain.min_order => {
+                Ok((larger, flags | debug))
+            }
+            _ => Ok((plain, flags)),
+        }
     }
 
     /// Puts a cache into memory, and on the list.
@@ -271,7 +297,7 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
 
     /// A cache whose slabs a new one can share, which has a name more then.
     fn alike(&self, geometry: &Geometry, flags: SlabFlags) -> Option<CacheRef<'_, CPUS>> {
-        if flags.intersects(SlabFlags::NEVER_MERGE) {
+        if self.options.nomerge || flags.intersects(SlabFlags::NEVER_MERGE) {
             return None;
         }
         let same = |flags: SlabFlags| flags.intersection(SlabFlags::MERGE_SAME);

@@ -1,7 +1,7 @@
 //! Where an object goes.
 
 use super::allocator::SlabAllocator;
-use super::cache::{KmemCache, Shared};
+use super::cache::KmemCache;
 use super::error::{NotGiven, ObjectError};
 use super::kmalloc::LARGE;
 use super::memory::Books;
@@ -98,11 +98,16 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         }
         let slab = self.memory().slab(record);
         let cache = self.cache(slab.header.cache.load(Relaxed));
-        let cpu = self.memory().cpu(&masked) & (CPUS - 1);
-        let is_given = self.give_to(cache, cpu, record, object);
-        drop(masked);
-        if !is_given {
-            return self.refuse(object, self.why_not(cache, &slab, object));
+        if slab.owner() == Owner::GUARDED {
+            drop(masked);
+            self.give_guarded(cache, record, object)?;
+        } else {
+            let cpu = self.memory().cpu(&masked) & (CPUS - 1);
+            let is_given = self.give_to(cache, cpu, record, object);
+            drop(masked);
+            if !is_given {
+                return self.refuse(object, self.why_not(cache, &slab, object));
+            }
         }
         if let Some(named) = named.filter(|named| !core::ptr::eq(*named, cache)) {
             self.report_wrong_cache(named, cache, object);
@@ -158,13 +163,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
                     }
                     let is_given = slab.give(object);
                     if is_given && slab.one_came_back() {
-                        let pages = 1 << slab.header.order.load(Relaxed);
-                        let spare = self.spare_pages.fetch_add(pages, Relaxed) + pages;
-                        let many = shared.partial_slabs.load(Relaxed) > cache.min_partial;
-                        if many && spare > self.most_spare {
-                            let Shared { partial, partial_slabs } = &*shared;
-                            self.drop_listed(cache, partial, partial_slabs, record);
-                        }
+                        self.attend_shared(cache, &shared, record);
                     }
                     return is_given;
                 }
@@ -213,7 +212,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     }
 
     /// Why there was nothing to give.
-    fn why_not<'c>(
+    pub(super) fn why_not<'c>(
         &self,
         cache: &'c KmemCache<CPUS>,
         slab: &Slab<'_>,

@@ -20,7 +20,7 @@ use super::allocator::SlabAllocator;
 use super::cache::KmemCache;
 use super::error::{CreateError, NotGiven, ObjectError};
 use super::flags::SlabFlags;
-use super::geometry::{CACHE_LINE, Geometry};
+use super::geometry::CACHE_LINE;
 use super::memory::Books;
 use super::name::Name;
 use super::take::NOT_QUICK;
@@ -106,8 +106,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
                 let name = Name::new(&name)?;
                 let align = if size.is_power_of_two() { size.min(PAGE_SIZE) } else { CACHE_LINE };
                 let flags = kind.flags() | SlabFlags::SLAB_NO_MERGE;
-                let geometry = Geometry::new(size, align, flags, CPUS as u32);
-                let geometry = geometry.map_err(CreateError::Geometry)?;
+                let (geometry, flags) = self.geometry(&name, size, align, flags)?;
                 let mut cache = KmemCache::<CPUS>::new(name, geometry, flags, None);
                 cache.is_kmalloc = true;
                 let at = self.address_of(self.insert(cache).map_err(CreateError::NoMemory)?);

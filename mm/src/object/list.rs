@@ -34,6 +34,11 @@ pub(super) fn remove(memory: &impl Books, first: &AtomicU32, at: u32) {
     header.prev.store(0, Relaxed);
 }
 
+/// The first slab of a list.
+pub(super) fn first(first: &AtomicU32) -> Option<u32> {
+    Some(first.load(Relaxed)).filter(|at| *at != 0)
+}
+
 /// Takes the first slab off a list.
 pub(super) fn pop(memory: &impl Books, first: &AtomicU32) -> Option<u32> {
     let at = first.load(Relaxed);

@@ -63,6 +63,37 @@ pub(super) trait Books: Lowmem {
         self.slab(at)
     }
 
+    /// Fills bytes of a guarded cache's slab.
+    fn fill_bytes(&self, from: VirtAddr, bytes: u32, byte: u8) {
+        if bytes > 0 {
+            // SAFETY: they surround an object that the caller has under the cache's lock.
+            unsafe { self.pointer(from).write_bytes(byte, bytes as usize) };
+        }
+    }
+
+    /// The first and the last of so many bytes of a guarded cache's slab that are not `byte`, and what the
+    /// first is.
+    fn overwritten(&self, from: VirtAddr, bytes: u32, byte: u8) -> Option<(VirtAddr, VirtAddr, u8)> {
+        let at = |offset: u32| VirtAddr::new(from.as_u32() + offset);
+        // SAFETY: as in `fill_bytes`. Volatile, since somebody writes where nobody should.
+        let read = |offset: u32| unsafe { self.pointer(at(offset)).read_volatile() };
+        let first = (0..bytes).find(|offset| read(*offset) != byte)?;
+        let last = (first..bytes).rfind(|offset| read(*offset) != byte)?;
+        Some((at(first), at(last), read(first)))
+    }
+
+    /// Writes four words of a guarded cache's slab, at a multiple of 4.
+    fn write_words(&self, at: VirtAddr, words: [u32; 4]) {
+        // SAFETY: as in `fill_bytes`.
+        unsafe { self.pointer(at).cast::<[u32; 4]>().write(words) };
+    }
+
+    /// Reads four words of a guarded cache's slab, from a multiple of 4.
+    fn read_words(&self, at: VirtAddr) -> [u32; 4] {
+        // SAFETY: as in `fill_bytes`. Volatile, since somebody may write where nobody should.
+        unsafe { self.pointer(at).cast::<[u32; 4]>().read_volatile() }
+    }
+
     /// Copies bytes from one object to another, which are not the same; `bytes` must be no more than either
     /// has.
     fn copy(&self, from: VirtAddr, to: VirtAddr, bytes: u32) {

@@ -12,6 +12,7 @@
 //! | [`kmalloc`], [`family`] | memory by size, and what stands on it |
 //! | [`figures`], [`count`] | the figures of one moment, for reports |
 //! | [`shrink`], [`validate`] | slabs that nobody needs; checks that all are accounted for |
+//! | [`guard`], [`guarded`], [`options`] | debugging: red zones, poison, owners; what it finds; what boot parameters say |
 //! | `slab_pages`, `records` | slabs come and go |
 //! | `memory`, `list` | where addresses become references |
 
@@ -36,12 +37,16 @@ pub mod geometry;
 #[cfg(not(loom))]
 mod give;
 #[cfg(not(loom))]
+pub mod guard;
+pub mod guarded;
+#[cfg(not(loom))]
 pub mod kmalloc;
 #[cfg(not(loom))]
 mod list;
 #[cfg(not(loom))]
 mod memory;
 pub mod name;
+pub mod options;
 #[cfg(not(loom))]
 pub mod raw;
 #[cfg(not(loom))]
@@ -66,6 +71,7 @@ pub use figures::{CacheFigures, SlabTotals};
 pub use error::{Busy, CreateError, NotGiven, ObjectError};
 pub use flags::SlabFlags;
 pub use name::Name;
+pub use options::SlabOptions;
 pub use taken::Taken;
 
 #[cfg(all(test, not(loom)))]

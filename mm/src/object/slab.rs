@@ -153,12 +153,45 @@ impl<'s> Slab<'s> {
         self.header.owner.store(owner.0, Release);
     }
 
-    /// Makes all objects free, each followed by the one that `next` names. For who makes the slab.
-    pub(super) fn free_all(&self, first: u32, next: impl Fn(u32) -> u32) {
-        for (number, entry) in self.entries.iter().enumerate() {
-            entry.store(next(number as u32), Relaxed);
+    /// Makes all objects free, by ascending address. For who makes the slab.
+    pub(super) fn free_all(&self) {
+        let mut next = NONE;
+        for (number, entry) in self.entries.iter().enumerate().rev() {
+            entry.store(next, Relaxed);
+            next = number as u32;
         }
-        self.header.head.store(first, Relaxed);
+        self.all_are_free(next);
+    }
+
+    /// Makes all objects free, in an order that the seed begins. For who makes the slab.
+    ///
+    /// Sattolo's shuffle makes the entries one ring, each ring as likely as any other; it is cut open behind
+    /// object 0, which is the last one then.
+    pub(super) fn free_all_shuffled(&self, seed: u32) {
+        // Never 0, where it would stay.
+        let mut state = seed | 1;
+        let mut random = |below: u32| {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            ((u64::from(state) * u64::from(below)) >> 32) as u32
+        };
+        for (number, entry) in self.entries.iter().enumerate() {
+            entry.store(number as u32, Relaxed);
+        }
+        for (number, entry) in self.entries.iter().enumerate().skip(1).rev() {
+            if let Some(other) = self.entries.get(random(number as u32) as usize) {
+                let there = other.swap(entry.load(Relaxed), Relaxed);
+                entry.store(there, Relaxed);
+            }
+        }
+        // The ring is cut behind object 0.
+        let first = self.entries.first().map_or(NONE, |entry| entry.swap(NONE, Relaxed));
+        self.all_are_free(first);
+    }
+
+    fn all_are_free(&self, head: u32) {
+        self.header.head.store(head, Relaxed);
         self.header.remote.store(NO_NUMBER, Relaxed);
         self.header.left.store(0, Relaxed);
     }

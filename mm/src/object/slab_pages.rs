@@ -5,7 +5,6 @@ use super::allocator::SlabAllocator;
 use super::cache::KmemCache;
 use super::memory::{Books, record_size};
 use super::records::Size;
-use super::slab::NONE;
 use crate::addr::{Order, PAGE_SIZE, Pfn, VirtAddr};
 use crate::platform::Lowmem;
 use crate::sync::Ordering::Relaxed;
@@ -40,7 +39,10 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         header.reciprocal.store(cache.reciprocal, Relaxed);
         header.pfn.store(pfn.as_u32(), Relaxed);
         header.order.store(order.as_u32(), Relaxed);
-        slab.free_all(0, |number| if number + 1 < objects { number + 1 } else { NONE });
+        match self.options.random_seed {
+            None => slab.free_all(),
+            Some(seed) => slab.free_all_shuffled(seed ^ record.wrapping_mul(0x9e37_79b9)),
+        }
         if let Some(constructor) = cache.constructor {
             for number in 0..objects {
                 memory.call(constructor, slab.object(number, cache.geometry.stride));

@@ -67,7 +67,11 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         if let Err(error) = this.check_flags(cache, gfp) {
             return Taken::error(error);
         }
-        let taken = this.take_anyhow(cache, gfp);
+        let taken = if cache.is_guarded() {
+            this.take_guarded(cache, gfp)
+        } else {
+            this.take_anyhow(cache, gfp)
+        };
         if let Ok(object) = taken
             && gfp.wants_zero()
         {

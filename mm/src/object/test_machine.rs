@@ -13,7 +13,7 @@ use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use super::SlabAllocator;
+use super::{SlabAllocator, SlabOptions};
 use crate::addr::{Order, PAGE_SIZE, Pfn, PfnRange, PhysAddr, VirtAddr};
 use crate::frame::{FrameTable, Page, PageBlocks};
 use crate::map::linear::LinearMap;
@@ -94,10 +94,19 @@ pub(super) fn with_slabs<const CPUS: usize>(
     pages: u32,
     test: impl FnOnce(&SlabAllocator<'_, '_, Machine, CPUS>),
 ) {
+    with_options(pages, SlabOptions::default(), test);
+}
+
+/// As [`with_slabs`], with these options.
+pub(super) fn with_options<const CPUS: usize>(
+    pages: u32,
+    options: SlabOptions<'static>,
+    test: impl FnOnce(&SlabAllocator<'_, '_, Machine, CPUS>),
+) {
     let arena = Arena::new(pages);
     let pages = arena.pages::<CPUS>();
     let mut place = Box::new(MaybeUninit::uninit());
-    test(SlabAllocator::new_in(&mut place, &pages, arena.linear()).unwrap());
+    test(SlabAllocator::new_in(&mut place, &pages, arena.linear(), options).unwrap());
 }
 
 /// The machine.
@@ -209,7 +218,7 @@ impl Platform for Machine {
     }
 
     fn call_site(&self) -> u32 {
-        0
+        0xc020_0000
     }
 
     fn wait(&self, _: &Shortage) -> Answer {
@@ -231,6 +240,10 @@ impl Lowmem for Machine {
     fn address(&self, pointer: *const u8) -> VirtAddr {
         let offset = pointer.addr() - self.bytes.addr().get();
         VirtAddr::new(PAGE_OFFSET + offset as u32)
+    }
+
+    fn now(&self) -> u32 {
+        0
     }
 
     fn zero_bytes(&self, virt: VirtAddr, bytes: u32) {

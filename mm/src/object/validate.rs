@@ -11,7 +11,7 @@ use super::kmalloc::LARGE;
 use super::list;
 use super::memory::Books;
 use super::name::Name;
-use super::slab::Slab;
+use super::slab::{Owner, Slab};
 use crate::addr::{PAGE_SIZE, VirtAddr};
 use crate::platform::Lowmem;
 use crate::sync::Ordering::Relaxed;
@@ -176,6 +176,10 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             return Ok(());
         }
         let left = slab.header.left.load(Relaxed);
+        if owner == Owner::GUARDED && left > objects {
+            // Isolated.
+            return Ok(());
+        }
         let is_listed = slab.header.listed.load(Relaxed) != 0;
         let allocated = objects - listed;
         let expected = if is_listed { allocated } else { 1 };

@@ -314,7 +314,10 @@ impl Platform for TestMachine<'_> {
                 Told::Failed { gfp, order, figures: Box::new(*figures) }
             }
             Report::WrongFree { error } => Told::WrongFree(error),
-            Report::WrongObject { .. } | Report::CacheBusy { .. } => panic!("no objects here"),
+            Report::WrongObject { .. }
+            | Report::Overwritten { .. }
+            | Report::ObjectTrace { .. }
+            | Report::CacheBusy { .. } => panic!("no objects here"),
             Report::WrittenWhileFree { pfn, order, at, found, freed_by } => {
                 Told::Written { pfn, order, at, found, freed_by }
             }

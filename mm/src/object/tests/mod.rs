@@ -1,6 +1,7 @@
 //! The object core, on a machine in an arena.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod guard;
 mod life;
 mod model;
 mod wrong;

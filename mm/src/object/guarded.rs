@@ -1,0 +1,70 @@
+//! What debugging finds, and says about an object.
+
+use core::fmt;
+
+use crate::addr::VirtAddr;
+
+/// Bytes that are not what they must be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Overwritten {
+    /// Which part of the object's surroundings.
+    pub what: &'static str,
+    /// The first wrong byte.
+    pub from: VirtAddr,
+    /// The last one.
+    pub last: VirtAddr,
+    /// What the first one is.
+    pub found: u8,
+    /// What it must be.
+    pub expected: u8,
+}
+
+/// Who did something to an object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Track {
+    /// The return address; 0 if nobody did.
+    pub site: u32,
+    /// On which CPU.
+    pub cpu: u32,
+    /// When, in the platform's ticks.
+    pub when: u32,
+}
+
+/// An object at the moment of a report.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ObjectState {
+    /// Its address.
+    pub object: VirtAddr,
+    /// Its size in bytes.
+    pub size: u32,
+    /// The first byte of its slab.
+    pub slab: VirtAddr,
+    /// Objects in the slab, and how many of them are allocated.
+    pub objects: u32,
+    /// See `objects`.
+    pub used: u32,
+    /// Who took it last, if the cache remembers.
+    pub taken: Option<Track>,
+    /// Who gave it back last.
+    pub given: Option<Track>,
+    /// The platform's ticks.
+    pub now: u32,
+}
+
+/// Which way an object goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// To a user.
+    Taken,
+    /// Back.
+    Given,
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Taken => "alloc",
+            Self::Given => "free",
+        })
+    }
+}
