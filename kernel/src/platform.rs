@@ -8,7 +8,7 @@ use arch_arm::clear;
 use arch_arm::interrupt::{self, MaskGuard};
 use mm::addr::{Order, Pfn, PhysAddr, VirtAddr};
 use mm::platform::{Answer, Lowmem, Platform, Report, Shortage};
-use mm::report::show_mem;
+use mm::report::{show_mem, slab_bug};
 
 use crate::console::{Out, println};
 use crate::interrupts::tick;
@@ -75,10 +75,31 @@ impl Platform for Hardware {
         let limit = match report {
             Report::AllocationFailed { .. } => &FAILURES,
             Report::WrongFree { .. } => &WRONG_FREES,
-            Report::WrongObject { .. } | Report::CacheBusy { .. } => &WRONG_OBJECTS,
+            Report::WrongObject { .. } | Report::CacheBusy { .. } | Report::Overwritten { .. } => {
+                &WRONG_OBJECTS
+            }
+            Report::ObjectTrace { .. } => {
+                println!("{report}");
+                return;
+            }
             Report::WrittenWhileFree { .. } => &WRITES,
         };
         if !limit.one_more() {
+            return;
+        }
+        if let Report::Overwritten { cache, overwritten, state, is_isolated } = report {
+            // SAFETY: the object's slab is in the linear map. Whoever writes there writes bytes.
+            let byte = |at: VirtAddr| unsafe { self.pointer(at).read_volatile() };
+            // The console can not fail.
+            let _ = slab_bug::write(
+                &mut Out,
+                cache,
+                overwritten,
+                state,
+                *is_isolated,
+                &byte,
+                &|out, site| write!(out, "{}", Site(site)),
+            );
             return;
         }
         println!("{report}");
@@ -89,6 +110,7 @@ impl Platform for Hardware {
                 let _ = show_mem::write(&mut Out, figures, CPU as u32);
             }
             Report::WrongFree { .. } | Report::WrongObject { .. } | Report::CacheBusy { .. } => println!("Call site: {}", Site(self.call_site())),
+            Report::Overwritten { .. } | Report::ObjectTrace { .. } => {}
             Report::WrittenWhileFree { freed_by, .. } => {
                 if let Some(site) = *freed_by {
                     println!("Last freed by: {}", Site(site));
@@ -110,6 +132,10 @@ impl Lowmem for Hardware {
     #[inline(always)]
     fn address(&self, pointer: *const u8) -> VirtAddr {
         VirtAddr::new(pointer as u32)
+    }
+
+    fn now(&self) -> u32 {
+        tick::figures().ticks as u32
     }
 
     fn zero_bytes(&self, virt: VirtAddr, bytes: u32) {

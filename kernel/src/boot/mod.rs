@@ -64,7 +64,7 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     memory.allow_growth(tables.linear());
     let pages = pages::hand_over(&mut memory, &layout, tables.linear(), &machine);
     crate::pages::publish(pages);
-    let slabs = slabs::make(pages, tables.linear());
+    let slabs = slabs::make(pages, tables.linear(), memory.command_line);
     crate::slabs::publish(slabs);
     paging::report_wx(&tables);
     let kernel = Kernel { machine, memory, layout, tables, regions, pages, slabs };

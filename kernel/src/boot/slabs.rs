@@ -1,6 +1,8 @@
 //! From the page allocator to objects.
 
-use mm::object::SlabAllocator;
+use arch_arm::pmu;
+use mm::object::{SlabAllocator, SlabOptions};
+use mm::param::params;
 
 use super::LinearMap;
 use crate::pages::Pages;
@@ -8,11 +10,11 @@ use crate::slabs::{self, Slabs};
 use crate::stop::halt;
 
 /// The slab allocator, with the caches of `kmalloc`, where it stays.
-pub fn make(pages: &'static Pages, linear: LinearMap) -> &'static Slabs {
+pub fn make(pages: &'static Pages, linear: LinearMap, command_line: &'static str) -> &'static Slabs {
     let Some(place) = slabs::place() else {
         halt(format_args!("there is a slab allocator already"));
     };
-    match SlabAllocator::new_in(place, pages, *linear) {
+    match SlabAllocator::new_in(place, pages, *linear, read_options(command_line)) {
         Ok(slabs) => {
             // There are fewer than can be.
             let _ = pages.register_shrinker(slabs);
@@ -20,4 +22,25 @@ pub fn make(pages: &'static Pages, linear: LinearMap) -> &'static Slabs {
         }
         Err(error) => halt(format_args!("can not make the caches of kmalloc: {error}")),
     }
+}
+
+/// What the command line says. Of what can not be read, a line is said, and it is off.
+fn read_options(command_line: &'static str) -> SlabOptions<'static> {
+    let mut options = SlabOptions::default();
+    for param in params(command_line) {
+        // Both names have been Linux's.
+        if param.is("slab_debug") || param.is("slub_debug") {
+            if let Err(error) = options.read_debug(param.value) {
+                log::warn!("{error}");
+            }
+        } else if param.is("slab_nomerge") || param.is("slub_nomerge") {
+            options.nomerge = true;
+        } else if param.is("slab_freelist_random") {
+            // The seed that was typed, or what the counter of instructions or cycles has come to.
+            let typed = param.value.and_then(|value| value.parse().ok());
+            let counted = || pmu::instructions().map_or(1, |count| count as u32);
+            options.random_seed = Some(typed.unwrap_or_else(counted));
+        }
+    }
+    options
 }

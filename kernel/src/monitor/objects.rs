@@ -1,6 +1,7 @@
 //! The slab allocator at work: taking and giving back memory by size, and what the caches have.
 
 use mm::addr::VirtAddr;
+use mm::object::leaks::{Taker, Takers};
 use mm::report::slabinfo;
 use mm::zone::{AllocError, Gfp};
 use monitor::argument::Args;
@@ -9,13 +10,37 @@ use super::Kernel;
 use super::pages::no_flags;
 use super::table::Failure;
 use crate::console::{Out, println};
-use crate::slabs;
+use crate::platform::Site;
+use crate::slabs::{self, Slabs};
 
-pub fn slabinfo(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
+/// The call sites of one cache that are told apart.
+const MAX_SITES: usize = 64;
+
+pub fn slabinfo(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
     let slabs = kernel.slabs;
+    if args.choice("WHAT").is_ok() {
+        return leaks(slabs);
+    }
     // The console can not fail.
     let _ = slabinfo::write(&mut Out, slabs.caches().map(|cache| slabs.cache_figures(cache)));
     Ok(())
+}
+
+/// The live objects of all caches that remember who took them.
+fn leaks(slabs: &Slabs) -> Result<(), Failure> {
+    let mut table = [Taker::default(); MAX_SITES];
+    let mut none = true;
+    for cache in slabs.caches() {
+        let Some(Takers { by_site, others }) = slabs.takers(cache, &mut table) else { continue };
+        none = false;
+        for Taker { site, objects } in by_site {
+            println!("{:<17} {objects:6}  {}", cache.name(), Site(*site));
+        }
+        if others > 0 {
+            println!("{:<17} {others:6}  others", cache.name());
+        }
+    }
+    if none { Err(Failure::NoTracks) } else { Ok(()) }
 }
 
 pub fn kmalloc(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {

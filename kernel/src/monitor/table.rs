@@ -210,9 +210,11 @@ no allocated block is reported and refused.",
     },
     Command {
         name: "slabinfo",
-        args: &[],
+        args: &[Arg::choice("WHAT", &["leaks"]).optional()],
         help: "caches of objects",
-        details: "As /proc/slabinfo: the newest cache first.",
+        details: "\
+As /proc/slabinfo: the newest cache first. With leaks: the objects that are allocated, by who took them,
+of the caches for which slab_debug=U on the command line has that remembered.",
         run: objects::slabinfo,
     },
     Command {
@@ -348,6 +350,8 @@ pub enum Failure {
     NoPages(AllocError),
     /// Not a block that can be freed.
     Free(FreeError),
+    /// No cache remembers who took its objects.
+    NoTracks,
     /// Not an object that can be given back.
     NoObject(mm::object::NotGiven),
     /// Memory could not be read or written.
@@ -438,6 +442,9 @@ impl fmt::Display for Failure {
             Self::NoPages(error) => error.fmt(f),
             Self::Free(error) => error.fmt(f),
             Self::NoObject(error) => error.fmt(f),
+            Self::NoTracks => {
+                f.write_str("no cache remembers who took its objects: boot with slab_debug=U")
+            }
             Self::Access(fault) => fault.fmt(f),
             Self::PastTheEnd { start, bytes } => {
                 write!(f, "{bytes} bytes from {start} run past the end of the address space")

@@ -101,7 +101,7 @@ pub enum ObjectError<'r> {
         object: VirtAddr,
         /// The slab's cache.
         cache: &'r Name,
-        /// The object that it is inside of, or would be.
+        /// The object that it is inside of, or the first of the slab.
         nearest: VirtAddr,
     },
     /// The address is inside the pages that a large `kmalloc` took, but not their first.
@@ -144,7 +144,7 @@ impl fmt::Display for ObjectError<'_> {
                 write!(f, "free of {object}, which is in no slab: pfn {pfn} is {state}")
             }
             Self::NotAnObject { object, cache, nearest } => {
-                write!(f, "{cache}: free of {object}, which is inside the object at {nearest}")
+                write!(f, "{cache}: free of {object}, where no object begins: one does at {nearest}")
             }
             Self::NotLargeStart { object, pfn } => {
                 write!(f, "free of {object}, which is inside the pages from pfn {pfn} on")

@@ -296,7 +296,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let objects = slab.header.objects.load(Relaxed);
         ObjectState {
             object,
-            size: cache.geometry.object_size,
+            geometry: cache.geometry,
             slab: VirtAddr::new(slab.header.base.load(Relaxed) - cache.geometry.left),
             objects,
             used: objects - slab.count(slab.head()),

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::geometry::Geometry;
 use crate::addr::VirtAddr;
 
 /// Bytes that are not what they must be.
@@ -35,8 +36,8 @@ pub struct Track {
 pub struct ObjectState {
     /// Its address.
     pub object: VirtAddr,
-    /// Its size in bytes.
-    pub size: u32,
+    /// How objects of its cache lie.
+    pub geometry: Geometry,
     /// The first byte of its slab.
     pub slab: VirtAddr,
     /// Objects in the slab, and how many of them are allocated.

@@ -12,7 +12,8 @@
 //! | [`kmalloc`], [`family`] | memory by size, and what stands on it |
 //! | [`figures`], [`count`] | the figures of one moment, for reports |
 //! | [`shrink`], [`validate`] | slabs that nobody needs; checks that all are accounted for |
-//! | [`guard`], [`guarded`], [`options`] | debugging: red zones, poison, owners; what it finds; what boot parameters say |
+//! | [`guard`], [`guarded`], [`leaks`] | debugging: red zones, poison, owners; what it finds; who holds what |
+//! | [`options`] | what boot parameters say |
 //! | `slab_pages`, `records` | slabs come and go |
 //! | `memory`, `list` | where addresses become references |
 
@@ -41,6 +42,8 @@ pub mod guard;
 pub mod guarded;
 #[cfg(not(loom))]
 pub mod kmalloc;
+#[cfg(not(loom))]
+pub mod leaks;
 #[cfg(not(loom))]
 mod list;
 #[cfg(not(loom))]

@@ -18,7 +18,7 @@ pub mod page;
 pub mod page_owner;
 pub mod pagetypeinfo;
 pub mod show_mem;
-#[cfg(not(loom))]
+pub mod slab_bug;
 pub mod slabinfo;
 pub mod zone_ranges;
 pub mod zoneinfo;
