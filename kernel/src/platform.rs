@@ -109,7 +109,9 @@ impl Platform for Hardware {
                 // The console can not fail.
                 let _ = show_mem::write(&mut Out, figures, CPU as u32);
             }
-            Report::WrongFree { .. } | Report::WrongObject { .. } | Report::CacheBusy { .. } => println!("Call site: {}", Site(self.call_site())),
+            Report::WrongFree { .. } | Report::WrongObject { .. } | Report::CacheBusy { .. } => {
+                println!("Call site: {}", Site(self.call_site()))
+            }
             Report::Overwritten { .. } | Report::ObjectTrace { .. } => {}
             Report::WrittenWhileFree { freed_by, .. } => {
                 if let Some(site) = *freed_by {

@@ -28,9 +28,12 @@ pub fn publish(allocator: &'static Slabs) {
     SLABS.call_once(|| allocator);
 }
 
-/// The slab allocator; `None` before boot has made it.
-pub fn get() -> Option<&'static Slabs> {
-    SLABS.get().copied()
+/// At every tick: takes back what other CPUs gave to this one's slabs. Nothing before there is a slab
+/// allocator.
+pub fn on_tick() {
+    if let Some(slabs) = SLABS.get() {
+        slabs.tick();
+    }
 }
 
 /// Takes memory, out of line: what everybody calls who does not count instructions, and what the benchmark

@@ -116,7 +116,9 @@ pub fn run<S: Subject>(
             repeat(warm_up, subject, &mut Silent)?;
             repeat(pairs, subject, meter)
         }
-        Shape::Batch(count) => batches(count, (warm_up, pairs), subject, meter, held, |index| index),
+        Shape::Batch(count) => {
+            batches(count, (warm_up, pairs), subject, meter, held, |index| index)
+        }
         Shape::Reverse(count) => {
             batches(count, (warm_up, pairs), subject, meter, held, |index| count - 1 - index)
         }

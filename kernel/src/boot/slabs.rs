@@ -10,7 +10,11 @@ use crate::slabs::{self, Slabs};
 use crate::stop::halt;
 
 /// The slab allocator, with the caches of `kmalloc`, where it stays.
-pub fn make(pages: &'static Pages, linear: LinearMap, command_line: &'static str) -> &'static Slabs {
+pub fn make(
+    pages: &'static Pages,
+    linear: LinearMap,
+    command_line: &'static str,
+) -> &'static Slabs {
     let Some(place) = slabs::place() else {
         halt(format_args!("there is a slab allocator already"));
     };
@@ -38,7 +42,7 @@ fn read_options(command_line: &'static str) -> SlabOptions<'static> {
         } else if param.is("slab_freelist_random") {
             // The seed that was typed, or what the counter of instructions or cycles has come to.
             let typed = param.value.and_then(|value| value.parse().ok());
-            let counted = || pmu::instructions().map_or(1, |count| count as u32);
+            let counted = || pmu::instructions().unwrap_or(1);
             options.random_seed = Some(typed.unwrap_or_else(counted));
         }
     }

@@ -20,7 +20,7 @@ use board::irq::gic::{IntId, Priority};
 use spin::Once;
 
 use super::{Action, RequestError};
-use crate::pages;
+use crate::{pages, slabs};
 
 /// Ticks in a second.
 pub const HZ: NonZeroU32 = NonZeroU32::new(250).unwrap();
@@ -137,6 +137,7 @@ fn on_interrupt() {
     LATE.fetch_add(passed.periods - 1, Ordering::Relaxed);
     MAX_LATENCY.fetch_max(passed.latency, Ordering::Relaxed);
     pages::on_tick();
+    slabs::on_tick();
     if let Some(watcher) = WATCHER.get() {
         watcher();
     }

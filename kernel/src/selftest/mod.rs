@@ -22,6 +22,7 @@ mod kuser;
 mod layout;
 mod ledger;
 mod lock;
+mod objects;
 mod owner;
 mod pages;
 mod pmu;
@@ -65,6 +66,11 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "poison", what: "a write into a free page is noticed", run: poison::run },
     Suite { name: "owner", what: "who took a block is known", run: owner::run },
     Suite { name: "pages", what: "pages by address, and many at once", run: pages::run },
+    Suite {
+        name: "objects",
+        what: "no object has two owners, and every slab comes back",
+        run: objects::run,
+    },
     Suite { name: "window", what: "every frame can be looked at, lowmem or not", run: window::run },
     Suite {
         name: "exceptions",
@@ -213,6 +219,7 @@ pub fn run_soak(kernel: &mut Kernel, operations: u32, seed: u32) -> Result<(), F
 fn on_tick() {
     call_site::on_tick();
     lock::on_tick();
+    objects::on_tick();
     soak::on_tick();
     window::on_tick();
 }

@@ -80,7 +80,10 @@ impl<const CPUS: usize> KmemCache<CPUS> {
             object_size: AtomicU32::new(geometry.object_size),
             names: AtomicU32::new(1),
             is_dying: AtomicBool::new(false),
-            shared: Lock::new(Shared { partial: AtomicU32::new(0), partial_slabs: AtomicU32::new(0) }),
+            shared: Lock::new(Shared {
+                partial: AtomicU32::new(0),
+                partial_slabs: AtomicU32::new(0),
+            }),
             slabs: AtomicU32::new(0),
             objects: AtomicU32::new(0),
             pages: AtomicU32::new(0),

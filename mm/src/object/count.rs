@@ -30,7 +30,8 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     fn free_objects_here(&self, cache: &KmemCache<CPUS>) -> u32 {
         let masked = self.memory().mask();
         let here = self.cpu_slab(cache, &masked);
-        let current = here.current().map_or(0, |record| self.memory().slab(record).count(here.head()));
+        let current =
+            here.current().map_or(0, |record| self.memory().slab(record).count(here.head()));
         let shared = cache.shared.lock(|| self.memory().contended());
         current + self.free_on(&here.partial) + self.free_on(&shared.partial)
     }

@@ -33,7 +33,8 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             }
             cache.is_dying.store(true, Relaxed);
         }
-        let mut shortage = Shortage { gfp: Gfp::GFP_KERNEL, order: Default::default(), round: 0, freed: 0 };
+        let mut shortage =
+            Shortage { gfp: Gfp::GFP_KERNEL, order: Default::default(), round: 0, freed: 0 };
         loop {
             self.shrink(cache);
             if cache.slabs.load(Relaxed) == 0 {

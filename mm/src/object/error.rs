@@ -72,7 +72,7 @@ pub struct NotGiven {
 
 impl fmt::Display for NotGiven {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "there is no allocated object at {}", self.object)
+        write!(f, "nothing was given back at {}", self.object)
     }
 }
 
@@ -144,7 +144,10 @@ impl fmt::Display for ObjectError<'_> {
                 write!(f, "free of {object}, which is in no slab: pfn {pfn} is {state}")
             }
             Self::NotAnObject { object, cache, nearest } => {
-                write!(f, "{cache}: free of {object}, where no object begins: one does at {nearest}")
+                write!(
+                    f,
+                    "{cache}: free of {object}, where no object begins: one does at {nearest}"
+                )
             }
             Self::NotLargeStart { object, pfn } => {
                 write!(f, "free of {object}, which is inside the pages from pfn {pfn} on")

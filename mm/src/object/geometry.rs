@@ -211,11 +211,11 @@ mod tests {
     #[test]
     fn orders_are_linux_s() {
         let sizes = [64, 128, 192, 256, 512, 1024, 2048, 4096, 8192];
-        let four_cpus = [
-            (0, 64), (0, 32), (0, 21), (0, 16), (1, 16), (2, 16), (3, 16), (3, 8), (3, 4),
-        ];
+        let four_cpus =
+            [(0, 64), (0, 32), (0, 21), (0, 16), (1, 16), (2, 16), (3, 16), (3, 8), (3, 4)];
         assert_eq!(sizes.map(|size| order_of(size, 4)), four_cpus);
-        let one_cpu = [(512, (0, 8)), (1024, (1, 8)), (2048, (2, 8)), (4096, (3, 8)), (8192, (3, 4))];
+        let one_cpu =
+            [(512, (0, 8)), (1024, (1, 8)), (2048, (2, 8)), (4096, (3, 8)), (8192, (3, 4))];
         for (size, expected) in one_cpu {
             assert_eq!(order_of(size, 1), expected, "{size}");
         }
@@ -227,7 +227,9 @@ mod tests {
 
     #[test]
     fn large_objects_have_a_slab_each() {
-        for (size, order) in [(32768, 3), (32769, 4), (1 << 20, 8), ((1 << 22) - 7, 10), (1 << 22, 10)] {
+        for (size, order) in
+            [(32768, 3), (32769, 4), (1 << 20, 8), ((1 << 22) - 7, 10), (1 << 22, 10)]
+        {
             assert_eq!(order_of(size, 1), (order, 1), "{size}");
         }
         let too_large = GeometryError::TooLarge { size: (1 << 22) + 1 };
@@ -249,7 +251,10 @@ mod tests {
     #[test]
     fn small_objects_share_a_line() {
         let align = |size| Geometry::new(size, 0, SlabFlags::SLAB_HWCACHE_ALIGN, 1).unwrap().align;
-        assert_eq!([1, 8, 9, 16, 17, 32, 33, 64, 200].map(align), [8, 8, 16, 16, 32, 32, 64, 64, 64]);
+        assert_eq!(
+            [1, 8, 9, 16, 17, 32, 33, 64, 200].map(align),
+            [8, 8, 16, 16, 32, 32, 64, 64, 64]
+        );
     }
 
     proptest! {

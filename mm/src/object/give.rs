@@ -127,13 +127,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     }
 
     /// Gives an object to the slab that its address is in, whosever that is. Interrupts are masked.
-    fn give_to(
-        &self,
-        cache: &KmemCache<CPUS>,
-        cpu: usize,
-        record: u32,
-        object: VirtAddr,
-    ) -> bool {
+    fn give_to(&self, cache: &KmemCache<CPUS>, cpu: usize, record: u32, object: VirtAddr) -> bool {
         let slab = self.memory().slab(record);
         loop {
             let owner = slab.owner();

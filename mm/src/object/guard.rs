@@ -250,9 +250,9 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let is_free = red == RED_INACTIVE && Self::is_poisoned(cache);
         let look = |applies: bool, what, from: u32, bytes, byte| {
             let bytes = if applies { bytes } else { 0 };
-            self.memory().overwritten(VirtAddr::new(from), bytes, byte).map(|(from, last, found)| {
-                Overwritten { what, from, last, found, expected: byte }
-            })
+            self.memory()
+                .overwritten(VirtAddr::new(from), bytes, byte)
+                .map(|(from, last, found)| Overwritten { what, from, last, found, expected: byte })
         };
         look(red_zones, "Left Redzone", at - geometry.left, geometry.left, red)
             .or_else(|| look(red_zones, "Right Redzone", at + size, tracks - size, red))
@@ -335,8 +335,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
 
     /// Who took each live object of a cache that remembers (`U`), in no order.
     pub fn holders(&self, cache: &KmemCache<CPUS>) -> impl Iterator<Item = Track> {
-        self.live_objects(cache)
-            .filter_map(move |object| self.track(cache, object, Way::Taken))
+        self.live_objects(cache).filter_map(move |object| self.track(cache, object, Way::Taken))
     }
 }
 

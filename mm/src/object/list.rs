@@ -50,7 +50,10 @@ pub(super) fn pop(memory: &impl Books, first: &AtomicU32) -> Option<u32> {
 }
 
 /// The slabs of a list, from the front. Each may be taken off while it is looked at.
-pub(super) fn iter<'m>(memory: &'m impl Books, first: &AtomicU32) -> impl Iterator<Item = u32> + 'm {
+pub(super) fn iter<'m>(
+    memory: &'m impl Books,
+    first: &AtomicU32,
+) -> impl Iterator<Item = u32> + 'm {
     let mut next = first.load(Relaxed);
     core::iter::from_fn(move || {
         let at = next;

@@ -73,7 +73,12 @@ pub(super) trait Books: Lowmem {
 
     /// The first and the last of so many bytes of a guarded cache's slab that are not `byte`, and what the
     /// first is.
-    fn overwritten(&self, from: VirtAddr, bytes: u32, byte: u8) -> Option<(VirtAddr, VirtAddr, u8)> {
+    fn overwritten(
+        &self,
+        from: VirtAddr,
+        bytes: u32,
+        byte: u8,
+    ) -> Option<(VirtAddr, VirtAddr, u8)> {
         let at = |offset: u32| VirtAddr::new(from.as_u32() + offset);
         // SAFETY: as in `fill_bytes`. Volatile, since somebody writes where nobody should.
         let read = |offset: u32| unsafe { self.pointer(at(offset)).read_volatile() };
@@ -145,7 +150,7 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
     /// The allocator that a cache belongs to, which is one of this type. So the quick paths need not keep a
     /// register for it.
     #[inline(always)]
-    pub(super) fn of<'c>(cache: &'c KmemCache<CPUS>) -> &'c Self {
+    pub(super) fn of(cache: &KmemCache<CPUS>) -> &Self {
         let home = cache.home.load(crate::sync::Ordering::Relaxed).cast::<Self>();
         // SAFETY: who makes a cache writes its own address there, and stays where it is; a cache is reached
         // only through its allocator.

@@ -9,6 +9,9 @@
 //! | [`cache`] | one kind of objects |
 //! | [`allocator`] | all caches |
 //! | `take`, `give` | the ways of an object when the current slab does not do |
+//! | [`raw`], [`bulk`] | the forms for C, and many objects at once |
+//! | [`destroy`] | the end of a cache |
+//! | `taken` | an object or an error, in one word |
 //! | [`kmalloc`], [`family`] | memory by size, and what stands on it |
 //! | [`figures`], [`count`] | the figures of one moment, for reports |
 //! | [`shrink`], [`validate`] | slabs that nobody needs; checks that all are accounted for |
@@ -70,8 +73,8 @@ pub mod validate;
 pub use allocator::{CacheRef, SlabAllocator};
 #[cfg(not(loom))]
 pub use cache::{Constructor, Destructor, KmemCache};
-pub use figures::{CacheFigures, SlabTotals};
 pub use error::{Busy, CreateError, NotGiven, ObjectError};
+pub use figures::{CacheFigures, SlabTotals};
 pub use flags::SlabFlags;
 pub use name::Name;
 pub use options::SlabOptions;

@@ -9,7 +9,8 @@
 //! free piece; a page with no piece in use is kept only if it is the last such. Used when a slab is made or given
 //! back, under one lock.
 
-use super::memory::Books;
+use super::geometry::MAX_OBJECTS;
+use super::memory::{Books, record_size};
 use crate::addr::PAGE_SIZE;
 use crate::sync::Ordering::Relaxed;
 
@@ -17,8 +18,6 @@ use crate::sync::Ordering::Relaxed;
 const HEAD: u32 = 64;
 /// How many pieces a page holds, for each size.
 const PIECES: [u32; 12] = [31, 21, 15, 12, 10, 9, 7, 6, 5, 4, 3, 2];
-/// The largest piece.
-pub(super) const LARGEST: u32 = piece(PIECES.len() - 1);
 
 const NEXT: u32 = 0;
 const PREV: u32 = 4;
@@ -27,8 +26,11 @@ const USED: u32 = 12;
 
 /// Bytes of a piece: a multiple of the cache line.
 const fn piece(size: usize) -> u32 {
-    (PAGE_SIZE - HEAD) / PIECES[size] & !63
+    ((PAGE_SIZE - HEAD) / PIECES[size]) & !63
 }
+
+// The largest record there can be.
+const _: () = assert!(record_size(MAX_OBJECTS) <= piece(PIECES.len() - 1));
 
 /// One of the sizes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -164,6 +166,6 @@ mod tests {
             assert!(HEAD + pieces * piece(size) <= PAGE_SIZE && piece(size) >= 128);
             assert_eq!(Size::for_bytes(piece(size)), Some(Size(size as u8)));
         }
-        assert_eq!(Size::for_bytes(LARGEST + 1), None);
+        assert_eq!(Size::for_bytes(piece(PIECES.len() - 1) + 1), None);
     }
 }

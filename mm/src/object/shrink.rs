@@ -6,10 +6,10 @@ use super::list;
 use super::memory::Books;
 use super::slab::Owner;
 use crate::platform::Lowmem;
-use crate::zone::Gfp;
-use crate::zone::shrink::Shrinker;
 use crate::sync::AtomicU32;
 use crate::sync::Ordering::Relaxed;
+use crate::zone::Gfp;
+use crate::zone::shrink::Shrinker;
 
 impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     /// Gives back the slabs of a cache that hold no allocated object, as far as this CPU may: its own, and

@@ -299,12 +299,7 @@ impl<'s> Slab<'s> {
     pub(super) fn claim(&self, object: VirtAddr) -> Option<Claimed> {
         let number = self.number(object);
         let entry = self.entries.get(number as usize)?;
-        let claimed = entry.compare_exchange(
-            object.as_u32(),
-            REMOTE | NO_NUMBER,
-            AcqRel,
-            Relaxed,
-        );
+        let claimed = entry.compare_exchange(object.as_u32(), REMOTE | NO_NUMBER, AcqRel, Relaxed);
         claimed.ok().map(|_| Claimed { number })
     }
 
@@ -330,11 +325,6 @@ impl<'s> Slab<'s> {
     pub(super) fn take_posted(&self) -> Posted<'s> {
         let remote = self.header.remote.swap(NO_NUMBER, AcqRel);
         Posted { entries: self.entries, next: remote & NUMBER_MASK }
-    }
-
-    /// Is the slab in a mailbox?
-    pub(super) fn is_posted(&self) -> bool {
-        self.header.remote.load(Acquire) & POSTED != 0
     }
 
     /// Who took a claimed object out of the mailbox: makes it allocated again, so as to give it as its own.

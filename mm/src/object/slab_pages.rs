@@ -81,9 +81,8 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let gfp = gfp.union(cache.flags.page_flags());
         let (order, min_order) = (cache.geometry.order, cache.geometry.min_order);
         if order > min_order {
-            let no_effort = Gfp::__GFP_DIRECT_RECLAIM
-                .union(Gfp::__GFP_NOFAIL)
-                .union(Gfp::__GFP_RETRY_MAYFAIL);
+            let no_effort =
+                Gfp::__GFP_DIRECT_RECLAIM.union(Gfp::__GFP_NOFAIL).union(Gfp::__GFP_RETRY_MAYFAIL);
             let easily = gfp.difference(no_effort) | Gfp::__GFP_NOWARN | Gfp::__GFP_NORETRY;
             if let Ok(pfn) = self.pages.alloc_raw(easily, order) {
                 return Ok((pfn, order));

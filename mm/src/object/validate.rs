@@ -183,13 +183,15 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let is_listed = slab.header.listed.load(Relaxed) != 0;
         let allocated = objects - listed;
         let expected = if is_listed { allocated } else { 1 };
-        let is_on_a_list = cache.cpu.iter().any(|cpu| {
-            list::iter(self.memory(), &cpu.partial).any(|other| other == record)
-        }) || {
-            let _masked = self.memory().mask();
-            let shared = cache.shared.lock(|| self.memory().contended());
-            list::iter(self.memory(), &shared.partial).any(|other| other == record)
-        };
+        let is_on_a_list = cache
+            .cpu
+            .iter()
+            .any(|cpu| list::iter(self.memory(), &cpu.partial).any(|other| other == record))
+            || {
+                let _masked = self.memory().mask();
+                let shared = cache.shared.lock(|| self.memory().contended());
+                list::iter(self.memory(), &shared.partial).any(|other| other == record)
+            };
         if left != expected || is_listed != is_on_a_list {
             return Err(Broken::Left { cache: cache.name, base, left, allocated });
         }

@@ -9,7 +9,7 @@
 //! It is the same sequence for the same seed, but for when ticks come.
 
 mod handler;
-mod random;
+pub mod random;
 mod stamp;
 
 use arrayvec::ArrayVec;

@@ -92,7 +92,10 @@ fn clobber_redzone_free() {
         assert_eq!(free(slabs, cache, object), Ok(()));
         write(slabs, object, 64, 0xab);
         assert_ne!(take(slabs, cache), object);
-        assert_eq!(slabs.memory().told(), ["BUG TestSlub (Not tainted): Right Redzone overwritten"]);
+        assert_eq!(
+            slabs.memory().told(),
+            ["BUG TestSlub (Not tainted): Right Redzone overwritten"]
+        );
     });
 }
 
@@ -161,8 +164,8 @@ fn a_parameter_reaches_the_caches_that_it_names() {
         }
         let report = "BUG kmalloc-64 (Not tainted): Right Redzone overwritten";
         assert_eq!(slabs.memory().told(), [report]);
-        let [one, two] = ["one", "two"]
-            .map(|name| slabs.create(name, 48, 0, SlabFlags::empty(), None).unwrap());
+        let [one, two] =
+            ["one", "two"].map(|name| slabs.create(name, 48, 0, SlabFlags::empty(), None).unwrap());
         assert_eq!(one.flags(), SlabFlags::SLAB_CONSISTENCY_CHECKS | SlabFlags::SLAB_RED_ZONE);
         assert_eq!(two.flags(), SlabFlags::empty());
         assert_eq!(slabs.validate(), Ok(()));
@@ -174,8 +177,8 @@ fn caches_stay_apart_if_they_shall() {
     let mut options = SlabOptions::default();
     options.nomerge = true;
     with_options::<1>(256, options, |slabs| {
-        let [one, two] = ["one", "two"]
-            .map(|name| slabs.create(name, 48, 0, SlabFlags::empty(), None).unwrap());
+        let [one, two] =
+            ["one", "two"].map(|name| slabs.create(name, 48, 0, SlabFlags::empty(), None).unwrap());
         assert!(!std::ptr::eq(one, two));
     });
 }
@@ -192,7 +195,8 @@ fn a_random_order_has_every_object_once() {
         sorted.dedup();
         assert_eq!(sorted.len(), 64);
         assert_ne!(objects, sorted);
-        let neighbours = objects.windows(2).filter(|pair| pair[0].as_u32() + 64 == pair[1].as_u32());
+        let neighbours =
+            objects.windows(2).filter(|pair| pair[0].as_u32() + 64 == pair[1].as_u32());
         assert!(neighbours.count() < 8, "{objects:?}");
         assert_eq!(slabs.validate(), Ok(()));
     });

@@ -178,7 +178,9 @@ fn sizes_are_those_of_the_classes() {
 #[test]
 fn arrays_that_overflow_are_refused() {
     with_slabs::<1>(256, |slabs| {
-        for (count, size, pages) in [(0x1_0000, 0x1_0001, 0x10_0010), (u32::MAX, u32::MAX, u32::MAX)] {
+        for (count, size, pages) in
+            [(0x1_0000, 0x1_0001, 0x10_0010), (u32::MAX, u32::MAX, u32::MAX)]
+        {
             let error = Err(AllocError::too_large(pages));
             assert_eq!(slabs.kmalloc_array(count, size, KERNEL), error);
             assert_eq!(slabs.kcalloc(count, size, KERNEL), error);

@@ -46,7 +46,9 @@ fn what_is_no_object_is_refused() {
         // SAFETY: nothing is given back that anybody has.
         let free = |at: u32| unsafe { slabs.kfree(VirtAddr::new(at)) };
         let at = object.as_u32();
-        for wrong in [at + 1, at + 8, at + 64, at - 64, at + 127, large.as_u32() + 64, 1, 0xffff_fff0] {
+        for wrong in
+            [at + 1, at + 8, at + 64, at - 64, at + 127, large.as_u32() + 64, 1, 0xffff_fff0]
+        {
             assert_eq!(free(wrong), Err(NotGiven { object: VirtAddr::new(wrong) }), "{wrong:#x}");
             let [report] = &slabs.memory().told()[..] else { panic!() };
             assert!(report.starts_with("BUG: "), "{report}");
@@ -84,7 +86,10 @@ fn flags_that_an_object_can_not_have_are_refused() {
         let refused = |error| Err(AllocError::flags(error));
         assert_eq!(take(Gfp::__GFP_HIGHMEM), refused(GfpError::NoAddress));
         assert_eq!(take(Gfp::__GFP_DMA), refused(GfpError::NotDmaCache));
-        assert_eq!(slabs.kmalloc(64, Gfp::GFP_KERNEL | Gfp::__GFP_HIGHMEM), refused(GfpError::NoAddress));
+        assert_eq!(
+            slabs.kmalloc(64, Gfp::GFP_KERNEL | Gfp::__GFP_HIGHMEM),
+            refused(GfpError::NoAddress)
+        );
         assert!(slabs.kmalloc(64, Gfp::GFP_KERNEL | Gfp::__GFP_DMA).is_ok());
         assert_eq!(slabs.kmalloc((4 << 20) + 1, Gfp::GFP_KERNEL), Err(AllocError::too_large(1025)));
         assert_eq!(slabs.kmalloc(u32::MAX, Gfp::GFP_KERNEL), Err(AllocError::too_large(1 << 20)));
