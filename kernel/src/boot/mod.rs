@@ -62,10 +62,11 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     paging::switch(&tables, &machine, &regions, early);
     window::publish(&tables);
     memory.allow_growth(tables.linear());
-    let pages = pages::hand_over(&mut memory, &layout, tables.linear(), &machine);
+    let (pages, debugging) = pages::hand_over(&mut memory, &layout, tables.linear(), &machine);
     crate::pages::publish(pages);
     let slabs = slabs::make(pages, tables.linear(), memory.command_line);
     crate::slabs::publish(slabs);
+    debugging.begin(pages);
     paging::report_wx(&tables);
     let kernel = Kernel { machine, memory, layout, tables, regions, pages, slabs };
     log_layout(&kernel);

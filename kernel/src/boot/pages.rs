@@ -24,13 +24,14 @@ use crate::pages::{self, Pages};
 use crate::platform::Hardware;
 use crate::stop::halt;
 
-/// Builds the zones of `layout` and gives them every frame that memblock has left.
+/// Builds the zones of `layout` and gives them every frame that memblock has left. Debugging begins when the
+/// caller says so.
 pub fn hand_over(
     memory: &mut Memory,
     layout: &Layout,
     linear: LinearMap,
     machine: &Machine<'_>,
-) -> &'static Pages {
+) -> (&'static Pages, Debugging) {
     // The console can not fail.
     let _ = zone_ranges::write(&mut Out, &layout.zones, &memory.memblock);
     let frames = frame_table(memory, layout, linear);
@@ -53,8 +54,7 @@ pub fn hand_over(
     }
     free_init(memory, pages, linear, machine);
     pages.start();
-    debugging.begin(pages);
-    pages
+    (pages, debugging)
 }
 
 /// The zones, without a page yet, where they stay. Out of line: an unoptimised build makes them on the
@@ -153,7 +153,7 @@ unsafe fn try_zeroed<T>(
 
 /// The boot parameters that have the page allocator look for the mistakes of others.
 #[derive(Clone, Copy)]
-struct Debugging {
+pub struct Debugging {
     poison: bool,
     owner: bool,
     fail: Option<FailConfig>,
@@ -200,7 +200,7 @@ impl Debugging {
     }
 
     /// After boot: its own requests do not fail on purpose.
-    fn begin(self, pages: &Pages) {
+    pub fn begin(self, pages: &Pages) {
         if self.poison {
             log::info!("page_poison: free pages hold {:#04x}", mm::zone::debug::POISON);
         }
