@@ -9,6 +9,7 @@
 //! | [`cache`] | one kind of objects |
 //! | [`allocator`] | all caches |
 //! | `take`, `give` | the ways of an object when the current slab does not do |
+//! | [`typed`] | caches of values, whose boxes give themselves back |
 //! | [`raw`], [`bulk`] | the forms for C, and many objects at once |
 //! | [`destroy`] | the end of a cache |
 //! | `taken` | an object or an error, in one word |
@@ -66,6 +67,8 @@ mod slab_pages;
 #[cfg(not(loom))]
 mod take;
 mod taken;
+#[cfg(not(loom))]
+pub mod typed;
 #[cfg(not(loom))]
 pub mod validate;
 

@@ -85,6 +85,9 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         if gfp.contains(Gfp::__GFP_DMA) && !cache.flags.contains(SlabFlags::SLAB_CACHE_DMA) {
             return Err(AllocError::flags(GfpError::NotDmaCache));
         }
+        if gfp.wants_zero() && cache.constructor.is_some() {
+            return Err(AllocError::flags(GfpError::ZeroOfConstructed));
+        }
         Ok(())
     }
 

@@ -118,6 +118,7 @@ impl AllocError {
             GfpError::NoAddress => 7,
             GfpError::ExactCompound => 8,
             GfpError::NotDmaCache => 11,
+            GfpError::ZeroOfConstructed => 12,
         };
         Self(ALWAYS | kind << KIND_SHIFT | error.flags().bits() & NAMED)
     }
@@ -161,6 +162,7 @@ impl AllocError {
             7 => GfpError::NoAddress,
             8 => GfpError::ExactCompound,
             11 => GfpError::NotDmaCache,
+            12 => GfpError::ZeroOfConstructed,
             NO_MEMORY => {
                 let order = match Order::new((what >> ZONE_BITS) as u8) {
                     Some(order) => order,

@@ -4,4 +4,5 @@
 mod guard;
 mod life;
 mod model;
+mod typed;
 mod wrong;

@@ -37,6 +37,9 @@ pub enum GfpError {
     /// A request for an object that devices reach, of a cache whose slabs lie anywhere. Linux takes no
     /// notice of the flag.
     NotDmaCache,
+    /// A request for a zeroed object, of a cache whose objects are constructed. Linux warns, and zeroes what
+    /// was constructed.
+    ZeroOfConstructed,
 }
 
 impl GfpError {
@@ -53,6 +56,7 @@ impl GfpError {
             Self::NoAddress => Gfp::__GFP_HIGHMEM,
             Self::ExactCompound => Gfp::__GFP_COMP,
             Self::NotDmaCache => Gfp::__GFP_DMA,
+            Self::ZeroOfConstructed => Gfp::__GFP_ZERO,
         }
     }
 }
@@ -74,6 +78,9 @@ impl fmt::Display for GfpError {
             Self::NoAddress => write!(f, "{flags}: a highmem page has no address to return"),
             Self::ExactCompound => {
                 write!(f, "{flags}: an exact number of pages is no compound page")
+            }
+            Self::ZeroOfConstructed => {
+                write!(f, "{flags}: the cache's objects are as their constructor made them")
             }
             Self::NotDmaCache => write!(f, "{flags}: the cache has no SLAB_CACHE_DMA"),
         }
