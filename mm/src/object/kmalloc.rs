@@ -123,6 +123,11 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         Ok(())
     }
 
+    /// The cache of ordinary memory of the class at this place of [`CLASSES`].
+    pub(super) fn kmalloc_cache(&self, class: usize) -> &KmemCache<CPUS> {
+        self.cache(self.classes[Kind::Normal as usize][class])
+    }
+
     /// Takes `size` bytes, from a cache line on, a power of two at a multiple of itself (up to a page).
     /// They hold whatever they held, unless the flags say `__GFP_ZERO`. Linux's `kmalloc`.
     ///

@@ -14,6 +14,7 @@
 //! | [`destroy`] | the end of a cache |
 //! | `taken` | an object or an error, in one word |
 //! | [`kmalloc`], [`family`] | memory by size, and what stands on it |
+//! | [`heap`] | memory by layout, for the kernel's own collections |
 //! | [`figures`], [`count`] | the figures of one moment, for reports |
 //! | [`shrink`], [`validate`] | slabs that nobody needs; checks that all are accounted for |
 //! | [`guard`], [`guarded`], [`leaks`] | debugging: red zones, poison, owners; what it finds; who holds what |
@@ -44,6 +45,8 @@ mod give;
 #[cfg(not(loom))]
 pub mod guard;
 pub mod guarded;
+#[cfg(not(loom))]
+pub mod heap;
 #[cfg(not(loom))]
 pub mod kmalloc;
 #[cfg(not(loom))]

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod guard;
+mod heap;
 mod life;
 mod model;
 mod typed;
