@@ -10,6 +10,7 @@
 //! | [`allocator`] | all caches |
 //! | `take`, `give` | the ways of an object when the current slab does not do |
 //! | [`kmalloc`] | memory by size |
+//! | [`mempool`] | elements set aside for when memory is short |
 //! | [`shrink`], [`validate`] | slabs that nobody needs; checks that all are accounted for |
 //! | `slab_pages`, `records` | slabs come and go |
 //! | `memory`, `list` | where addresses become references |
@@ -31,6 +32,8 @@ pub mod kmalloc;
 mod list;
 #[cfg(not(loom))]
 mod memory;
+#[cfg(not(loom))]
+pub mod mempool;
 pub mod name;
 #[cfg(not(loom))]
 pub mod raw;
@@ -52,6 +55,8 @@ pub mod validate;
 pub use allocator::{CacheRef, SlabAllocator};
 #[cfg(not(loom))]
 pub use cache::{Constructor, KmemCache};
+#[cfg(not(loom))]
+pub use mempool::{Elements, Mempool};
 pub use error::{Busy, CreateError, NotGiven, ObjectError};
 pub use flags::SlabFlags;
 pub use name::Name;
