@@ -47,9 +47,7 @@ impl<P: Lowmem, E: Elements, const CPUS: usize> Drop for Element<'_, '_, '_, '_,
     }
 }
 
-impl<P: Lowmem, E: Elements, const CPUS: usize> fmt::Debug
-    for Element<'_, '_, '_, '_, P, E, CPUS>
-{
+impl<P: Lowmem, E: Elements, const CPUS: usize> fmt::Debug for Element<'_, '_, '_, '_, P, E, CPUS> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Element").field(&self.at).finish()
     }

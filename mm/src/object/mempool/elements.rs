@@ -71,10 +71,7 @@ pub struct SlabElements<'s, 'p, 'a, P, const CPUS: usize = 1> {
 impl<'s, 'p, 'a, P: Lowmem, const CPUS: usize> SlabElements<'s, 'p, 'a, P, CPUS> {
     /// Objects of this cache.
     #[must_use]
-    pub const fn new(
-        slabs: &'s SlabAllocator<'p, 'a, P, CPUS>,
-        cache: CacheRef<'s, CPUS>,
-    ) -> Self {
+    pub const fn new(slabs: &'s SlabAllocator<'p, 'a, P, CPUS>, cache: CacheRef<'s, CPUS>) -> Self {
         Self { slabs, cache }
     }
 }

@@ -258,6 +258,13 @@ impl<'s, 'p, 'a, P: Lowmem, E: Elements, const CPUS: usize> Mempool<'s, 'p, 'a, 
         Some(element)
     }
 
+    /// Takes the element on top, as a request does that the allocator could not serve.
+    #[cfg(test)]
+    #[expect(clippy::unwrap_used, reason = "tests")]
+    pub(in crate::object) fn pop_for_test(&self) -> VirtAddr {
+        self.pop().unwrap()
+    }
+
     /// What the pool is filled with.
     #[must_use]
     pub const fn elements(&self) -> &E {

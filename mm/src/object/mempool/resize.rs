@@ -7,10 +7,10 @@
 
 use core::mem;
 
+use super::Mempool;
 use super::elements::{Elements, KmallocElements, PageElements, SlabElements};
 use super::error::{Outstanding, PoolError};
 use super::stock::{Stock, WORD};
-use super::Mempool;
 use crate::addr::{Order, PAGE_SIZE, VirtAddr};
 use crate::object::{CacheRef, SlabAllocator};
 use crate::platform::Lowmem;
