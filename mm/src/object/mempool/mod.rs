@@ -57,6 +57,13 @@ const PLACES: Gfp = Gfp::__GFP_DMA
     .union(Gfp::__GFP_DMA32)
     .union(Gfp::__GFP_MOVABLE)
     .union(Gfp::__GFP_RECLAIMABLE);
+/// Bits that need a look before the allocator is asked: what makes no sense here, what may contradict
+/// others, and what is left out. One test for the quick path.
+const UNUSUAL: u32 = !Gfp::all().bits()
+    | PLACES.bits()
+    | Gfp::__GFP_ZERO.bits()
+    | Gfp::__GFP_NOFAIL.bits()
+    | Gfp::__GFP_ATOMIC.bits();
 /// What every request is, whatever the caller says: modest, since there is the pool.
 const MODEST: Gfp = Gfp::__GFP_NOMEMALLOC.union(Gfp::__GFP_NORETRY).union(Gfp::__GFP_NOWARN);
 /// What the first try of a request does without.
@@ -93,7 +100,7 @@ impl<'s, 'p, 'a, P: Lowmem, E: Elements, const CPUS: usize> Mempool<'s, 'p, 'a, 
     /// nobody can help.
     #[inline(always)]
     pub fn alloc(&self, gfp: Gfp) -> Result<VirtAddr, NoElement> {
-        if !gfp.is_plain() || gfp.intersects(PLACES) {
+        if gfp.bits() & UNUSUAL != 0 {
             return self.alloc_unusual(gfp);
         }
         match self.elements.take(easily(gfp)) {
@@ -260,7 +267,6 @@ impl<'s, 'p, 'a, P: Lowmem, E: Elements, const CPUS: usize> Mempool<'s, 'p, 'a, 
 
     /// Takes the element on top, as a request does that the allocator could not serve.
     #[cfg(test)]
-    #[expect(clippy::unwrap_used, reason = "tests")]
     pub(in crate::object) fn pop_for_test(&self) -> VirtAddr {
         self.pop().unwrap()
     }

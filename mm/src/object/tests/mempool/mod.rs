@@ -21,9 +21,8 @@ struct Limited<E> {
     /// The same, but for who may reclaim.
     left_with_effort: Cell<u32>,
     asked: RefCell<Vec<Gfp>>,
-    /// Given back while a request of who may reclaim is on.
-    comes_back: Cell<Option<VirtAddr>>,
-    came_back: Cell<Option<VirtAddr>>,
+    /// What happens once while somebody reclaims.
+    meanwhile: Cell<Option<&'static dyn Fn()>>,
 }
 
 impl<E> Limited<E> {
@@ -33,9 +32,18 @@ impl<E> Limited<E> {
             left: Cell::new(left),
             left_with_effort: Cell::new(0),
             asked: RefCell::default(),
-            comes_back: Cell::default(),
-            came_back: Cell::default(),
+            meanwhile: Cell::default(),
         }
+    }
+
+    /// Runs `run`, while `act` happens once when somebody reclaims.
+    fn with_meanwhile<T>(&self, act: &dyn Fn(), run: impl FnOnce() -> T) -> T {
+        // SAFETY: it is called while `run` runs, and forgotten then.
+        let act = unsafe { std::mem::transmute::<&dyn Fn(), &'static dyn Fn()>(act) };
+        self.meanwhile.set(Some(act));
+        let got = run();
+        assert!(self.meanwhile.take().is_none(), "nobody reclaimed");
+        got
     }
 
     /// The requests since it was asked last.
@@ -53,6 +61,11 @@ fn one_less(count: &Cell<u32>) -> bool {
 impl<E: Elements> Elements for Limited<E> {
     fn take(&self, gfp: Gfp) -> Result<VirtAddr, AllocError> {
         self.asked.borrow_mut().push(gfp);
+        if gfp.may_reclaim()
+            && let Some(act) = self.meanwhile.take()
+        {
+            act();
+        }
         if one_less(&self.left) || gfp.may_reclaim() && one_less(&self.left_with_effort) {
             self.inner.take(gfp)
         } else {

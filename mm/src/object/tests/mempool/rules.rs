@@ -109,6 +109,42 @@ fn who_waits_begins_again_at_the_first_step() {
 }
 
 #[test]
+fn what_comes_back_while_the_allocator_tries_hard_is_found() {
+    with_slabs::<1>(1024, |slabs| {
+        let cache = slabs.create("meanwhile", 64, 0, SlabFlags::SLAB_NO_MERGE, None).unwrap();
+        let pool =
+            Mempool::new(slabs, 1, Limited::new(SlabElements::new(slabs, cache), 1)).unwrap();
+        let held = pool.alloc(Gfp::GFP_ATOMIC).unwrap();
+        pool.elements().asked();
+        // 4. The pool again.
+        let comes_back = || free(&pool, held).unwrap();
+        let take = || pool.alloc(Gfp::GFP_KERNEL);
+        assert_eq!(pool.elements().with_meanwhile(&comes_back, take), Ok(held));
+        assert_eq!(pool.elements().asked(), [EASILY, HARD]);
+        assert!(slabs.memory().shortages().is_empty());
+        free(&pool, held).unwrap();
+    });
+}
+
+#[test]
+fn two_who_resize_leave_one_of_the_sizes() {
+    with_slabs::<1>(1024, |slabs| {
+        let cache = slabs.create("two", 64, 0, SlabFlags::SLAB_NO_MERGE, None).unwrap();
+        for (one, other) in [(5, 9), (9, 5), (6, 2), (6, 1)] {
+            let pool =
+                Mempool::new(slabs, 3, Limited::new(SlabElements::new(slabs, cache), 20)).unwrap();
+            let meanwhile = || assert_eq!(pool.resize(other), Ok(()));
+            let resize = || pool.resize(one);
+            assert_eq!(pool.elements().with_meanwhile(&meanwhile, resize), Ok(()));
+            assert_eq!((pool.min_nr(), pool.curr_nr()), (one, one));
+            assert_eq!(pool.elements().left.get() + one, 20);
+            assert_eq!((pool.destroy(), slabs.objects_out(cache)), (Ok(()), 0));
+        }
+        assert_eq!(slabs.validate(), Ok(()));
+    });
+}
+
+#[test]
 fn flags_that_make_no_sense_are_refused() {
     with_slabs::<1>(1024, |slabs| {
         let cache = slabs.create("flags", 64, 0, SlabFlags::SLAB_NO_MERGE, None).unwrap();
