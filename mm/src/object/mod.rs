@@ -55,10 +55,10 @@ pub mod validate;
 pub use allocator::{CacheRef, SlabAllocator};
 #[cfg(not(loom))]
 pub use cache::{Constructor, KmemCache};
-#[cfg(not(loom))]
-pub use mempool::{Elements, Mempool};
 pub use error::{Busy, CreateError, NotGiven, ObjectError};
 pub use flags::SlabFlags;
+#[cfg(not(loom))]
+pub use mempool::{Elements, Mempool};
 pub use name::Name;
 pub use taken::Taken;
 

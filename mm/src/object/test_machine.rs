@@ -139,7 +139,12 @@ impl Machine {
     fn new(bytes: NonNull<u8>) -> Self {
         DEPTH.set(0);
         watch::forbid(true);
-        Self { bytes, cpu: AtomicUsize::new(0), told: Mutex::default(), shortages: Mutex::default() }
+        Self {
+            bytes,
+            cpu: AtomicUsize::new(0),
+            told: Mutex::default(),
+            shortages: Mutex::default(),
+        }
     }
 
     /// Goes on as this CPU.

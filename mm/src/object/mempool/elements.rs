@@ -1,6 +1,7 @@
 //! What a pool is filled with, and the allocators that it comes from.
 #![expect(unsafe_code, reason = "elements are given back by their address")]
 
+use super::super::geometry::CACHE_LINE;
 use super::super::kmalloc::{CLASSES, LARGE, MAX_CACHED};
 use super::super::memory::Books;
 use super::super::slab::Slab;
@@ -23,6 +24,13 @@ pub trait Elements {
     ///
     /// [`AllocError`] when there is none. Only want of memory makes a request turn to the pool.
     fn take(&self, gfp: Gfp) -> Result<VirtAddr, AllocError>;
+
+    /// An element that is there at once, if there is one, and [`take`](Self::take) would give it whatever
+    /// the flags. A pool asks here first. Any context.
+    #[inline(always)]
+    fn take_at_hand(&self) -> Option<VirtAddr> {
+        None
+    }
 
     /// Gives back an element. Any context.
     ///
@@ -84,6 +92,11 @@ impl<P: Lowmem, const CPUS: usize> Elements for SlabElements<'_, '_, '_, P, CPUS
     }
 
     #[inline(always)]
+    fn take_at_hand(&self) -> Option<VirtAddr> {
+        self.slabs.take_at_hand(self.cache)
+    }
+
+    #[inline(always)]
     unsafe fn give(&self, element: VirtAddr) -> Result<(), NotGiven> {
         // SAFETY: 1. to 3. are the caller's.
         unsafe { self.slabs.free_object(self.cache, element) }
@@ -136,6 +149,16 @@ impl<P: Lowmem, const CPUS: usize> Elements for KmallocElements<'_, '_, '_, P, C
             return Err(AllocError::too_large(0));
         }
         self.slabs.kmalloc(self.size, gfp | self.place)
+    }
+
+    #[inline]
+    fn take_at_hand(&self) -> Option<VirtAddr> {
+        if !self.place.is_empty() {
+            return None;
+        }
+        let lines = self.size.wrapping_sub(1) / CACHE_LINE;
+        let cache = self.slabs.by_size.get(lines as usize)?;
+        self.slabs.take_at_hand(self.slabs.cache(cache.load(Relaxed)))
     }
 
     #[inline]
@@ -224,6 +247,13 @@ impl<E: Elements> Elements for Counted<E> {
     }
 
     #[inline(always)]
+    fn take_at_hand(&self) -> Option<VirtAddr> {
+        let element = self.elements.take_at_hand()?;
+        self.taken.fetch_add(1, Relaxed);
+        Some(element)
+    }
+
+    #[inline(always)]
     unsafe fn give(&self, element: VirtAddr) -> Result<(), NotGiven> {
         // SAFETY: 1. to 3. are the caller's.
         unsafe { self.elements.give(element)? };
@@ -249,8 +279,15 @@ impl<E: Elements> Elements for Counted<E> {
     }
 }
 
-/// Objects that lie in a pool, in the books of their slabs.
+/// What pools want of the slabs.
 impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
+    /// A free object of this CPU's current slab.
+    #[inline(always)]
+    fn take_at_hand(&self, cache: &KmemCache<CPUS>) -> Option<VirtAddr> {
+        let masked = self.memory().mask();
+        self.cpu_slab(cache, &masked).take()
+    }
+
     /// Parks an allocated object of a cache that `is_ours`. Any context.
     fn park(&self, object: VirtAddr, is_ours: impl FnOnce(&KmemCache<CPUS>) -> bool) -> bool {
         let Some(slab) = self.slab_at(object) else { return false };

@@ -100,13 +100,13 @@ impl<'s, 'p, 'a, P: Lowmem, E: Elements, const CPUS: usize> Mempool<'s, 'p, 'a, 
     /// nobody can help.
     #[inline(always)]
     pub fn alloc(&self, gfp: Gfp) -> Result<VirtAddr, NoElement> {
-        if gfp.bits() & UNUSUAL != 0 {
-            return self.alloc_unusual(gfp);
+        // The rest is a call at the end, so that the quick path has nothing to save.
+        if gfp.bits() & UNUSUAL == 0
+            && let Some(element) = self.elements.take_at_hand()
+        {
+            return Ok(element);
         }
-        match self.elements.take(easily(gfp)) {
-            Ok(element) => Ok(element),
-            Err(error) => self.alloc_hard(gfp, error),
-        }
+        self.alloc_slow(gfp)
     }
 
     /// As [`alloc`](Self::alloc), but the element gives itself back. The pool can not be destroyed before.
@@ -119,18 +119,16 @@ impl<'s, 'p, 'a, P: Lowmem, E: Elements, const CPUS: usize> Mempool<'s, 'p, 'a, 
         self.alloc(gfp).map(|at| Element::new(self, at))
     }
 
-    /// A request whose flags need a look.
-    #[cold]
+    /// A request that wants more than what is at hand, or whose flags need a look.
     #[inline(never)]
-    fn alloc_unusual(&self, gfp: Gfp) -> Result<VirtAddr, NoElement> {
-        gfp.check().map_err(|error| NoElement::Alloc(AllocError::flags(error)))?;
-        if gfp.wants_zero() {
-            return Err(NoElement::Zero);
+    fn alloc_slow(&self, gfp: Gfp) -> Result<VirtAddr, NoElement> {
+        if gfp.bits() & UNUSUAL != 0 {
+            check(gfp)?;
         }
-        if gfp.intersects(PLACES) {
-            return Err(NoElement::Place { flags: gfp.intersection(PLACES) });
+        match self.elements.take(easily(gfp)) {
+            Ok(element) => Ok(element),
+            Err(error) => self.alloc_hard(gfp, error),
         }
-        self.elements.take(easily(gfp)).or_else(|error| self.alloc_hard(gfp, error))
     }
 
     /// Steps 2 to 6, and 1 again; the first try ended with `error`.
@@ -323,6 +321,17 @@ const fn easily(gfp: Gfp) -> Gfp {
 #[inline(always)]
 const fn hard(gfp: Gfp) -> Gfp {
     gfp.difference(Gfp::__GFP_NOFAIL).union(MODEST)
+}
+
+/// Do the flags make sense, together and for a pool?
+#[cold]
+fn check(gfp: Gfp) -> Result<(), NoElement> {
+    gfp.check().map_err(|error| NoElement::Alloc(AllocError::flags(error)))?;
+    if gfp.wants_zero() {
+        return Err(NoElement::Zero);
+    }
+    let flags = gfp.intersection(PLACES);
+    if flags.is_empty() { Ok(()) } else { Err(NoElement::Place { flags }) }
 }
 
 /// The order of the block that was missing. Any other fault than want of memory stays one however long
