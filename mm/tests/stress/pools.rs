@@ -6,6 +6,7 @@ use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread;
+use std::time::Duration;
 
 use mm::addr::{Order, PAGE_SIZE, Pfn, PfnRange, PhysAddr, VirtAddr};
 use mm::frame::{FrameTable, Page, PageBlocks};
@@ -23,7 +24,7 @@ const START: u32 = 0x4_0000;
 const PAGES: u32 = 1024;
 const PAGE_OFFSET: u32 = 0xc000_0000;
 const CPUS: usize = 4;
-const ROUNDS: usize = 2000;
+const ROUNDS: usize = 10_000;
 
 type Slabs<'p, 'a> = SlabAllocator<'p, 'a, Mapped, CPUS>;
 
@@ -206,6 +207,7 @@ fn resized_while_used<E: Elements + Sync>(slabs: &Slabs<'_, '_>, machine: &Mappe
         while users.iter().any(|user| !user.is_finished()) {
             pool.resize(random.below(6) as u32 + 1).unwrap();
             slabs.tick();
+            thread::sleep(Duration::from_micros(20));
         }
     });
     assert_eq!((pool.outstanding(), pool.curr_nr()), (0, pool.min_nr()));
