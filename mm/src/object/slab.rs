@@ -20,8 +20,8 @@ pub(super) const NONE: u32 = u32::MAX;
 /// In an entry: the object was given back by another CPU than the slab's owner. No address has it
 /// without being above the last object's number, and lowmem begins far above.
 const REMOTE: u32 = 1 << 16;
-/// An entry: the object lies in a pool. No address either: one that differed from the object's in a bit would
-/// be taken for an object there.
+/// An entry: the object lies in a pool. It is no address either: one that differs from the object's in
+/// a bit would be taken for an object there.
 const PARKED: u32 = 1 << 17;
 /// In the remote list's word: the slab is in a mailbox.
 const POSTED: u32 = 1 << 16;

@@ -1,4 +1,5 @@
-//! Pools, by as many threads as there are CPUs: no two have an element at once, and nobody waits for ever.
+//! Pools, by as many threads as there are CPUs: no two have an element at once, and nobody waits
+//! for ever.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::mem::MaybeUninit;

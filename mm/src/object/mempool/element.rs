@@ -40,9 +40,9 @@ impl<'m, 's, 'p, 'a, P: Lowmem, E: Elements, const CPUS: usize>
 impl<P: Lowmem, E: Elements, const CPUS: usize> Drop for Element<'_, '_, '_, '_, P, E, CPUS> {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: 1. it was taken for this owner, and is not given back otherwise; 2. the owner's promise
-        // ends here; 3. who writes to an element by its address answers for what it leaves there.
-        // What can go wrong is somebody else's mistake, and has been reported.
+        // SAFETY: 1. it was taken for this owner, and is not given back otherwise; 2. the owner's
+        // promise ends here; 3. who writes to an element by its address answers for what it leaves
+        // there. What can go wrong is somebody else's mistake, and has been reported.
         let _ = unsafe { self.pool.free(self.at) };
     }
 }

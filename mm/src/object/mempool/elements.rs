@@ -17,16 +17,16 @@ use crate::zone::{AllocError, Gfp};
 ///
 /// The pool calls these functions without a lock held. It never looks at an element's memory.
 pub trait Elements {
-    /// A new element: an address of the linear map, that of no other element which is not given back.
-    /// Context: as `gfp` says.
+    /// A new element: an address of the linear map, that of no other element which is not given
+    /// back. Context: as `gfp` says.
     ///
     /// # Errors
     ///
     /// [`AllocError`] when there is none. Only want of memory makes a request turn to the pool.
     fn take(&self, gfp: Gfp) -> Result<VirtAddr, AllocError>;
 
-    /// An element that is there at once, if there is one, and [`take`](Self::take) would give it whatever
-    /// the flags. A pool asks here first. Any context.
+    /// An element that is there at once, if there is one, and [`take`](Self::take) would give it
+    /// whatever the flags. A pool asks here first. Any context.
     #[inline(always)]
     fn take_at_hand(&self) -> Option<VirtAddr> {
         None
@@ -36,7 +36,8 @@ pub trait Elements {
     ///
     /// # Errors
     ///
-    /// [`NotGiven`] when there is no such element. Nothing has changed then, and the fault has been reported.
+    /// [`NotGiven`] when there is no such element. Nothing has changed then, and the fault has been
+    /// reported.
     ///
     /// # Safety
     ///
@@ -45,15 +46,15 @@ pub trait Elements {
     /// 3. If the allocator wants it in a certain state, it is.
     unsafe fn give(&self, element: VirtAddr) -> Result<(), NotGiven>;
 
-    /// Does the allocator keep in mind what is [`park`](Self::park)ed, and refuse to take that back? If
-    /// not, the pool looks through all its elements at each free.
+    /// Does the allocator keep in mind what is [`park`](Self::park)ed, and refuse to take that
+    /// back? If not, the pool looks through all its elements at each free.
     #[inline(always)]
     fn parks(&self) -> bool {
         false
     }
 
-    /// An element goes into the pool. Says `false`, and has changed nothing, if there is no such element,
-    /// or if it is parked: [`give`](Self::give) is to say what is wrong. Any context.
+    /// An element goes into the pool. Says `false`, and has changed nothing, if there is no such
+    /// element, or if it is parked: [`give`](Self::give) is to say what is wrong. Any context.
     fn park(&self, element: VirtAddr) -> bool {
         let _ = element;
         true
@@ -124,7 +125,8 @@ pub struct KmallocElements<'s, 'p, 'a, P, const CPUS: usize = 1> {
 }
 
 impl<'s, 'p, 'a, P: Lowmem, const CPUS: usize> KmallocElements<'s, 'p, 'a, P, CPUS> {
-    /// Pieces of `size` bytes. `place` says where they lie, with flags such as `__GFP_DMA`; usually none.
+    /// Pieces of `size` bytes. `place` says where they lie, with flags such as `__GFP_DMA`; usually
+    /// none.
     #[must_use]
     pub const fn new(slabs: &'s SlabAllocator<'p, 'a, P, CPUS>, size: u32, place: Gfp) -> Self {
         Self { slabs, size, place }
@@ -195,8 +197,8 @@ pub struct PageElements<'s, 'p, 'a, P, const CPUS: usize = 1> {
 }
 
 impl<'s, 'p, 'a, P: Lowmem, const CPUS: usize> PageElements<'s, 'p, 'a, P, CPUS> {
-    /// Blocks of this order. `place` says where they lie, with flags such as `__GFP_DMA`; usually none.
-    /// Highmem has no addresses, and is refused when the pool is filled.
+    /// Blocks of this order. `place` says where they lie, with flags such as `__GFP_DMA`; usually
+    /// none. Highmem has no addresses, and is refused when the pool is filled.
     #[must_use]
     pub const fn new(slabs: &'s SlabAllocator<'p, 'a, P, CPUS>, order: Order, place: Gfp) -> Self {
         Self { slabs, order, place }
@@ -223,8 +225,8 @@ impl<P: Lowmem, const CPUS: usize> Elements for PageElements<'_, '_, '_, P, CPUS
     }
 }
 
-/// Elements that are counted: then a pool knows of each one that somebody has. Costs two atomic additions
-/// for each element that is taken and given, which is why pools do without.
+/// Elements that are counted: then a pool knows of each one that somebody has. Costs two atomic
+/// additions for each element that is taken and given, which is why pools do without.
 pub struct Counted<E> {
     elements: E,
     taken: AtomicU32,

@@ -69,8 +69,8 @@ impl fmt::Display for NoElement {
 
 impl core::error::Error for NoElement {}
 
-/// A pool ended, and somebody still has elements of it. They are as good as before; who has them gives
-/// them back to the allocator itself.
+/// A pool ended, and somebody still has elements of it. They are as good as before; who has them
+/// gives them back to the allocator itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Outstanding {
     /// How many: of [`Counted`](super::Counted) elements all, of others at least so many.

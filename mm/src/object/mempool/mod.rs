@@ -1,11 +1,11 @@
-//! Pools that always have something left: elements set aside for who must get on when memory is short.
-//! Linux's `mempool`.
+//! Pools that always have something left: elements set aside for who must get on when memory is
+//! short. Linux's `mempool`.
 //!
 //! | file | idea |
 //! |---|---|
 //! | [`elements`] | what a pool is filled with, and where it comes from |
 //! | `resize` | a pool is made, grows, shrinks and ends |
-//! | [`element`] | an element that gives itself back |
+//! | `element` | an element that gives itself back |
 //! | `stock` | the addresses of what lies in the pool |
 //! | [`error`] | what is refused |
 //!
@@ -17,20 +17,20 @@
 //! free  ─▶ pool, while that lacks something ─▶ allocator
 //! ```
 //!
-//! Whoever takes one element, finishes with it and gives it back needs a pool of one element to get on for
-//! ever: no request of the allocator has to succeed for it. Who holds one and waits for a second has no
-//! such promise.
+//! Whoever takes one element, finishes with it and gives it back needs a pool of one element to get
+//! on for ever: no request of the allocator has to succeed for it. Who holds one and waits for a
+//! second has no such promise.
 //!
-//! What lies in the pool is *parked*: the allocator still counts it as allocated, and its books say that
-//! nobody may give it back. So a second free of an element is found, also when the pool is full and the
-//! element goes to the allocator without a look at the pool. Of allocators without such books the
-//! pool looks through its own addresses at each free.
+//! What lies in the pool is *parked*: the allocator still counts it as allocated, and its books say
+//! that nobody may give it back. So a second free of an element is found, also when the pool is
+//! full and the element goes to the allocator without a look at the pool. Of allocators without
+//! such books the pool looks through its own addresses at each free.
 //!
-//! Protocol: the lock guards the stock, interrupts masked. With it held nothing is allocated, given back,
-//! waited for or reported, and no function of [`Elements`] is called. Only how many elements are
-//! missing is read without it: by who frees one. That is enough. If an element comes from the
-//! pool, the count of the missing was raised before it was handed out; who has the element, has it by way of
-//! something that orders memory, and sees that count or a later one.
+//! Protocol: the lock guards the stock, interrupts masked. With it held nothing is allocated, given
+//! back, waited for or reported, and no function of [`Elements`] is called. Only how many elements
+//! are missing is read without it: by who frees one. That is enough. If an element comes from the
+//! pool, the count of the missing was raised before it was handed out; who has the element, has it
+//! by way of something that orders memory, and sees that count or a later one.
 
 mod element;
 pub mod elements;
@@ -57,8 +57,8 @@ const PLACES: Gfp = Gfp::__GFP_DMA
     .union(Gfp::__GFP_DMA32)
     .union(Gfp::__GFP_MOVABLE)
     .union(Gfp::__GFP_RECLAIMABLE);
-/// Bits that need a look before the allocator is asked: what makes no sense here, what may contradict
-/// others, and what is left out. One test for the quick path.
+/// Bits that need a look before the allocator is asked: what makes no sense here, what may
+/// contradict others, and what is left out. One test for the quick path.
 const UNUSUAL: u32 = !Gfp::all().bits()
     | PLACES.bits()
     | Gfp::__GFP_ZERO.bits()
@@ -71,12 +71,12 @@ const EFFORT: Gfp = Gfp::__GFP_DIRECT_RECLAIM.union(Gfp::__GFP_IO);
 
 /// A pool of elements. Linux's `mempool_t`.
 ///
-/// It may stay where it is or move: nobody knows its address. When it is dropped, what lies in it is
-/// given back; [`destroy`](Self::destroy) also says what does not.
+/// It may stay where it is or move: nobody knows its address. When it is dropped, what lies in it
+/// is given back; [`destroy`](Self::destroy) also says what does not.
 #[repr(C)]
 pub struct Mempool<'s, 'p, 'a, P: Lowmem, E: Elements, const CPUS: usize = 1> {
-    /// How many elements are missing until the pool is full: all that freeing looks at. Written with the
-    /// stock's lock held.
+    /// How many elements are missing until the pool is full: all that freeing looks at. Written
+    /// with the stock's lock held.
     missing: AtomicU32,
     elements: E,
     slabs: &'s SlabAllocator<'p, 'a, P, CPUS>,
@@ -87,17 +87,17 @@ impl<'s, 'p, 'a, P: Lowmem, E: Elements, const CPUS: usize> Mempool<'s, 'p, 'a, 
     /// Takes an element, which holds whatever it held. Who takes it gives it back with
     /// [`free`](Self::free). Linux's `mempool_alloc`.
     ///
-    /// A request that may sleep (`__GFP_DIRECT_RECLAIM`) waits until there is an element, without a lock
-    /// held. `__GFP_NOFAIL` asks for that and no more, so it is left out of what the allocator is
-    /// asked, where it would contradict `__GFP_NORETRY`.
+    /// A request that may sleep (`__GFP_DIRECT_RECLAIM`) waits until there is an element, without a
+    /// lock held. `__GFP_NOFAIL` asks for that and no more, so it is left out of what the allocator
+    /// is asked, where it would contradict `__GFP_NORETRY`.
     ///
-    /// Any context if `gfp` has no `__GFP_DIRECT_RECLAIM`; otherwise one that may sleep. Interrupts stay as
-    /// they are.
+    /// Any context if `gfp` has no `__GFP_DIRECT_RECLAIM`; otherwise one that may sleep. Interrupts
+    /// stay as they are.
     ///
     /// # Errors
     ///
-    /// [`NoElement`] when the flags make no sense, or when the pool is empty and the caller may not sleep or
-    /// nobody can help.
+    /// [`NoElement`] when the flags make no sense, or when the pool is empty and the caller may not
+    /// sleep or nobody can help.
     #[inline(always)]
     pub fn alloc(&self, gfp: Gfp) -> Result<VirtAddr, NoElement> {
         // The rest is a call at the end, so that the quick path has nothing to save.
@@ -109,7 +109,8 @@ impl<'s, 'p, 'a, P: Lowmem, E: Elements, const CPUS: usize> Mempool<'s, 'p, 'a, 
         self.alloc_slow(gfp)
     }
 
-    /// As [`alloc`](Self::alloc), but the element gives itself back. The pool can not be destroyed before.
+    /// As [`alloc`](Self::alloc), but the element gives itself back. The pool can not be destroyed
+    /// before.
     ///
     /// # Errors
     ///
@@ -169,11 +170,11 @@ impl<'s, 'p, 'a, P: Lowmem, E: Elements, const CPUS: usize> Mempool<'s, 'p, 'a, 
         }
     }
 
-    /// Gives back an element: to the pool if that is not full, otherwise to the allocator. Any context.
-    /// Linux's `mempool_free`, but a null pointer is as wrong as any other.
+    /// Gives back an element: to the pool if that is not full, otherwise to the allocator. Any
+    /// context. Linux's `mempool_free`, but a null pointer is as wrong as any other.
     ///
-    /// Elements come back last in, first out. A full pool of objects of a cache costs one load more than the
-    /// cache without a pool.
+    /// Elements come back last in, first out. A full pool of objects of a cache costs one load more
+    /// than the cache without a pool.
     ///
     /// # Errors
     ///
@@ -182,10 +183,11 @@ impl<'s, 'p, 'a, P: Lowmem, E: Elements, const CPUS: usize> Mempool<'s, 'p, 'a, 
     ///
     /// # Safety
     ///
-    /// 1. The element is the caller's: it came from [`alloc`](Self::alloc) or [`Element::into_raw`] of
-    ///    this pool, and was not given back since.
+    /// 1. The element is the caller's: it came from [`alloc`](Self::alloc) or [`Element::into_raw`]
+    ///    of this pool, and was not given back since.
     /// 2. Nobody reads or writes it from now on. That includes devices.
-    /// 3. If the elements are objects of a cache with a constructor, it is in the state that this leaves it in.
+    /// 3. If the elements are objects of a cache with a constructor, it is in the state that this
+    ///    leaves it in.
     #[inline(always)]
     #[expect(unsafe_code, reason = "the duties of who gives back an element by its address")]
     pub unsafe fn free(&self, element: VirtAddr) -> Result<(), NotGiven> {
@@ -231,10 +233,11 @@ impl<'s, 'p, 'a, P: Lowmem, E: Elements, const CPUS: usize> Mempool<'s, 'p, 'a, 
         }
     }
 
-    /// Hands an element that is not in the pool to the allocator, which says what is wrong if it is none.
+    /// Hands an element that is not in the pool to the allocator, which says what is wrong if it is
+    /// none.
     fn give(&self, element: VirtAddr) -> Result<(), NotGiven> {
-        // SAFETY: 1. to 3. who gave it to the pool has answered for it, and nobody else has it: it has just
-        // been taken out, or not been put in.
+        // SAFETY: 1. to 3. who gave it to the pool has answered for it, and nobody else has it: it
+        // has just been taken out, or not been put in.
         #[expect(unsafe_code, reason = "the pool hands on what it was given")]
         unsafe {
             self.elements.give(element)
@@ -287,8 +290,8 @@ impl<'s, 'p, 'a, P: Lowmem, E: Elements, const CPUS: usize> Mempool<'s, 'p, 'a, 
         self.look(Stock::curr_nr)
     }
 
-    /// How many elements somebody has, if they are [`Counted`]; otherwise how many of those that were set
-    /// aside are missing, so at least so many. While others take and give, about.
+    /// How many elements somebody has, if they are [`Counted`]; otherwise how many of those that
+    /// were set aside are missing, so at least so many. While others take and give, about.
     #[must_use]
     pub fn outstanding(&self) -> u32 {
         match self.elements.taken() {
@@ -334,8 +337,8 @@ fn check(gfp: Gfp) -> Result<(), NoElement> {
     if flags.is_empty() { Ok(()) } else { Err(NoElement::Place { flags }) }
 }
 
-/// The order of the block that was missing. Any other fault than want of memory stays one however long
-/// the caller waits, and is not hidden by what the pool has.
+/// The order of the block that was missing. Any other fault than want of memory stays one however
+/// long the caller waits, and is not hidden by what the pool has.
 fn order_of_shortage(error: AllocError) -> Result<Order, NoElement> {
     match error.why() {
         Why::NoMemory { order, .. } => Ok(order),

@@ -1,8 +1,8 @@
 //! A pool is made, grows, shrinks and ends. Making one is growing from nothing.
 //!
-//! Growing makes a whole new stock first, with as many elements as are to be added, and then moves the
-//! others over in one step. So if memory is short nothing has changed; and what is missing before, because
-//! somebody has it, is missing after.
+//! Growing makes a whole new stock first, with as many elements as are to be added, and then moves
+//! the others over in one step. So if memory is short nothing has changed; and what is missing
+//! before, because somebody has it, is missing after.
 #![expect(unsafe_code, reason = "the array is given back by its address")]
 
 use core::mem;
@@ -19,12 +19,13 @@ use crate::sync::{AtomicU32, Lock};
 use crate::zone::{AllocError, Gfp};
 
 impl<'s, 'p, 'a, P: Lowmem, E: Elements, const CPUS: usize> Mempool<'s, 'p, 'a, P, E, CPUS> {
-    /// Makes a pool, and fills it with `min_nr` elements. Their addresses lie in memory of `slabs`. Linux's
-    /// `mempool_create`. Context: may sleep.
+    /// Makes a pool, and fills it with `min_nr` elements. Their addresses lie in memory of `slabs`.
+    /// Linux's `mempool_create`. Context: may sleep.
     ///
     /// # Errors
     ///
-    /// [`PoolError`] when `min_nr` is 0 or memory is short. What was taken has been given back then.
+    /// [`PoolError`] when `min_nr` is 0 or memory is short. What was taken has been given back
+    /// then.
     pub fn new(
         slabs: &'s SlabAllocator<'p, 'a, P, CPUS>,
         min_nr: u32,
@@ -36,15 +37,15 @@ impl<'s, 'p, 'a, P: Lowmem, E: Elements, const CPUS: usize> Mempool<'s, 'p, 'a, 
         Ok(this)
     }
 
-    /// Has the pool set aside `min_nr` elements from now on: takes more, or gives back what is too much.
-    /// Others may take and give meanwhile. Linux's `mempool_resize`. Context: may sleep.
+    /// Has the pool set aside `min_nr` elements from now on: takes more, or gives back what is too
+    /// much. Others may take and give meanwhile. Linux's `mempool_resize`. Context: may sleep.
     ///
     /// A pool that shrinks keeps its array, as in Linux, and can not fail.
     ///
     /// # Errors
     ///
-    /// [`PoolError`] when `min_nr` is 0 or memory is short. The pool is as large as before then, where
-    /// Linux leaves it larger and not full.
+    /// [`PoolError`] when `min_nr` is 0 or memory is short. The pool is as large as before then,
+    /// where Linux leaves it larger and not full.
     pub fn resize(&self, min_nr: u32) -> Result<(), PoolError> {
         if min_nr == 0 {
             return Err(PoolError::NoElements);
@@ -136,13 +137,13 @@ impl<'s, 'p, 'a, P: Lowmem, E: Elements, const CPUS: usize> Mempool<'s, 'p, 'a, 
     }
 
     fn free_array(&self, array: VirtAddr) {
-        // SAFETY: 1. it came from `kzalloc` for a stock, which is never used again; 2. and which alone
-        // looked at it.
+        // SAFETY: 1. it came from `kzalloc` for a stock, which is never used again; 2. and which
+        // alone looked at it.
         let _ = unsafe { self.slabs.kfree(array) };
     }
 
-    /// Ends the pool: gives back all that lies in it, and its own memory. Linux's `mempool_destroy`. Any
-    /// context in which the elements may be given back.
+    /// Ends the pool: gives back all that lies in it, and its own memory. Linux's
+    /// `mempool_destroy`. Any context in which the elements may be given back.
     ///
     /// # Errors
     ///
@@ -177,7 +178,8 @@ impl<P: Lowmem, E: Elements, const CPUS: usize> Drop for Mempool<'_, '_, '_, P, 
 
 /// Pools of what there is anyway.
 impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
-    /// A pool of `min_nr` objects of a cache. Linux's `mempool_create_slab_pool`. Context: may sleep.
+    /// A pool of `min_nr` objects of a cache. Linux's `mempool_create_slab_pool`. Context: may
+    /// sleep.
     ///
     /// # Errors
     ///
@@ -190,8 +192,8 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
         Mempool::new(self, min_nr, SlabElements::new(self, cache))
     }
 
-    /// A pool of `min_nr` pieces of `size` bytes of `kmalloc`. Linux's `mempool_create_kmalloc_pool`.
-    /// Context: may sleep.
+    /// A pool of `min_nr` pieces of `size` bytes of `kmalloc`. Linux's
+    /// `mempool_create_kmalloc_pool`. Context: may sleep.
     ///
     /// # Errors
     ///
@@ -204,8 +206,8 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
         Mempool::new(self, min_nr, KmallocElements::new(self, size, Gfp::empty()))
     }
 
-    /// A pool of `min_nr` blocks of lowmem pages, each of `order`. Linux's `mempool_create_page_pool`.
-    /// Context: may sleep.
+    /// A pool of `min_nr` blocks of lowmem pages, each of `order`. Linux's
+    /// `mempool_create_page_pool`. Context: may sleep.
     ///
     /// # Errors
     ///

@@ -22,8 +22,8 @@ impl Stock {
     /// Nothing, and room for nothing.
     pub(super) const EMPTY: Self = Self { array: 0, capacity: 0, min_nr: 0, curr_nr: 0 };
 
-    /// An empty stock in an array of so many words, each of which holds something. The array is its own until
-    /// [`array`](Self::array) is asked for, and the stock never used again.
+    /// An empty stock in an array of so many words, each of which holds something. The array is its
+    /// own until [`array`](Self::array) is asked for, and the stock never used again.
     pub(super) const fn new(array: VirtAddr, capacity: u32) -> Self {
         Self { array: array.as_u32(), capacity, min_nr: capacity, curr_nr: 0 }
     }

@@ -86,10 +86,8 @@ fn run<E: Elements>(slabs: &SlabAllocator<'_, '_, Machine, 2>, elements: E, ops:
                 let more = min_nr.saturating_sub(model.min_nr);
                 if more > model.left {
                     let error = pool.resize(min_nr);
-                    let taken = model.left;
-                    assert!(
-                        matches!(error, Err(PoolError::Element { taken: found, .. }) if found == taken)
-                    );
+                    let Err(PoolError::Element { taken, .. }) = error else { panic!("{error:?}") };
+                    assert_eq!(taken, model.left);
                 } else {
                     assert_eq!(pool.resize(min_nr), Ok(()));
                     model.min_nr = min_nr;

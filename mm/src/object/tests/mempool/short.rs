@@ -49,7 +49,8 @@ fn who_waits_gets_on_without_a_free_page() {
             assert_eq!(pool.curr_nr(), 0);
         }
 
-        // All at once: each begins while the one before waits, and the last to wait has them all served.
+        // All at once: each begins while the one before waits, and the last to wait has them all
+        // served.
         let waiting = Cell::new(0);
         let wait = |_: &Shortage| {
             waiting.set(waiting.get() + 1);
@@ -81,8 +82,8 @@ fn who_waits_gets_on_without_a_free_page() {
     });
 }
 
-/// Has one request after the other fail while `make` makes a pool or resizes one. Each time there is as much
-/// as before. Says how many there were.
+/// Has one request after the other fail while `make` makes a pool or resizes one. Each time there
+/// is as much as before. Says how many there were.
 fn fail_each<T>(
     slabs: &SlabAllocator<'_, '_, Machine, 1>,
     make: impl Fn() -> Result<T, PoolError>,

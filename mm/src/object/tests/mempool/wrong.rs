@@ -22,7 +22,8 @@ fn refused<E: Elements>(
     report.clone()
 }
 
-/// A pool with elements of which one lies in it, and is found at a second free wherever the pool would put it.
+/// A pool with elements of which one lies in it, and is found at a second free wherever the pool
+/// would put it.
 fn given_twice<E: Elements>(
     slabs: &Slabs<'_, '_>,
     pool: &Mempool<'_, '_, '_, Machine, E, 2>,
