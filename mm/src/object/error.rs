@@ -123,6 +123,11 @@ pub enum ObjectError<'r> {
         /// The slab's cache.
         cache: &'r Name,
     },
+    /// The element lies in the pool that it is given back to.
+    InPool {
+        /// The address.
+        object: VirtAddr,
+    },
     /// The object is another cache's. It was given back to that.
     WrongCache {
         /// The address.
@@ -157,6 +162,9 @@ impl fmt::Display for ObjectError<'_> {
             }
             Self::DoubleFree { object, cache } => {
                 write!(f, "{cache}: Object already free: {object}")
+            }
+            Self::InPool { object } => {
+                write!(f, "mempool: Element already free: {object} is in the pool")
             }
             Self::WrongCache { object, cache, named } => {
                 write!(f, "{named}: Wrong slab cache: {object} is an object of {cache}")

@@ -34,6 +34,17 @@ pub(super) trait Books: Lowmem {
         unsafe { self.pointer(VirtAddr::new(at)).cast().as_ref() }
     }
 
+    /// Words of an array of addresses that a pool has.
+    ///
+    /// `at` must be a multiple of 4, and that of an array of so many words which was zeroed: the pool's
+    /// stock has it from `kmalloc`, and forgets it before it is given back.
+    fn words(&self, at: u32, words: u32) -> &[AtomicU32] {
+        debug_assert!(at != 0 && at.is_multiple_of(4));
+        let first = self.pointer(VirtAddr::new(at)).cast::<AtomicU32>();
+        // SAFETY: the array is as large, and nothing but atomics is ever read or written in it.
+        unsafe { slice::from_raw_parts(first.as_ptr(), words as usize) }
+    }
+
     /// The books of a slab, by the address of its record.
     ///
     /// `at` must be the address of a record that has been written: it comes from a page descriptor, a list or a

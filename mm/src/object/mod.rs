@@ -16,6 +16,7 @@
 //! | [`kmalloc`], [`family`] | memory by size, and what stands on it |
 //! | [`heap`] | memory by layout, for the kernel's own collections |
 //! | [`figures`], [`count`] | the figures of one moment, for reports |
+//! | [`mempool`] | elements set aside for when memory is short |
 //! | [`shrink`], [`validate`] | slabs that nobody needs; checks that all are accounted for |
 //! | [`guard`], [`guarded`], [`leaks`] | debugging: red zones, poison, owners; what it finds; who holds what |
 //! | [`options`] | what boot parameters say |
@@ -55,6 +56,8 @@ pub mod leaks;
 mod list;
 #[cfg(not(loom))]
 mod memory;
+#[cfg(not(loom))]
+pub mod mempool;
 pub mod name;
 pub mod options;
 #[cfg(not(loom))]
@@ -82,6 +85,8 @@ pub use cache::{Constructor, Destructor, KmemCache};
 pub use error::{Busy, CreateError, NotGiven, ObjectError};
 pub use figures::{CacheFigures, SlabTotals};
 pub use flags::SlabFlags;
+#[cfg(not(loom))]
+pub use mempool::{Elements, Mempool};
 pub use name::Name;
 pub use options::SlabOptions;
 pub use taken::Taken;

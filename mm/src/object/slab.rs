@@ -2,7 +2,8 @@
 //!
 //! Invariant: an entry is its object's address while that is allocated, and while it is free the number of
 //! the next free one, or [`NONE`], or, of an object that another CPU gave back, that number with
-//! [`REMOTE`]. Numbers are below [`MAX_OBJECTS`](super::geometry::MAX_OBJECTS), so none looks like
+//! [`REMOTE`]. Of an allocated object that lies in a pool, where nobody may give it back, it is
+//! [`PARKED`]. Numbers are below [`MAX_OBJECTS`](super::geometry::MAX_OBJECTS), so none looks like
 //! an address of lowmem.
 //!
 //! Who may write what is said by the owner word, and each function says whom it is for. The protocol for
@@ -19,6 +20,9 @@ pub(super) const NONE: u32 = u32::MAX;
 /// In an entry: the object was given back by another CPU than the slab's owner. No address has it
 /// without being above the last object's number, and lowmem begins far above.
 const REMOTE: u32 = 1 << 16;
+/// An entry: the object lies in a pool. It is no address either: one that differs from the object's in
+/// a bit would be taken for an object there.
+const PARKED: u32 = 1 << 17;
 /// In the remote list's word: the slab is in a mailbox.
 const POSTED: u32 = 1 << 16;
 const NUMBER_MASK: u32 = 0xffff;
@@ -301,6 +305,29 @@ impl<'s> Slab<'s> {
         let entry = self.entries.get(number as usize)?;
         let claimed = entry.compare_exchange(object.as_u32(), REMOTE | NO_NUMBER, AcqRel, Relaxed);
         claimed.ok().map(|_| Claimed { number })
+    }
+
+    /// Who has an allocated object, on any CPU: nobody can give it back until it is
+    /// [`unpark`](Self::unpark)ed. Of two that try, one succeeds; none does if there is no allocated
+    /// object at that address.
+    pub(super) fn park(&self, object: VirtAddr) -> bool {
+        self.exchange(object, object.as_u32(), PARKED)
+    }
+
+    /// Who has a parked object, on any CPU: makes it allocated again. Says `false`, and has changed nothing,
+    /// if it is not parked.
+    pub(super) fn unpark(&self, object: VirtAddr) -> bool {
+        self.exchange(object, PARKED, object.as_u32())
+    }
+
+    fn exchange(&self, object: VirtAddr, from: u32, to: u32) -> bool {
+        let entry = self.entries.get(self.number(object) as usize);
+        entry.is_some_and(|entry| entry.compare_exchange(from, to, AcqRel, Relaxed).is_ok())
+    }
+
+    /// Is this the entry of an object that is allocated, parked or not?
+    pub(super) fn is_out(entry: u32, object: VirtAddr) -> bool {
+        entry == object.as_u32() || entry == PARKED
     }
 
     /// Another CPU than the owner: pushes a claimed object to the remote list. Says `true` when the slab is

@@ -7,9 +7,10 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
-use std::cell::Cell;
-use std::mem::MaybeUninit;
+use std::cell::{Cell, RefCell};
+use std::mem::{MaybeUninit, transmute};
 use std::ptr::NonNull;
+use std::rc::Rc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -109,15 +110,20 @@ pub(super) fn with_options<const CPUS: usize>(
     test(SlabAllocator::new_in(&mut place, &pages, arena.linear(), options).unwrap());
 }
 
-/// The machine.
+/// Something that happens while a request waits.
+type OnWait<'w> = Rc<dyn Fn(&Shortage) -> Answer + 'w>;
+
+/// The machine. Answers each wait that nobody can help, unless the test says something else.
 pub(super) struct Machine {
     bytes: NonNull<u8>,
     cpu: AtomicUsize,
     told: Mutex<Vec<String>>,
+    shortages: Mutex<Vec<Shortage>>,
 }
 
 thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
+    static ON_WAIT: RefCell<Option<OnWait<'static>>> = const { RefCell::new(None) };
 }
 
 /// Interrupts are masked.
@@ -142,7 +148,12 @@ impl Machine {
     fn new(bytes: NonNull<u8>) -> Self {
         DEPTH.set(0);
         watch::forbid(true);
-        Self { bytes, cpu: AtomicUsize::new(0), told: Mutex::default() }
+        Self {
+            bytes,
+            cpu: AtomicUsize::new(0),
+            told: Mutex::default(),
+            shortages: Mutex::default(),
+        }
     }
 
     /// Goes on as this CPU.
@@ -153,6 +164,30 @@ impl Machine {
     /// The reports since it was asked last.
     pub(super) fn told(&self) -> Vec<String> {
         std::mem::take(&mut self.told.lock().unwrap())
+    }
+
+    /// Runs `run`, while each wait is what `act` does. Others may wait meanwhile.
+    pub(super) fn with_waits<'w, T>(
+        &self,
+        act: impl Fn(&Shortage) -> Answer + 'w,
+        run: impl FnOnce() -> T,
+    ) -> T {
+        struct Ends;
+        impl Drop for Ends {
+            fn drop(&mut self) {
+                ON_WAIT.set(None);
+            }
+        }
+        let act: OnWait<'w> = Rc::new(act);
+        // SAFETY: it is called as long as `run` runs, and forgotten then.
+        ON_WAIT.set(Some(unsafe { transmute::<OnWait<'w>, OnWait<'static>>(act) }));
+        let _ends = Ends;
+        run()
+    }
+
+    /// The waits since it was asked last.
+    pub(super) fn shortages(&self) -> Vec<Shortage> {
+        std::mem::take(&mut self.shortages.lock().unwrap())
     }
 
     fn offset(&self, offset: u32) -> NonNull<u8> {
@@ -221,9 +256,11 @@ impl Platform for Machine {
         0xc020_0000
     }
 
-    fn wait(&self, _: &Shortage) -> Answer {
+    fn wait(&self, shortage: &Shortage) -> Answer {
         assert_eq!((DEPTH.get(), watch::held()), (0, 0), "a request sleeps where it must not");
-        Answer::NobodyCanHelp
+        self.shortages.lock().unwrap().push(*shortage);
+        let act = ON_WAIT.with_borrow(Clone::clone);
+        act.map_or(Answer::NobodyCanHelp, |act| act(shortage))
     }
 
     fn report(&self, report: &Report<'_>) {

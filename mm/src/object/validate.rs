@@ -133,7 +133,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     fn allocated(&self, cache: &KmemCache<CPUS>, slab: &Slab<'_>) -> u32 {
         let is_allocated = |(number, entry): (usize, &crate::sync::AtomicU32)| {
             let object = slab.object(number as u32, cache.geometry.stride);
-            entry.load(Relaxed) == object.as_u32()
+            Slab::is_out(entry.load(Relaxed), object)
         };
         slab.entries.iter().enumerate().filter(|each| is_allocated(*each)).count() as u32
     }

@@ -9,6 +9,7 @@
 //! | `lock` | the lock by itself |
 //! | `machine` | threads for CPUs, and memory that knows whose each page is |
 //! | `pages` | everything that can be asked of the page allocator, at random |
+//! | `pools` | elements of pools, which no two have at once |
 //! | `waits` | requests that wait for what other threads have |
 
 #![cfg(not(loom))]
@@ -17,4 +18,5 @@
 mod lock;
 mod machine;
 mod pages;
+mod pools;
 mod waits;

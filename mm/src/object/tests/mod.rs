@@ -4,6 +4,7 @@
 mod guard;
 mod heap;
 mod life;
+mod mempool;
 mod model;
 mod typed;
 mod wrong;
