@@ -4,12 +4,13 @@ use super::allocator::SlabAllocator;
 use super::cache::{KmemCache, Shared};
 use super::error::{NotGiven, ObjectError};
 use super::kmalloc::LARGE;
+use super::mailbox;
 use super::memory::Books;
 use super::slab::{Is, Owner, Slab};
 use crate::addr::VirtAddr;
 use crate::frame::Page;
 use crate::platform::{Lowmem, Report};
-use crate::sync::Ordering::{AcqRel, Acquire, Relaxed};
+use crate::sync::Ordering::Relaxed;
 
 impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     /// Gives back an object of this cache.
@@ -146,7 +147,8 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
                 Some(owner_cpu) => {
                     let Some(claimed) = slab.claim(object) else { return false };
                     if slab.post(claimed) {
-                        self.mail(cache, owner_cpu, record);
+                        let next_posted = &slab.header.next_posted;
+                        mailbox::push(&cache.cpu[owner_cpu].mailbox, record, next_posted);
                     }
                     return true;
                 }
@@ -172,20 +174,6 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         }
     }
 
-    /// Puts a slab into a CPU's mailbox. It is in none.
-    fn mail(&self, cache: &KmemCache<CPUS>, cpu: usize, record: u32) {
-        let mailbox = &cache.cpu[cpu].mailbox;
-        let header = self.memory().slab(record).header;
-        let mut first = mailbox.load(Relaxed);
-        loop {
-            header.next_posted.store(first, Relaxed);
-            match mailbox.compare_exchange(first, record, AcqRel, Relaxed) {
-                Ok(_) => return,
-                Err(now) => first = now,
-            }
-        }
-    }
-
     /// Takes back what other CPUs gave to slabs of this one. Interrupts are masked.
     #[inline]
     pub(super) fn empty_mailbox(&self, cache: &KmemCache<CPUS>, cpu: usize) {
@@ -196,12 +184,10 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
 
     #[cold]
     fn read_mail(&self, cache: &KmemCache<CPUS>, cpu: usize) {
-        let mut next = cache.cpu[cpu].mailbox.swap(0, Acquire);
-        while next != 0 {
-            let record = next;
-            let slab = self.memory().slab(record);
-            // Before the posted objects are taken: then it may be posted again.
-            next = slab.header.next_posted.load(Relaxed);
+        let memory = self.memory();
+        let next_posted = |record| &memory.slab(record).header.next_posted;
+        for record in mailbox::take_all(&cache.cpu[cpu].mailbox, next_posted) {
+            let slab = memory.slab(record);
             let stride = cache.geometry.stride;
             for claimed in slab.take_posted() {
                 let object = slab.object(claimed.number(), stride);
