@@ -6,7 +6,7 @@ use super::error::{NotGiven, ObjectError};
 use super::kmalloc::LARGE;
 use super::mailbox;
 use super::memory::Books;
-use super::slab::{Is, Owner, Slab};
+use super::slab::{Back, Is, Owner, Slab};
 use crate::addr::VirtAddr;
 use crate::frame::Page;
 use crate::platform::{Lowmem, Report};
@@ -100,7 +100,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let slab = self.memory().slab(record);
         let cache = self.cache(slab.header.cache.load(Relaxed));
         let cpu = self.memory().cpu(&masked) & (CPUS - 1);
-        let is_given = self.give_to(cache, cpu, record, object);
+        let is_given = self.give_to(cache, cpu, record, Back::Allocated(object));
         drop(masked);
         if !is_given {
             return self.refuse(object, self.why_not(cache, &slab, object));
@@ -122,30 +122,24 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         self.memory().report(&Report::WrongObject { error });
     }
 
-    /// Gives an object to the slab that its address is in, whosever that is. Interrupts are masked.
-    fn give_to(
-        &self,
-        cache: &KmemCache<CPUS>,
-        cpu: usize,
-        record: u32,
-        object: VirtAddr,
-    ) -> bool {
+    /// Gives an object to its slab, whosever that is. Interrupts are masked.
+    fn give_to(&self, cache: &KmemCache<CPUS>, cpu: usize, record: u32, back: Back) -> bool {
         let slab = self.memory().slab(record);
         loop {
             let owner = slab.owner();
             match owner.of_cpu() {
                 Some(owner_cpu) if owner_cpu == cpu && owner.is_current() => {
-                    return cache.cpu[cpu].give(object);
+                    return cache.cpu[cpu].give_back(back);
                 }
                 Some(owner_cpu) if owner_cpu == cpu => {
-                    let is_given = slab.give(object);
+                    let is_given = slab.give_back(back);
                     if is_given && slab.one_came_back() {
                         self.attend(cpu, record);
                     }
                     return is_given;
                 }
                 Some(owner_cpu) => {
-                    let Some(claimed) = slab.claim(object) else { return false };
+                    let Some(claimed) = slab.claim_back(back) else { return false };
                     if slab.post(claimed) {
                         let next_posted = &slab.header.next_posted;
                         mailbox::push(&cache.cpu[owner_cpu].mailbox, record, next_posted);
@@ -158,7 +152,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
                         // A CPU has adopted it meanwhile.
                         continue;
                     }
-                    let is_given = slab.give(object);
+                    let is_given = slab.give_back(back);
                     if is_given && slab.one_came_back() {
                         let pages = 1 << slab.header.order.load(Relaxed);
                         let spare = self.spare_pages.fetch_add(pages, Relaxed) + pages;
@@ -187,13 +181,9 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let memory = self.memory();
         let next_posted = |record| &memory.slab(record).header.next_posted;
         for record in mailbox::take_all(&cache.cpu[cpu].mailbox, next_posted) {
-            let slab = memory.slab(record);
-            let stride = cache.geometry.stride;
-            for claimed in slab.take_posted() {
-                let object = slab.object(claimed.number(), stride);
+            for claimed in memory.slab(record).take_posted() {
                 // To this CPU, or to where the slab has gone meanwhile.
-                slab.unclaim(claimed, object);
-                self.give_to(cache, cpu, record, object);
+                self.give_to(cache, cpu, record, Back::Claimed(claimed));
             }
         }
     }
