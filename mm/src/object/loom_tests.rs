@@ -378,6 +378,7 @@ fn a_slab_goes_to_another_cpu_while_a_third_one_frees() {
         (is_adopted, taken, mail)
     });
     // With the object of the third CPU, or without it, which then is in the mail, of either CPU.
-    let must = [(false, 0, 0), (false, 0, 1), (true, 1, 0), (true, 1, 1), (true, 2, 0), (true, 2, 1)];
+    let must =
+        [(false, 0, 0), (false, 0, 1), (true, 1, 0), (true, 1, 1), (true, 2, 0), (true, 2, 1)];
     assert_eq!(ends, BTreeSet::from(must));
 }

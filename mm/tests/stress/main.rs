@@ -9,12 +9,16 @@
 //! | `lock` | the lock by itself |
 //! | `machine` | threads for CPUs, and memory that knows whose each page is |
 //! | `pages` | everything that can be asked of the page allocator, at random |
+//! | `arena` | threads for CPUs, and memory in which something lies |
+//! | `objects` | objects that pass from hand to hand |
 //! | `waits` | requests that wait for what other threads have |
 
 #![cfg(not(loom))]
 #![allow(clippy::unwrap_used, reason = "a thread that failed fails the test")]
 
+mod arena;
 mod lock;
 mod machine;
+mod objects;
 mod pages;
 mod waits;
