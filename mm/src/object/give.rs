@@ -6,7 +6,7 @@ use super::error::{NotGiven, ObjectError};
 use super::kmalloc::LARGE;
 use super::mailbox;
 use super::memory::Books;
-use super::slab::{Back, Is, Owner, Slab};
+use super::slab::{Back, Is, Slab};
 use crate::addr::VirtAddr;
 use crate::frame::Page;
 use crate::platform::{Lowmem, Report};

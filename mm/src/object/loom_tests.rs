@@ -21,7 +21,7 @@ use loom::thread::{self, JoinHandle};
 use super::mailbox;
 use super::slab::{Back, Header, NONE, Owner, Slab};
 use crate::addr::VirtAddr;
-use crate::sync::loom_support::{outcomes, quietly};
+use crate::sync::loom_support::{outcomes, outcomes_within, quietly};
 use crate::sync::{AtomicU32, Lock, Ordering::Relaxed};
 
 const CPUS: usize = 3;
@@ -254,6 +254,19 @@ fn an_object_is_freed_again_while_its_owner_reads_the_mail() {
     assert_eq!(ends, BTreeSet::from([false]));
 }
 
+/// What is not found: the owner compares and then stores, since an exchange would cost every free. It is
+/// here so that nobody relies on it.
+#[test]
+fn the_owner_and_another_cpu_that_free_the_same_object_at_once_both_may() {
+    let ends = outcomes(|| {
+        let machine = machine([1]);
+        let other = on_another_cpu(&machine, |machine| machine.give(2, (1, 0)));
+        let mine = machine.give(0, (1, 0));
+        (mine, other.join().unwrap())
+    });
+    assert_eq!(ends, BTreeSet::from([(true, false), (false, true), (true, true)]));
+}
+
 /// Finds: a post that loads and stores (an object is lost), a take that loads and stores (an object comes
 /// twice), either without its half of the ordering (an object comes before what was written there), and one
 /// that leaves the slab posted (nobody is told).
@@ -356,7 +369,8 @@ fn two_cpus_mail_while_the_owner_reads() {
 /// owner that is not looked at again under the lock.
 #[test]
 fn a_slab_goes_to_another_cpu_while_a_third_one_frees() {
-    let ends = outcomes(|| {
+    // A third preemption was tried: 72000 runs, and nothing new.
+    let ends = outcomes_within(2, || {
         let machine = machine([3]);
         quietly(|| machine.free(0, (1, 0)));
         let adopter = on_another_cpu(&machine, |machine| {
@@ -370,15 +384,15 @@ fn a_slab_goes_to_another_cpu_while_a_third_one_frees() {
         let other = on_another_cpu(&machine, |machine| machine.free(2, (1, 1)));
         machine.share();
         let mail = machine.read_mail(0);
-        let (is_adopted, taken) = adopter.join().unwrap();
-        other.join().unwrap();
         // The CPU that had the slab gives its last object to whose it is now.
         machine.free(0, (1, 2));
+        let (is_adopted, taken) = adopter.join().unwrap();
+        other.join().unwrap();
         come_to_rest(&machine);
         (is_adopted, taken, mail)
     });
-    // With the object of the third CPU, or without it, which then is in the mail, of either CPU.
-    let must =
-        [(false, 0, 0), (false, 0, 1), (true, 1, 0), (true, 1, 1), (true, 2, 0), (true, 2, 1)];
-    assert_eq!(ends, BTreeSet::from(must));
+    // It has taken the object that was free, or also those that the others gave back before it came.
+    let must = [(false, 0), (true, 1), (true, 2), (true, 3)];
+    let must = must.into_iter().flat_map(|(is, taken)| [(is, taken, 0), (is, taken, 1)]);
+    assert_eq!(ends, must.collect());
 }
