@@ -10,7 +10,6 @@
 //! and in its slab's list once.
 //!
 //! Each test says what it was seen to find: faults that were put into the code on purpose.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -3,12 +3,14 @@
 //! Who has an object has his stamp in each of its words, and finds it there before he gives the object back: so
 //! two who have the same one find out, in whichever order they come.
 
+use std::hint::spin_loop;
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::sync::{Barrier, RwLock};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use mm::addr::VirtAddr;
 use mm::object::{CacheRef, KmemCache, SlabAllocator, SlabFlags};
@@ -23,6 +25,9 @@ type Pages<'a, const CPUS: usize> = PageAllocator<'a, ArenaMachine, CPUS>;
 
 /// Bytes and alignment of the objects of each cache.
 const CACHES: [(u32, u32); 6] = [(8, 0), (24, 0), (64, 64), (200, 0), (1000, 128), (5000, 0)];
+
+/// How long two threads try to meet: a time and no number of turns, as in [`lock`](crate::lock).
+const TIME: Duration = Duration::from_millis(1000);
 
 /// What is asked for, each as often as it stands here.
 const FLAGS: [Gfp; 6] = [
@@ -321,13 +326,13 @@ fn what_one_cpu_takes_another_one_frees() {
 /// them is believed, and the other is reported.
 #[test]
 fn an_object_that_two_cpus_free_comes_back_once() {
-    const ROUNDS: usize = 2000;
     const OBJECTS: usize = 32;
     with_objects::<4>(512, |objects| {
         let cache: &KmemCache<4> = objects.caches[2];
         let barrier = &Barrier::new(3);
         let round = &RwLock::new(Vec::<VirtAddr>::new());
         let given = &AtomicU32::new(0);
+        let come = &AtomicU32::new(0);
         let free_all = |cpu| {
             become_cpu(cpu);
             loop {
@@ -336,7 +341,15 @@ fn an_object_that_two_cpus_free_comes_back_once() {
                 if round.is_empty() {
                     return;
                 }
-                for object in &*round {
+                for (index, object) in round.iter().enumerate() {
+                    // At each object they wait for each other, and not as threads do: it must be at once.
+                    come.fetch_add(1, Relaxed);
+                    let mut turns = 0;
+                    while come.load(Relaxed) < 2 * (index as u32 + 1) {
+                        turns += 1;
+                        // The other one may be a thread that does not run.
+                        if turns % 256 == 0 { thread::yield_now() } else { spin_loop() }
+                    }
                     // SAFETY: it is not the caller's, which is what is tried: 1. the slab stays, since other
                     // objects of it are out, and nobody takes anything meanwhile; 2. nobody looks at it;
                     // 3. the cache has no constructor.
@@ -353,8 +366,9 @@ fn an_object_that_two_cpus_free_comes_back_once() {
             let (twice, once): (Vec<_>, Vec<_>) =
                 all.into_iter().enumerate().partition(|(index, _)| index % 2 == 0);
             *round.write().unwrap() = twice.iter().map(|(_, held)| held.object).collect();
+            come.store(0, Relaxed);
             barrier.wait();
-            for _ in 0..20 {
+            while (come.load(Relaxed) as usize) < 2 * OBJECTS {
                 objects.slabs.tick();
                 thread::yield_now();
             }
@@ -372,7 +386,12 @@ fn an_object_that_two_cpus_free_comes_back_once() {
             }
             become_cpu(0);
             // What fails fails between two rounds, when the others wait for the next.
-            let end = catch_unwind(AssertUnwindSafe(|| (0..ROUNDS).for_each(|_| try_once())));
+            let begin = Instant::now();
+            let end = catch_unwind(AssertUnwindSafe(|| {
+                while begin.elapsed() < TIME {
+                    try_once();
+                }
+            }));
             round.write().unwrap().clear();
             barrier.wait();
             end.unwrap_or_else(|panic| resume_unwind(panic));
