@@ -335,6 +335,7 @@ fn an_object_that_two_cpus_free_comes_back_once() {
         let come = &AtomicU32::new(0);
         let free_all = |cpu| {
             become_cpu(cpu);
+            let mut random = Random(cpu as u64);
             loop {
                 barrier.wait();
                 let round = round.read().unwrap();
@@ -350,6 +351,8 @@ fn an_object_that_two_cpus_free_comes_back_once() {
                         // The other one may be a thread that does not run.
                         if turns % 256 == 0 { thread::yield_now() } else { spin_loop() }
                     }
+                    // Who came last is ahead: it has not had to see the other one come.
+                    (0..random.below(32)).for_each(|_| spin_loop());
                     // SAFETY: it is not the caller's, which is what is tried: 1. the slab stays, since other
                     // objects of it are out, and nobody takes anything meanwhile; 2. nobody looks at it;
                     // 3. the cache has no constructor.
