@@ -12,8 +12,8 @@ use core::ptr;
 
 use super::slab::{Back, Claimed, NONE, number};
 use crate::addr::VirtAddr;
-use crate::sync::Ordering::Relaxed;
 use crate::sync::AtomicU32;
+use crate::sync::Ordering::Relaxed;
 
 /// The current slab, and the partial ones behind it.
 ///

@@ -266,12 +266,7 @@ impl<'s> Slab<'s> {
     pub(super) fn claim(&self, object: VirtAddr) -> Option<Claimed> {
         let number = self.number(object);
         let entry = self.entries.get(number as usize)?;
-        let claimed = entry.compare_exchange(
-            object.as_u32(),
-            REMOTE | NO_NUMBER,
-            AcqRel,
-            Relaxed,
-        );
+        let claimed = entry.compare_exchange(object.as_u32(), REMOTE | NO_NUMBER, AcqRel, Relaxed);
         claimed.ok().map(|_| Claimed { number })
     }
 

@@ -3,12 +3,12 @@
 use super::allocator::SlabAllocator;
 use super::cache::KmemCache;
 use super::cpu_slab::Fresh;
-use super::memory::Books;
-use super::taken::Taken;
 use super::flags::SlabFlags;
 use super::kmalloc::GUESSES;
-use super::slab::{Owner, Slab};
 use super::list;
+use super::memory::Books;
+use super::slab::{Owner, Slab};
+use super::taken::Taken;
 use crate::addr::{PAGE_SIZE, VirtAddr};
 use crate::platform::Lowmem;
 use crate::sync::Ordering::Relaxed;
