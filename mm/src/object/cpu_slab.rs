@@ -10,7 +10,7 @@
 use core::cell::Cell;
 use core::ptr;
 
-use super::slab::{NONE, number};
+use super::slab::{Back, Claimed, NONE, number};
 use crate::addr::VirtAddr;
 use crate::sync::AtomicU32;
 use crate::sync::Ordering::Relaxed;
@@ -164,6 +164,27 @@ impl CpuSlab {
         }
         self.head.set(head);
         count
+    }
+
+    /// Makes an object of the current slab free. Says `false`, and has changed nothing, if there is nothing to
+    /// give.
+    pub(super) fn give_back(&self, back: Back) -> bool {
+        match back {
+            Back::Allocated(object) => self.give(object),
+            Back::Claimed(claimed) => self.give_claimed(&claimed),
+        }
+    }
+
+    fn give_claimed(&self, claimed: &Claimed) -> bool {
+        let number = claimed.number();
+        if number >= self.objects.get() {
+            return false;
+        }
+        // SAFETY: 1. it is.
+        let entry = unsafe { self.entry(number) };
+        entry.store(self.head.get(), Relaxed);
+        self.head.set(number);
+        true
     }
 
     /// Makes a slab the current one; there is none now.

@@ -4,12 +4,13 @@ use super::allocator::SlabAllocator;
 use super::cache::KmemCache;
 use super::error::{NotGiven, ObjectError};
 use super::kmalloc::LARGE;
+use super::mailbox;
 use super::memory::Books;
-use super::slab::{Is, Owner, Slab};
+use super::slab::{Back, Is, Owner, Slab};
 use crate::addr::VirtAddr;
 use crate::frame::Page;
 use crate::platform::{Lowmem, Report};
-use crate::sync::Ordering::{AcqRel, Acquire, Relaxed};
+use crate::sync::Ordering::Relaxed;
 
 impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     /// Gives back an object of this cache.
@@ -103,7 +104,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             self.give_guarded(cache, record, object)?;
         } else {
             let cpu = self.memory().cpu(&masked) & (CPUS - 1);
-            let is_given = self.give_to(cache, cpu, record, object);
+            let is_given = self.give_to(cache, cpu, record, Back::Allocated(object));
             drop(masked);
             if !is_given {
                 return self.refuse(object, self.why_not(cache, &slab, object));
@@ -126,26 +127,27 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         self.memory().report(&Report::WrongObject { error });
     }
 
-    /// Gives an object to the slab that its address is in, whosever that is. Interrupts are masked.
-    fn give_to(&self, cache: &KmemCache<CPUS>, cpu: usize, record: u32, object: VirtAddr) -> bool {
+    /// Gives an object to its slab, whosever that is. Interrupts are masked.
+    fn give_to(&self, cache: &KmemCache<CPUS>, cpu: usize, record: u32, back: Back) -> bool {
         let slab = self.memory().slab(record);
         loop {
             let owner = slab.owner();
             match owner.of_cpu() {
                 Some(owner_cpu) if owner_cpu == cpu && owner.is_current() => {
-                    return cache.cpu[cpu].give(object);
+                    return cache.cpu[cpu].give_back(back);
                 }
                 Some(owner_cpu) if owner_cpu == cpu => {
-                    let is_given = slab.give(object);
+                    let is_given = slab.give_back(back);
                     if is_given && slab.one_came_back() {
                         self.attend(cpu, record);
                     }
                     return is_given;
                 }
                 Some(owner_cpu) => {
-                    let Some(claimed) = slab.claim(object) else { return false };
+                    let Some(claimed) = slab.claim_back(back) else { return false };
                     if slab.post(claimed) {
-                        self.mail(cache, owner_cpu, record);
+                        let next_posted = &slab.header.next_posted;
+                        mailbox::push(&cache.cpu[owner_cpu].mailbox, record, next_posted);
                     }
                     return true;
                 }
@@ -155,26 +157,12 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
                         // A CPU has adopted it meanwhile.
                         continue;
                     }
-                    let is_given = slab.give(object);
+                    let is_given = slab.give_back(back);
                     if is_given && slab.one_came_back() {
                         self.attend_shared(cache, &shared, record);
                     }
                     return is_given;
                 }
-            }
-        }
-    }
-
-    /// Puts a slab into a CPU's mailbox. It is in none.
-    fn mail(&self, cache: &KmemCache<CPUS>, cpu: usize, record: u32) {
-        let mailbox = &cache.cpu[cpu].mailbox;
-        let header = self.memory().slab(record).header;
-        let mut first = mailbox.load(Relaxed);
-        loop {
-            header.next_posted.store(first, Relaxed);
-            match mailbox.compare_exchange(first, record, AcqRel, Relaxed) {
-                Ok(_) => return,
-                Err(now) => first = now,
             }
         }
     }
@@ -189,18 +177,12 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
 
     #[cold]
     fn read_mail(&self, cache: &KmemCache<CPUS>, cpu: usize) {
-        let mut next = cache.cpu[cpu].mailbox.swap(0, Acquire);
-        while next != 0 {
-            let record = next;
-            let slab = self.memory().slab(record);
-            // Before the posted objects are taken: then it may be posted again.
-            next = slab.header.next_posted.load(Relaxed);
-            let stride = cache.geometry.stride;
-            for claimed in slab.take_posted() {
-                let object = slab.object(claimed.number(), stride);
+        let memory = self.memory();
+        let next_posted = |record| &memory.slab(record).header.next_posted;
+        for record in mailbox::take_all(&cache.cpu[cpu].mailbox, next_posted) {
+            for claimed in memory.slab(record).take_posted() {
                 // To this CPU, or to where the slab has gone meanwhile.
-                slab.unclaim(claimed, object);
-                self.give_to(cache, cpu, record, object);
+                self.give_to(cache, cpu, record, Back::Claimed(claimed));
             }
         }
     }

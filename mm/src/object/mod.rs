@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`geometry`] | how objects lie in a slab |
 //! | `slab` | one slab's books, and what several CPUs do to them |
+//! | `mailbox` | slabs to which other CPUs gave something |
 //! | `cpu_slab` | what one CPU takes from: the quick paths |
 //! | [`cache`] | one kind of objects |
 //! | [`allocator`] | all caches |
@@ -54,6 +55,8 @@ pub mod kmalloc;
 pub mod leaks;
 #[cfg(not(loom))]
 mod list;
+#[cfg_attr(all(loom, not(test)), expect(dead_code, reason = "only its model is run"))]
+mod mailbox;
 #[cfg(not(loom))]
 mod memory;
 #[cfg(not(loom))]
@@ -91,6 +94,8 @@ pub use name::Name;
 pub use options::SlabOptions;
 pub use taken::Taken;
 
+#[cfg(all(test, loom))]
+mod loom_tests;
 #[cfg(all(test, not(loom)))]
 mod test_machine;
 #[cfg(all(test, not(loom)))]

@@ -354,12 +354,38 @@ impl<'s> Slab<'s> {
         Posted { entries: self.entries, next: remote & NUMBER_MASK }
     }
 
-    /// Who took a claimed object out of the mailbox: makes it allocated again, so as to give it as its own.
-    pub(super) fn unclaim(&self, claimed: Claimed, object: VirtAddr) {
-        if let Some(entry) = self.entries.get(claimed.number as usize) {
-            entry.store(object.as_u32(), Relaxed);
+    /// The owner: makes an object free. Says `false`, and has changed nothing, if there is nothing to give.
+    pub(super) fn give_back(&self, back: Back) -> bool {
+        match back {
+            Back::Allocated(object) => self.give(object),
+            Back::Claimed(claimed) => self.give_claimed(&claimed),
         }
     }
+
+    fn give_claimed(&self, claimed: &Claimed) -> bool {
+        let Some(entry) = self.entries.get(claimed.number as usize) else { return false };
+        entry.store(self.header.head.load(Relaxed), Relaxed);
+        self.header.head.store(claimed.number, Relaxed);
+        true
+    }
+
+    /// Another CPU than the owner: the object to [`post`](Self::post), as [`claim`](Self::claim) says.
+    pub(super) fn claim_back(&self, back: Back) -> Option<Claimed> {
+        match back {
+            Back::Allocated(object) => self.claim(object),
+            Back::Claimed(claimed) => Some(claimed),
+        }
+    }
+}
+
+/// An object that is to go back to its slab.
+#[derive(Debug)]
+pub(super) enum Back {
+    /// From who had it, or says so.
+    Allocated(VirtAddr),
+    /// Out of a mailbox. It does not become allocated on the way: who gives it back a second time would
+    /// find it so.
+    Claimed(Claimed),
 }
 
 /// An object that is neither allocated nor free: on its way back.

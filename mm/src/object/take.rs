@@ -134,7 +134,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             .inspect(|_| {
                 here.partial_slabs.store(here.partial_slabs.load(Relaxed) - 1, Relaxed);
             })
-            .or_else(|| self.adopt(cache))?;
+            .or_else(|| self.adopt(cache, cpu))?;
         self.make_current(cache, cpu, record);
         here.take()
     }
@@ -149,11 +149,13 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         slab.set_owner(Owner::cpu(cpu));
     }
 
-    /// A shared slab, which is on no list then.
-    fn adopt(&self, cache: &KmemCache<CPUS>) -> Option<u32> {
+    /// A shared slab, which is this CPU's and on no list then. Interrupts are masked.
+    fn adopt(&self, cache: &KmemCache<CPUS>, cpu: usize) -> Option<u32> {
         let shared = cache.shared.lock(|| self.memory().contended());
         let record = list::pop(self.memory(), &shared.partial)?;
         shared.partial_slabs.store(shared.partial_slabs.load(Relaxed) - 1, Relaxed);
+        // While the lock is held: who takes it next to give something to a shared slab looks once more.
+        self.memory().slab(record).set_owner(Owner::cpu(cpu));
         Some(record)
     }
 

@@ -10,13 +10,17 @@
 //! | `machine` | threads for CPUs, and memory that knows whose each page is |
 //! | `pages` | everything that can be asked of the page allocator, at random |
 //! | `pools` | elements of pools, which no two have at once |
+//! | `arena` | threads for CPUs, and memory in which something lies |
+//! | `objects` | objects that pass from hand to hand |
 //! | `waits` | requests that wait for what other threads have |
 
 #![cfg(not(loom))]
 #![allow(clippy::unwrap_used, reason = "a thread that failed fails the test")]
 
+mod arena;
 mod lock;
 mod machine;
+mod objects;
 mod pages;
 mod pools;
 mod waits;
