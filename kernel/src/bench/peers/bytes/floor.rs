@@ -7,7 +7,6 @@
 //! beyond this.
 
 use core::hint::black_box;
-use core::slice;
 
 use arch_arm::clear::clear;
 use arch_arm::interrupt;
@@ -17,8 +16,7 @@ use workload::{Subject, What};
 use super::super::super::pages::measure_subject;
 use super::super::{FLOOR, Task};
 
-/// The number of no object. No slab has so many, so one comparison finds the end of the list and holds the
-/// bound of the entries.
+/// The number of no object: the end of the list.
 const NONE: u32 = u32::MAX;
 
 /// Measures it.
@@ -38,19 +36,17 @@ pub unsafe fn measure(task: &mut Task<'_>) {
     if u64::from(books) + u64::from(objects) * u64::from(stride) > task.memory.bytes as u64 {
         return;
     }
-    let start = task.memory.start;
-    // SAFETY: the memory is this function's (1); it begins with a page, and is large enough.
-    let entries = unsafe { slice::from_raw_parts_mut(start as *mut u32, objects as usize) };
-    for (next, entry) in (1..).zip(entries.iter_mut()) {
-        *entry = if next < objects { next } else { NONE };
+    let entries = task.memory.start as *mut u32;
+    for number in 0..objects {
+        let next = if number + 1 < objects { number + 1 } else { NONE };
+        // SAFETY: the memory is this function's (1), and large enough.
+        unsafe { entries.add(number as usize).write(next) };
     }
-    let mut slab = Slab {
-        head: 0,
-        base: start as u32 + books,
-        stride,
-        reciprocal: (1_u64 << 32).div_ceil(u64::from(stride)) as u32,
-        entries,
-    };
+    let base = task.memory.start as u32 + books;
+    let reciprocal = (1_u64 << 32).div_ceil(u64::from(stride)) as u32;
+    let mut slab = Slab { head: 0, entries, base, stride, base_again: base, reciprocal, objects };
+    // Somebody may want to know whether an object was taken back.
+    black_box(give as fn(&mut Slab, u32) -> bool);
     let (counter, operation) = (task.counter, task.operation);
     let slab = black_box(&mut slab);
     let figures = if zeroed {
@@ -63,29 +59,38 @@ pub unsafe fn measure(task: &mut Task<'_>) {
 }
 
 /// Objects in a row, and an entry for each: of an allocated one its address, of a free one the number of
-/// the next.
-struct Slab<'a> {
-    /// The first free one's number.
-    head: u32,
+/// the next. What is loaded together lies together.
+#[repr(C)]
+struct Slab {
     /// The first object's address.
     base: u32,
-    /// From one object to the next.
-    stride: u32,
     /// What makes a number of an offset.
     reciprocal: u32,
-    entries: &'a mut [u32],
+    /// How many there are.
+    objects: u32,
+    /// As many as there are objects, in the task's memory.
+    entries: *mut u32,
+    /// The first free one's number.
+    head: u32,
+    /// From one object to the next.
+    stride: u32,
+    /// As `base`.
+    base_again: u32,
 }
 
-impl Slab<'_> {
+impl Slab {
     /// The address of an object; 0 when there is none.
     #[inline(always)]
     fn take(&mut self) -> u32 {
         let _no_others = interrupt::mask();
-        let number = self.head;
-        let Some(entry) = self.entries.get_mut(number as usize) else { return 0 };
-        let object = self.base.wrapping_add(number.wrapping_mul(self.stride));
-        self.head = *entry;
-        *entry = object;
+        let Self { head, entries, base_again, stride, .. } = *self;
+        if head == NONE {
+            return 0;
+        }
+        let object = base_again.wrapping_add(head.wrapping_mul(stride));
+        // SAFETY: the number of an object: nobody else writes what is on the list.
+        let next = unsafe { entries.add(head as usize).replace(object) };
+        self.head = next;
         object
     }
 
@@ -93,37 +98,45 @@ impl Slab<'_> {
     #[inline(always)]
     fn give(&mut self, object: u32) -> bool {
         let _no_others = interrupt::mask();
-        let offset = object.wrapping_sub(self.base);
-        let number = (u64::from(offset) * u64::from(self.reciprocal)) >> 32;
-        let Some(entry) = self.entries.get_mut(number as usize) else { return false };
-        if *entry != object {
+        let Self { base, reciprocal, objects, entries, .. } = *self;
+        let offset = u64::from(object.wrapping_sub(base));
+        let number = ((offset * u64::from(reciprocal)) >> 32) as u32;
+        if number >= objects {
             return false;
         }
-        *entry = self.head;
-        self.head = number as u32;
+        // SAFETY: the number of an object.
+        let entry = unsafe { entries.add(number as usize) };
+        // SAFETY: the entry is the slab's.
+        unsafe {
+            if entry.read() != object {
+                return false;
+            }
+            entry.write(self.head);
+        }
+        self.head = number;
         true
     }
 }
 
-struct Objects<'a, 's> {
-    slab: &'a mut Slab<'s>,
+struct Objects<'a> {
+    slab: &'a mut Slab,
 }
 
-impl<'s> Subject for Objects<'_, 's> {
+impl Subject for Objects<'_> {
     type Block = u32;
     type Given<'a>
-        = &'a mut Slab<'s>
+        = &'a mut Slab
     where
         Self: 'a;
     type Got = u32;
 
     #[inline(always)]
-    fn given(&mut self) -> &mut Slab<'s> {
+    fn given(&mut self) -> &mut Slab {
         self.slab
     }
 
     #[inline(always)]
-    fn get(slab: &mut Slab<'s>) -> u32 {
+    fn get(slab: &mut Slab) -> u32 {
         take(slab)
     }
 
@@ -132,32 +145,31 @@ impl<'s> Subject for Objects<'_, 's> {
     }
 
     #[inline(always)]
-    fn put(slab: &mut Slab<'s>, object: u32) {
-        // The caller looks at the answer, or it would not be made.
-        black_box(give(slab, object));
+    fn put(slab: &mut Slab, object: u32) {
+        give(slab, object);
     }
 }
 
-struct Zeroed<'a, 's> {
-    slab: &'a mut Slab<'s>,
+struct Zeroed<'a> {
+    slab: &'a mut Slab,
     size: u32,
 }
 
-impl<'s> Subject for Zeroed<'_, 's> {
+impl Subject for Zeroed<'_> {
     type Block = u32;
     type Given<'a>
-        = (&'a mut Slab<'s>, u32)
+        = (&'a mut Slab, u32)
     where
         Self: 'a;
     type Got = u32;
 
     #[inline(always)]
-    fn given(&mut self) -> (&mut Slab<'s>, u32) {
+    fn given(&mut self) -> (&mut Slab, u32) {
         (self.slab, self.size)
     }
 
     #[inline(always)]
-    fn get((slab, size): (&mut Slab<'s>, u32)) -> u32 {
+    fn get((slab, size): (&mut Slab, u32)) -> u32 {
         take_zeroed(slab, size)
     }
 
@@ -166,18 +178,18 @@ impl<'s> Subject for Zeroed<'_, 's> {
     }
 
     #[inline(always)]
-    fn put((slab, _): (&mut Slab<'s>, u32), object: u32) {
-        black_box(give(slab, object));
+    fn put((slab, _): (&mut Slab, u32), object: u32) {
+        give(slab, object);
     }
 }
 
 #[inline(never)]
-fn take(slab: &mut Slab<'_>) -> u32 {
+fn take(slab: &mut Slab) -> u32 {
     slab.take()
 }
 
 #[inline(never)]
-fn take_zeroed(slab: &mut Slab<'_>, size: u32) -> u32 {
+fn take_zeroed(slab: &mut Slab, size: u32) -> u32 {
     let object = slab.take();
     if object != 0 {
         // SAFETY: 1. the object was just taken; 2. it begins at a multiple of 8 and has whole words.
@@ -187,6 +199,6 @@ fn take_zeroed(slab: &mut Slab<'_>, size: u32) -> u32 {
 }
 
 #[inline(never)]
-fn give(slab: &mut Slab<'_>, object: u32) -> bool {
+fn give(slab: &mut Slab, object: u32) -> bool {
     slab.give(object)
 }
