@@ -6,7 +6,10 @@
 //! and nowhere to look when the one slab is empty: what an allocator takes beyond this is what it does
 //! beyond this.
 
+use core::cell::Cell;
 use core::hint::black_box;
+use core::sync::atomic::AtomicU32;
+use core::sync::atomic::Ordering::Relaxed;
 
 use arch_arm::clear::clear;
 use arch_arm::interrupt;
@@ -44,11 +47,19 @@ pub unsafe fn measure(task: &mut Task<'_>) {
     }
     let base = task.memory.start as u32 + books;
     let reciprocal = (1_u64 << 32).div_ceil(u64::from(stride)) as u32;
-    let mut slab = Slab { head: 0, entries, base, stride, base_again: base, reciprocal, objects };
+    let slab = Slab {
+        head: Cell::new(0),
+        entries: Cell::new(entries.cast()),
+        base: Cell::new(base),
+        stride: Cell::new(stride),
+        base_again: Cell::new(base),
+        reciprocal: Cell::new(reciprocal),
+        objects: Cell::new(objects),
+    };
     // Somebody may want to know whether an object was taken back.
-    black_box(give as fn(&mut Slab, u32) -> bool);
+    black_box(give as fn(&Slab, u32) -> bool);
     let (counter, operation) = (task.counter, task.operation);
-    let slab = black_box(&mut slab);
+    let slab = black_box(&slab);
     let figures = if zeroed {
         let subject = Zeroed { slab, size: black_box(size) };
         measure_subject(subject, counter, operation, task.held)
@@ -59,84 +70,111 @@ pub unsafe fn measure(task: &mut Task<'_>) {
 }
 
 /// Objects in a row, and an entry for each: of an allocated one its address, of a free one the number of
-/// the next. What is loaded together lies together.
+/// the next. What is loaded together lies together, and in the order in which it is used, so that one
+/// instruction loads it.
 #[repr(C)]
 struct Slab {
-    /// The first object's address.
-    base: u32,
-    /// What makes a number of an offset.
-    reciprocal: u32,
-    /// How many there are.
-    objects: u32,
-    /// As many as there are objects, in the task's memory.
-    entries: *mut u32,
     /// The first free one's number.
-    head: u32,
+    head: Cell<u32>,
+    /// As many as there are objects, in the task's memory.
+    entries: Cell<*const AtomicU32>,
+    /// The first object's address.
+    base: Cell<u32>,
     /// From one object to the next.
-    stride: u32,
+    stride: Cell<u32>,
     /// As `base`.
-    base_again: u32,
+    base_again: Cell<u32>,
+    /// What makes a number of an offset.
+    reciprocal: Cell<u32>,
+    /// How many there are.
+    objects: Cell<u32>,
 }
 
 impl Slab {
+    /// The entry of an object.
+    ///
+    /// # Safety
+    ///
+    /// 1. `number` is below `objects`.
+    #[inline(always)]
+    unsafe fn entry(&self, number: u32) -> &AtomicU32 {
+        // SAFETY: there are so many (1).
+        unsafe { &*self.entries.get().add(number as usize) }
+    }
+
     /// The address of an object; 0 when there is none.
     #[inline(always)]
-    fn take(&mut self) -> u32 {
-        let _no_others = interrupt::mask();
-        let Self { head, entries, base_again, stride, .. } = *self;
-        if head == NONE {
-            return 0;
+    fn take(&self) -> u32 {
+        {
+            let _no_others = interrupt::mask();
+            let number = self.head.get();
+            if number != NONE {
+                // SAFETY: 1. nobody else writes what is on the list.
+                let entry = unsafe { self.entry(number) };
+                self.head.set(entry.load(Relaxed));
+                let object = self.base.get().wrapping_add(number.wrapping_mul(self.stride.get()));
+                entry.store(object, Relaxed);
+                return object;
+            }
         }
-        let object = base_again.wrapping_add(head.wrapping_mul(stride));
-        // SAFETY: the number of an object: nobody else writes what is on the list.
-        let next = unsafe { entries.add(head as usize).replace(object) };
-        self.head = next;
-        object
+        empty()
     }
 
     /// Takes an object back. Says `false`, and has changed nothing, if it is no allocated one.
     #[inline(always)]
-    fn give(&mut self, object: u32) -> bool {
-        let _no_others = interrupt::mask();
-        let Self { base, reciprocal, objects, entries, .. } = *self;
-        let offset = u64::from(object.wrapping_sub(base));
-        let number = ((offset * u64::from(reciprocal)) >> 32) as u32;
-        if number >= objects {
-            return false;
-        }
-        // SAFETY: the number of an object.
-        let entry = unsafe { entries.add(number as usize) };
-        // SAFETY: the entry is the slab's.
-        unsafe {
-            if entry.read() != object {
-                return false;
+    fn give(&self, object: u32) -> bool {
+        {
+            let _no_others = interrupt::mask();
+            let offset = u64::from(object.wrapping_sub(self.base_again.get()));
+            let number = ((offset * u64::from(self.reciprocal.get())) >> 32) as u32;
+            if number < self.objects.get() {
+                // SAFETY: 1. it is.
+                let entry = unsafe { self.entry(number) };
+                if entry.load(Relaxed) == object {
+                    entry.store(self.head.get(), Relaxed);
+                    self.head.set(number);
+                    return true;
+                }
             }
-            entry.write(self.head);
         }
-        self.head = number;
-        true
+        refused()
     }
 }
 
+/// Says that an address is none of an allocated object.
+#[cold]
+#[inline(never)]
+fn refused() -> bool {
+    black_box(false)
+}
+
+/// What a slab without a free object answers. An allocator would go and look for another slab: out of line, so
+/// that the quick way bears nothing of it.
+#[cold]
+#[inline(never)]
+fn empty() -> u32 {
+    black_box(0)
+}
+
 struct Objects<'a> {
-    slab: &'a mut Slab,
+    slab: &'a Slab,
 }
 
 impl Subject for Objects<'_> {
     type Block = u32;
     type Given<'a>
-        = &'a mut Slab
+        = &'a Slab
     where
         Self: 'a;
     type Got = u32;
 
     #[inline(always)]
-    fn given(&mut self) -> &mut Slab {
+    fn given(&mut self) -> &Slab {
         self.slab
     }
 
     #[inline(always)]
-    fn get(slab: &mut Slab) -> u32 {
+    fn get(slab: &Slab) -> u32 {
         take(slab)
     }
 
@@ -145,31 +183,31 @@ impl Subject for Objects<'_> {
     }
 
     #[inline(always)]
-    fn put(slab: &mut Slab, object: u32) {
+    fn put(slab: &Slab, object: u32) {
         give(slab, object);
     }
 }
 
 struct Zeroed<'a> {
-    slab: &'a mut Slab,
+    slab: &'a Slab,
     size: u32,
 }
 
 impl Subject for Zeroed<'_> {
     type Block = u32;
     type Given<'a>
-        = (&'a mut Slab, u32)
+        = (&'a Slab, u32)
     where
         Self: 'a;
     type Got = u32;
 
     #[inline(always)]
-    fn given(&mut self) -> (&mut Slab, u32) {
+    fn given(&mut self) -> (&Slab, u32) {
         (self.slab, self.size)
     }
 
     #[inline(always)]
-    fn get((slab, size): (&mut Slab, u32)) -> u32 {
+    fn get((slab, size): (&Slab, u32)) -> u32 {
         take_zeroed(slab, size)
     }
 
@@ -178,18 +216,18 @@ impl Subject for Zeroed<'_> {
     }
 
     #[inline(always)]
-    fn put((slab, _): (&mut Slab, u32), object: u32) {
+    fn put((slab, _): (&Slab, u32), object: u32) {
         give(slab, object);
     }
 }
 
 #[inline(never)]
-fn take(slab: &mut Slab) -> u32 {
+fn take(slab: &Slab) -> u32 {
     slab.take()
 }
 
 #[inline(never)]
-fn take_zeroed(slab: &mut Slab, size: u32) -> u32 {
+fn take_zeroed(slab: &Slab, size: u32) -> u32 {
     let object = slab.take();
     if object != 0 {
         // SAFETY: 1. the object was just taken; 2. it begins at a multiple of 8 and has whole words.
@@ -199,6 +237,6 @@ fn take_zeroed(slab: &mut Slab, size: u32) -> u32 {
 }
 
 #[inline(never)]
-fn give(slab: &mut Slab, object: u32) -> bool {
+fn give(slab: &Slab, object: u32) -> bool {
     slab.give(object)
 }
