@@ -68,7 +68,7 @@ pub trait Heap: Sized {
 /// # Safety
 ///
 /// 1. The task's memory is mapped, and nobody else's until this returns.
-pub unsafe fn measure(task: &mut Task<'_>) {
+pub(super) unsafe fn measure(task: &mut Task<'_>) {
     // SAFETY: 1. as the caller's.
     unsafe {
         each::<Talc>(task);
