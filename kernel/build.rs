@@ -11,6 +11,8 @@ use mm::boot::split::Split;
 /// build` refuses an image whose table does not fit, and names both sizes. Tables took 11 and 29 KiB
 /// when this was written.
 const SYMBOLS_BYTES: [u32; 2] = [32 << 10, 80 << 10];
+/// And so many more with the benchmark, which is compiled for each peer.
+const BENCH_BYTES: u32 = 24 << 10;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -24,7 +26,10 @@ fn main() {
     // The unwinder reads prologues, so it must know where each function starts.
     println!("cargo::rustc-link-arg-bins=--no-merge-exidx-entries");
     let is_debug = env::var("PROFILE").as_deref() != Ok("release");
-    let room = SYMBOLS_BYTES[usize::from(is_debug)];
+    let mut room = SYMBOLS_BYTES[usize::from(is_debug)];
+    if env::var_os("CARGO_FEATURE_BENCH").is_some() {
+        room += BENCH_BYTES;
+    }
     println!("cargo::rustc-link-arg-bins=--defsym=SYMBOLS_BYTES={room}");
     // `src/image.rs` sees to it that exactly one of these features is on.
     let is_chosen = |split: &Split| {

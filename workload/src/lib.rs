@@ -8,11 +8,14 @@
 //! stands around each single call; [`run`] does a [`Shape`] with the three. The sequence of a random
 //! shape is the same on every run.
 //!
+//! [`mix`] is no operation, but requests of many sizes, to see what an allocator wastes.
+//!
 //! Names are those of the recorded Linux figures (`xtask/data/linux-6.1-perf.json`) wherever an
 //! operation has its counterpart there.
 
 #![no_std]
 
+pub mod mix;
 mod operations;
 mod random;
 mod shape;

@@ -51,6 +51,14 @@ pub enum What {
     },
 }
 
+impl What {
+    /// Is it bytes, and not whole pages?
+    #[must_use]
+    pub const fn is_bytes(self) -> bool {
+        matches!(self, Self::Bytes { .. } | Self::ConstBytes { .. } | Self::Object { .. })
+    }
+}
+
 /// The GFP flags of a request, by Linux's names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Flags {

@@ -9,6 +9,7 @@
 //! | `subject` | our page allocator, as a subject of the workload |
 //! | `pages`, `objects` | the operations on pages, and on smaller things |
 //! | `peers` | the other crates, on memory that our allocator gave |
+//! | `waste` | bytes that nobody asked for, of objects of mixed sizes |
 //!
 //! For each operation and each that can do it one line is printed, which `cargo xtask bench` reads:
 //!
@@ -24,6 +25,7 @@ mod objects;
 mod pages;
 mod peers;
 mod subject;
+mod waste;
 
 use arch_arm::pmu::InstructionCounter;
 use spin::Mutex;
@@ -33,8 +35,19 @@ use crate::console::println;
 use crate::monitor::Kernel;
 use meter::Figures;
 
-/// The operations' names, in the order of [`OPERATIONS`].
-pub const NAMES: [&str; OPERATIONS.len()] = workload::names();
+/// What can be measured: the operations, in the order of [`OPERATIONS`], and then [`WASTE`].
+pub const NAMES: [&str; OPERATIONS.len() + 1] = {
+    let mut names = [WASTE; OPERATIONS.len() + 1];
+    let mut index = 0;
+    while index < OPERATIONS.len() {
+        names[index] = OPERATIONS[index].name;
+        index += 1;
+    }
+    names
+};
+
+/// What the part is called that measures no operation.
+const WASTE: &str = "waste";
 
 /// What a shape holds. In `.bss`: the stack has no room for it, and memory that came from an
 /// allocator would change what is measured.
@@ -58,7 +71,7 @@ impl core::fmt::Display for Unmeasured {
     }
 }
 
-/// Measures the operation of this place in [`OPERATIONS`], or all of them, and prints.
+/// Measures what has this place in [`NAMES`], or all operations, and prints.
 ///
 /// # Errors
 ///
@@ -68,6 +81,10 @@ pub fn run(kernel: &Kernel, chosen: Option<usize>) -> Result<(), Unmeasured> {
     let mut held = HELD.try_lock().ok_or(Unmeasured::Busy)?;
     let wanted = |&(index, _): &(usize, &Operation)| chosen.is_none_or(|chosen| chosen == index);
     let mut peers = peers::Peers::new(kernel);
+    if chosen == Some(OPERATIONS.len()) {
+        waste::run(kernel, &mut peers);
+        return Ok(());
+    }
     for (_, operation) in OPERATIONS.iter().enumerate().filter(wanted) {
         report(operation, None, pages::measure(kernel, counter, operation, &mut *held));
         peers.each(counter, operation, &mut *held, &mut |peer, figures| {

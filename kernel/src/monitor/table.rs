@@ -271,7 +271,9 @@ come.",
         name: "bench",
         args: &[Arg::one_of("NAME", &crate::bench::NAMES).optional()],
         help: "count instructions for each operation",
-        details: "Measures the operation NAME, or all. Wants QEMU's -icount.",
+        details: "\
+Measures the operation NAME, or all; waste is none of them, but what objects of many sizes waste. Wants
+QEMU's -icount.",
         run: machine::bench,
     },
     Command {

@@ -12,7 +12,7 @@ use crate::qemu::{Guard, MachineArgs, MemorySize};
 use crate::run::{Finished, drive};
 
 /// How lines with figures begin.
-const PREFIX: &str = "bench: ";
+pub const PREFIX: &str = "bench: ";
 
 /// A boot that takes longer has hung: the slowest takes seconds.
 const TIMEOUT: Duration = Duration::from_secs(600);
@@ -61,7 +61,7 @@ pub fn measure(image: &Image, memory: MemorySize, names: Option<&[&str]>) -> Res
 }
 
 /// Runs `commands` and then powers off; what was printed.
-fn boot(image: &Image, memory: MemorySize, mut commands: Vec<String>) -> Result<String> {
+pub fn boot(image: &Image, memory: MemorySize, mut commands: Vec<String>) -> Result<String> {
     commands.push("poweroff".to_owned());
     let mut qemu = MachineArgs::counting(memory).command(image)?;
     qemu.args(["-serial", "stdio", "-monitor", "none"]);

@@ -14,6 +14,7 @@
 //! | `table` | the figures as a table, and as JSON |
 //! | `growth` | how cost grows with memory |
 //! | `host` | the host's part |
+//! | `waste` | bytes that nobody asked for |
 //!
 //! Figures go to standard output, everything else to standard error.
 
@@ -24,6 +25,7 @@ mod host;
 mod linux;
 mod select;
 mod table;
+mod waste;
 
 use anyhow::Result;
 use std::io::{self, Write as _};
@@ -55,6 +57,9 @@ pub struct Args {
     /// Only the host's part: threads, and what a churn leaves
     #[arg(long)]
     host: bool,
+    /// Only what objects of many sizes waste
+    #[arg(long, conflicts_with_all = ["host", "json", "only", "check"])]
+    waste: bool,
     /// Memory of the booted machine; Linux's figures are of 2G
     #[arg(short, value_name = "SIZE", default_value = "2G", conflicts_with = "host")]
     memory: MemorySize,
@@ -76,6 +81,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let image = image(&workspace)?;
+    if args.waste {
+        waste::write(&mut io::stdout().lock(), &image, args.memory)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let measured = guest::measure(&image, args.memory, chosen.as_deref())?;
     let mut out = io::stdout().lock();
     if args.json {
@@ -97,6 +106,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         writeln!(out)?;
         drop(out);
         host::run(&workspace)?;
+        let mut out = io::stdout().lock();
+        writeln!(out)?;
+        waste::write(&mut out, &image, args.memory)?;
     }
     Ok(ExitCode::SUCCESS)
 }

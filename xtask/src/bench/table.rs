@@ -15,9 +15,17 @@ const NOTES: &str = "\
 Guest instructions, interrupts off, mean of all calls, the same on every run; get and put of ours, pairs
 of the others. `+lock`: the crate behind the lock that a kernel with interrupts needs, which is the fair
 comparison; without it the algorithm alone, which neither an interrupt nor a second CPU may enter.
-`floor`: a list of pages, interrupts masked, no zones and no checks: the least that can be done.
+";
+/// And what of pages.
+const OF_PAGES: &str = "\
+`floor` of pages: a list of pages, interrupts masked, no zones and no checks: the least that can be done.
 LLFree does not build for 32 bits. Its authors publish times, not counts: 90 ns for a pair of single
 pages in the shape repeat, 88 in bulk, one core of a Xeon Gold 5320 at 2.2 GHz (docs/bench.md).
+";
+/// And what of bytes.
+const OF_BYTES: &str = "\
+`floor` of bytes: objects of one size, interrupts masked, and every free checked as ours is: the least
+that keeps those promises. The crates are asked for an alignment of 8, and are told the size at a free.
 ";
 
 /// A table without lines, numbers to the right.
@@ -49,9 +57,30 @@ pub fn number(value: Option<f64>) -> String {
     value.map_or("-".into(), |value| format!("{value:.2}"))
 }
 
-/// Writes the table, and what it means.
+/// Is it an operation on bytes? They have other peers than pages, so a table of their own.
+fn is_of_bytes(found: &Measured) -> bool {
+    let operation = workload::OPERATIONS.iter().find(|operation| operation.name == found.name);
+    operation.is_some_and(|operation| operation.what.is_bytes())
+}
+
+/// Writes a table of the operations on pages and one of those on bytes, and what they mean.
 pub fn write(out: &mut impl Write, measured: &[Measured]) -> Result<()> {
     let linux = Linux::recorded()?;
+    let (bytes, pages): (Vec<_>, Vec<_>) = measured.iter().cloned().partition(is_of_bytes);
+    let tables = [(pages, OF_PAGES), (bytes, OF_BYTES)];
+    let tables = || tables.iter().filter(|(measured, _)| !measured.is_empty());
+    for (measured, _) in tables() {
+        write!(out, "{}", table(measured, &linux))?;
+        writeln!(out)?;
+    }
+    write!(out, "{NOTES}")?;
+    tables().try_for_each(|(_, notes)| write!(out, "{notes}"))?;
+    writeln!(out, "Linux: {}, on the same board with 2 GiB.", linux.kernel)?;
+    Ok(())
+}
+
+/// A row for each operation.
+fn table(measured: &[Measured], linux: &Linux) -> String {
     let peers = peers(measured);
     let fixed = ["operation", "get", "put", "pair", "Linux", "ratio", "budget"];
     // The long names take two lines.
@@ -67,9 +96,7 @@ pub fn write(out: &mut impl Write, measured: &[Measured]) -> Result<()> {
         row.extend(peers.iter().map(|peer| number(pair_of(found, peer))));
         row
     });
-    write!(out, "{}", plain(header, rows.collect()))?;
-    writeln!(out, "\n{NOTES}Linux: {}, on the same board with 2 GiB.", linux.kernel)?;
-    Ok(())
+    plain(header, rows.collect())
 }
 
 /// A peer's pair.
@@ -139,6 +166,30 @@ mod tests {
             ],
             "{text}"
         );
+    }
+
+    #[test]
+    fn pages_and_bytes_have_a_table_each_with_their_own_peers() {
+        let figure = |name: &str, peer: &str| Measured {
+            name: name.into(),
+            get: 1.0,
+            put: 1.0,
+            pair: 2.0,
+            peers: vec![(peer.into(), 3.0), ("floor".into(), 1.0)],
+        };
+        let text = |measured: &[Measured]| {
+            let mut out = Vec::new();
+            write(&mut out, measured).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let both = [figure("kmalloc_64", "talc"), figure("page_o0_KERNEL", "bits")];
+        let all = text(&both);
+        let heads: Vec<_> = all.lines().filter(|line| line.starts_with("operation")).collect();
+        assert!(heads[0].contains("bits") && !heads[0].contains("talc"), "{all}");
+        assert!(heads[1].contains("talc") && !heads[1].contains("bits"), "{all}");
+        assert!(all.contains("`floor` of pages") && all.contains("`floor` of bytes"), "{all}");
+        let bytes = text(&both[..1]);
+        assert!(bytes.starts_with("operation") && !bytes.contains("LLFree"), "{bytes}");
     }
 
     #[test]

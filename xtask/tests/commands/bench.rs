@@ -92,3 +92,15 @@ fn a_kernel_that_measures_nothing_is_a_failure_with_its_words() {
     assert!(outcome.stderr.contains("error: nobody counts"), "{}", outcome.stderr);
     assert_eq!(outcome.stdout, "");
 }
+
+#[test]
+fn waste_is_a_boot_of_its_own() {
+    let figures = "bench: {\"waste\":\"x\",\"when\":\"filled\",\"asked\":512,\"usable\":768,\"held\":1024}\r\n";
+    let host = host(figures);
+    let outcome = host.run(&["bench", "--waste"]);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    let row: Vec<_> = outcome.stdout.lines().last().unwrap().split_whitespace().collect();
+    assert_eq!(row, ["x", "1", "50.0", "25.0", "25.0", "-", "-", "-", "-"]);
+    assert_eq!(outcome.stderr, "xtask: bench: -m 2G, waste\n");
+    assert_eq!(host.run(&["bench", "--waste", "--check"]).code, Some(2), "nothing to check");
+}

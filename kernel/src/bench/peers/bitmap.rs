@@ -5,7 +5,7 @@ use core::hint::black_box;
 
 use arch_arm::sync::IrqLock;
 use bitmap_allocator::{BitAlloc, BitAlloc64K};
-use mm::addr::PAGE_SIZE;
+use mm::addr::{Order, PAGE_SIZE};
 use spin::Mutex;
 use workload::Subject;
 
@@ -21,14 +21,14 @@ static BITMAP: Mutex<BitAlloc64K> = Mutex::new(BitAlloc64K::DEFAULT);
 static LOCKED_BITMAP: IrqLock<BitAlloc64K> = IrqLock::new(BitAlloc64K::DEFAULT);
 
 /// Measures it bare, and behind a lock.
-pub fn measure(task: &mut Task<'_>) {
+pub fn measure(task: &mut Task<'_>, order: Order) {
     let Some(mut bitmap) = BITMAP.try_lock() else { return };
-    let order = black_box(u32::from(task.order.as_u8()));
+    let order = black_box(u32::from(order.as_u8()));
     let (counter, operation) = (task.counter, task.operation);
-    fill(&mut bitmap, task.bytes);
+    fill(&mut bitmap, task.memory.bytes);
     let subject = Bare { bitmap: black_box(&mut *bitmap), order };
     (task.see)(NAME, measure_subject(subject, counter, operation, task.held));
-    fill(&mut LOCKED_BITMAP.lock(), task.bytes);
+    fill(&mut LOCKED_BITMAP.lock(), task.memory.bytes);
     let subject = Locked { bitmap: black_box(&LOCKED_BITMAP), order };
     (task.see)(LOCKED, measure_subject(subject, counter, operation, task.held));
 }

@@ -7,35 +7,46 @@ use core::ptr::NonNull;
 
 use arch_arm::sync::IrqLock;
 use buddy_system_allocator::Heap;
-use mm::addr::PAGE_SIZE;
+use mm::addr::{Order, PAGE_SIZE};
 use workload::Subject;
 
 use super::super::pages::measure_subject;
-use super::Task;
+use super::{Memory, Task};
 
-const NAME: &str = "buddy_system_allocator";
-const LOCKED: &str = "buddy_system_allocator+lock";
+/// What it is called.
+pub const NAME: &str = "buddy_system_allocator";
+/// What it is called behind the lock.
+pub const LOCKED: &str = "buddy_system_allocator+lock";
 
 /// With lists for blocks of up to 64 MiB.
-type Buddy = Heap<27>;
+pub type Buddy = Heap<27>;
+
+/// A heap with this memory, all of it free.
+///
+/// # Safety
+///
+/// 1. The memory is nobody else's for as long as the heap is used.
+pub unsafe fn heap(memory: Memory) -> Buddy {
+    let mut buddy = Buddy::empty();
+    // SAFETY: the memory is the heap's (1).
+    unsafe { buddy.init(memory.start, memory.bytes) };
+    buddy
+}
 
 /// Measures it bare, and behind a lock.
 ///
 /// # Safety
 ///
 /// 1. The task's memory is mapped, and nobody else's until this returns.
-pub unsafe fn measure(task: &mut Task<'_>) {
+pub unsafe fn measure(task: &mut Task<'_>, order: Order) {
     let Ok(layout) =
-        Layout::from_size_align(task.order.bytes() as usize, PAGE_SIZE as usize).map(black_box)
+        Layout::from_size_align(order.bytes() as usize, PAGE_SIZE as usize).map(black_box)
     else {
         return;
     };
-    let buddy = || {
-        let mut buddy = Buddy::empty();
-        // SAFETY: the memory is this function's (1), and an earlier heap on it is not used any more.
-        unsafe { buddy.init(task.start, task.bytes) };
-        buddy
-    };
+    let memory = task.memory;
+    // SAFETY: 1. the memory is this function's, and an earlier heap on it is not used any more.
+    let buddy = || unsafe { heap(memory) };
     let (mut bare, counter, operation) = (buddy(), task.counter, task.operation);
     let subject = Bare { buddy: black_box(&mut bare), layout };
     (task.see)(NAME, measure_subject(subject, counter, operation, task.held));

@@ -10,25 +10,24 @@ use mm::addr::{Order, PAGE_SIZE};
 use workload::Subject;
 
 use super::super::pages::measure_subject;
-use super::Task;
-
-const NAME: &str = "floor";
+use super::{FLOOR, Memory, Task};
 
 /// Measures it, for single pages.
 ///
 /// # Safety
 ///
 /// 1. The task's memory is mapped, and nobody else's until this returns.
-pub unsafe fn measure(task: &mut Task<'_>) {
-    if task.order != Order::ZERO {
+pub unsafe fn measure(task: &mut Task<'_>, order: Order) {
+    if order != Order::ZERO {
         return;
     }
     let mut list = List { first: 0 };
-    for page in (task.start..task.start + task.bytes).step_by(PAGE_SIZE as usize).rev() {
+    let Memory { start, bytes } = task.memory;
+    for page in (start..start + bytes).step_by(PAGE_SIZE as usize).rev() {
         free(&mut list, page as u32);
     }
     let subject = Pages { list: black_box(&mut list) };
-    (task.see)(NAME, measure_subject(subject, task.counter, task.operation, task.held));
+    (task.see)(FLOOR, measure_subject(subject, task.counter, task.operation, task.held));
 }
 
 /// The address of the first page, whose first word is the address of the next; 0 for none. All are

@@ -5,13 +5,14 @@
 //! needs whose interrupt handlers allocate, [`IrqLock`], as `NAME+lock`. They know no GFP flags,
 //! so they have figures beside `GFP_KERNEL` only.
 //!
-//! A peer is a file: its subjects, and a function that measures them. One is no crate but the least
-//! that could be done, `floor`.
+//! A peer for pages is a file: its subjects, and a function that measures them. Peers for bytes are in
+//! `bytes`. One of each is no crate but the least that could be done, `floor`.
 //!
 //! [`IrqLock`]: arch_arm::sync::IrqLock
 
 mod bitmap;
 mod buddy_system;
+pub mod bytes;
 mod floor;
 
 use arch_arm::pmu::InstructionCounter;
@@ -27,14 +28,23 @@ use crate::platform::Hardware;
 /// Bytes that the peers get, on a machine that has twice as much free.
 const BYTES: u64 = 64 * MIB;
 
+/// What the two floors are called.
+const FLOOR: &str = "floor";
+
+/// Pages in the linear map that nobody else uses.
+#[derive(Clone, Copy)]
+pub struct Memory {
+    /// The address of the first.
+    pub start: usize,
+    /// How many bytes they are.
+    pub bytes: usize,
+}
+
 /// What a peer is given to do.
 struct Task<'a> {
     counter: InstructionCounter,
     operation: &'a Operation,
-    order: Order,
-    /// The memory: pages in the linear map that nobody else uses.
-    start: usize,
-    bytes: usize,
+    memory: Memory,
     held: &'a mut [u32],
     see: &'a mut dyn FnMut(&'static str, Option<Figures>),
 }
@@ -56,6 +66,14 @@ impl Peers {
         Self { run, start: start.map_or(0, |at| at as usize) }
     }
 
+    /// The memory; `None` when there is none.
+    ///
+    /// It is nobody else's for as long as `self` lives, and then only if one at a time uses it.
+    pub fn memory(&mut self) -> Option<Memory> {
+        let bytes = self.run.as_ref().map_or(0, |run| run.phys().len()) as usize;
+        (self.start != 0).then_some(Memory { start: self.start, bytes })
+    }
+
     /// Measures `operation` on every peer that can do it.
     pub fn each(
         &mut self,
@@ -64,19 +82,24 @@ impl Peers {
         held: &mut [u32],
         see: &mut dyn FnMut(&'static str, Option<Figures>),
     ) {
-        let What::Pages { flags: Flags::Kernel, order } = operation.what else { return };
-        let Some(order) = Order::new(order) else { return };
-        if self.start == 0 {
-            return;
+        let Some(memory) = self.memory() else { return };
+        let mut task = Task { counter, operation, memory, held, see };
+        match operation.what {
+            What::Pages { flags: Flags::Kernel, order } => {
+                let Some(order) = Order::new(order) else { return };
+                // SAFETY: 1. `new` took these blocks of lowmem from our allocator, which gives them to
+                // nobody else; they lie in a row from `start`, and each peer is gone when its function
+                // returns.
+                unsafe { buddy_system::measure(&mut task, order) };
+                bitmap::measure(&mut task, order);
+                // SAFETY: 1. as above.
+                unsafe { floor::measure(&mut task, order) };
+            }
+            // SAFETY: 1. as above.
+            What::Bytes { .. } | What::ConstBytes { .. } | What::Object { .. } => unsafe {
+                bytes::measure(&mut task);
+            },
+            _ => {}
         }
-        let bytes = self.run.as_ref().map_or(0, |run| run.phys().len()) as usize;
-        let start = self.start;
-        let mut task = Task { counter, operation, order, start, bytes, held, see };
-        // SAFETY: 1. `new` took these blocks of lowmem from our allocator, which gives them to nobody
-        // else; they lie in a row from `start`, and each peer is gone when its function returns.
-        unsafe { buddy_system::measure(&mut task) };
-        bitmap::measure(&mut task);
-        // SAFETY: 1. as above.
-        unsafe { floor::measure(&mut task) };
     }
 }
