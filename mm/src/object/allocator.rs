@@ -62,6 +62,9 @@ pub struct SlabAllocator<'p, 'a, P, const CPUS: usize = 1> {
     root: u32,
     pub(super) pages: &'p PageAllocator<'a, P, CPUS>,
     pub(super) linear: LinearMap,
+    /// What the pages of boot's books are asked for in addition. They stay for good, and the smallest free blocks,
+    /// which are all movable then, lie around the image: there they break no large block.
+    pub(super) early: Gfp,
     pub(super) options: SlabOptions<'a>,
     /// Pages of slabs all of whose objects are free, and that are kept: as many as these at most, unless a
     /// cache's own minimum is more.
@@ -105,6 +108,7 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
             root: 0,
             pages,
             linear,
+            early: Gfp::__GFP_MOVABLE,
             options,
             records: Lock::new(Records::new()),
             caches: Lock::new(Caches { first: AtomicU32::new(0), count: 0 }),
@@ -113,6 +117,7 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
         });
         this.make_root()?;
         this.make_kmalloc_caches()?;
+        this.early = Gfp::empty();
         Ok(this)
     }
 
@@ -123,7 +128,10 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
         let geometry = Geometry::new(size, 0, flags, CPUS as u32).map_err(CreateError::Geometry)?;
         let name = Name::new("kmem_cache")?;
         let order = geometry.min_order;
-        let pfn = self.pages.alloc_raw(Gfp::GFP_KERNEL, order).map_err(CreateError::NoMemory)?;
+        let pfn = self
+            .pages
+            .alloc_raw(Gfp::GFP_KERNEL | self.early, order)
+            .map_err(CreateError::NoMemory)?;
         self.root = self.address(pfn, order).map_err(CreateError::NoMemory)?.as_u32();
         let cache = KmemCache::<CPUS>::new(name, geometry, flags, None);
         cache.home.store(core::ptr::from_ref(self).cast_mut().cast(), Relaxed);

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Only the object and the rest that aligns the next one are always there; the other parts are for
-//! debugging. There are no links in it ([`slab`](super::slab)), so unlike in SLUB a constructor makes no
+//! debugging. There are no links in it (they are in the books), so unlike in SLUB a constructor makes no
 //! object larger.
 
 use core::fmt;

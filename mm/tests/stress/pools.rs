@@ -136,7 +136,10 @@ fn with_slabs(test: impl FnOnce(&Slabs<'_, '_>, &PageAllocator<'_, Mapped, CPUS>
     pages.start();
     let linear = LinearMap::new(VirtAddr::new(PAGE_OFFSET), range.as_phys());
     let mut place = Box::new(MaybeUninit::uninit());
-    test(SlabAllocator::new_in(&mut place, &pages, linear, SlabOptions::default()).unwrap(), &pages);
+    test(
+        SlabAllocator::new_in(&mut place, &pages, linear, SlabOptions::default()).unwrap(),
+        &pages,
+    );
     assert_eq!(*pages.platform().faults.lock().unwrap(), [""; 0]);
 }
 
