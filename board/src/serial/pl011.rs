@@ -170,7 +170,7 @@ impl Pl011 {
     /// order. After [`init`](Self::init), and before there are interrupts.
     ///
     /// The next character of a paste may be on its way when the one before it has been read, and would be
-    /// emptied out: so the line must have been quiet for a while. A paste of more than [`MOST_EARLY`]
+    /// emptied out: so the line must have been quiet for a while. A paste of more than 1024
     /// characters may lose one.
     pub fn use_fifos(&mut self, received: impl FnMut(u8)) {
         self.set_up(|registers| {
