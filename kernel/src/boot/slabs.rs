@@ -20,6 +20,8 @@ pub fn make(
     };
     match SlabAllocator::new_in(place, pages, *linear, read_options(command_line)) {
         Ok(slabs) => {
+            // What was taken together with those pages, and nobody asked for.
+            pages.drain();
             // There are fewer than can be.
             let _ = pages.register_shrinker(slabs);
             slabs
