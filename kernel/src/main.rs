@@ -6,6 +6,9 @@
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
+#[cfg(target_os = "none")]
+extern crate alloc;
+
 #[cfg(all(target_os = "none", feature = "bench"))]
 mod bench;
 #[cfg(target_os = "none")]
@@ -18,6 +21,8 @@ mod edges;
 mod exception;
 #[cfg(target_os = "none")]
 mod explain;
+#[cfg(target_os = "none")]
+mod heap;
 #[cfg(target_os = "none")]
 mod image;
 #[cfg(target_os = "none")]

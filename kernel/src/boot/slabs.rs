@@ -1,10 +1,12 @@
 //! From the page allocator to objects.
 
 use arch_arm::pmu;
+use mm::object::heap::Heap;
 use mm::object::{SlabAllocator, SlabOptions};
 use mm::param::params;
 
 use super::LinearMap;
+use crate::heap;
 use crate::pages::Pages;
 use crate::slabs::{self, Slabs};
 use crate::stop::halt;
@@ -20,10 +22,14 @@ pub fn make(
     };
     match SlabAllocator::new_in(place, pages, *linear, read_options(command_line)) {
         Ok(slabs) => {
-            // What was taken together with those pages, and nobody asked for.
-            pages.drain();
             // There are fewer than can be.
             let _ = pages.register_shrinker(slabs);
+            match Heap::new(slabs) {
+                Ok(heap) => heap::publish(heap),
+                Err(error) => halt(format_args!("can not make the caches of the heap: {error}")),
+            }
+            // What was taken together with those pages, and nobody asked for.
+            pages.drain();
             slabs
         }
         Err(error) => halt(format_args!("can not make the caches of kmalloc: {error}")),

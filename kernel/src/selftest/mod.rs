@@ -16,6 +16,7 @@ mod call_site;
 mod edges;
 mod exceptions;
 mod faults;
+mod heap;
 mod hoard;
 mod irqs;
 mod kuser;
@@ -71,6 +72,7 @@ pub const SUITES: &[Suite] = &[
         what: "no object has two owners, and every slab comes back",
         run: objects::run,
     },
+    Suite { name: "heap", what: "collections get memory, and give it back", run: heap::run },
     Suite { name: "window", what: "every frame can be looked at, lowmem or not", run: window::run },
     Suite {
         name: "exceptions",

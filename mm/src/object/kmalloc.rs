@@ -225,6 +225,9 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             return Ok(());
         }
         drop(masked);
+        if let Some(page) = self.page(object).filter(|page| page.own() == LARGE) {
+            return self.free_large(page, object);
+        }
         self.kfree_with_care(object)
     }
 
@@ -236,9 +239,6 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             }
             return self.refuse(object, ObjectError::NotLinear { object });
         };
-        if page.own() == LARGE {
-            return self.free_large(page, object);
-        }
         {
             // Perhaps the guess was wrong, and another cache takes from here.
             let masked = self.memory().mask();
@@ -258,6 +258,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     }
 
     /// Gives back what a large `kmalloc` took.
+    #[inline(never)]
     fn free_large(&self, page: &Page, object: VirtAddr) -> Result<(), NotGiven> {
         let pfn = self.pfn_of(object);
         let state = page.state();

@@ -1,7 +1,7 @@
 //! `talc`: free gaps in lists by size, found by a bit map; a word with a tag behind each block.
 
-use core::alloc::{GlobalAlloc, Layout};
-use core::ptr::{self, NonNull};
+use core::alloc::Layout;
+use core::ptr::NonNull;
 
 use talc::DefaultBinning;
 use talc::source::Manual;
@@ -43,20 +43,4 @@ impl Heap for Talc {
     fn usable(size: usize) -> usize {
         (size + TAG).next_multiple_of(UNIT) - TAG
     }
-}
-
-/// Gives nothing. The crate links `alloc`, whose users must name a global allocator, and the kernel has
-/// none of its own; nobody here asks it.
-struct Nobody;
-
-#[global_allocator]
-static NOBODY: Nobody = Nobody;
-
-// SAFETY: it gives nothing, so nothing can be wrong with it, and nothing comes back.
-unsafe impl GlobalAlloc for Nobody {
-    unsafe fn alloc(&self, _: Layout) -> *mut u8 {
-        ptr::null_mut()
-    }
-
-    unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
 }
