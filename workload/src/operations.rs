@@ -49,13 +49,25 @@ pub enum What {
         /// Its size in bytes.
         size: u32,
     },
+    /// So many objects of a cache in one call.
+    Objects {
+        /// Their size in bytes.
+        size: u32,
+    },
+    /// An element of a pool over a cache.
+    PoolObject {
+        /// Its size in bytes.
+        size: u32,
+    },
+    /// An element of a pool of pages.
+    PoolPage,
 }
 
 impl What {
     /// Is it bytes, and not whole pages?
     #[must_use]
     pub const fn is_bytes(self) -> bool {
-        matches!(self, Self::Bytes { .. } | Self::ConstBytes { .. } | Self::Object { .. })
+        !matches!(self, Self::Pages { .. } | Self::Address | Self::Bulk { .. } | Self::PoolPage)
     }
 }
 
@@ -96,6 +108,10 @@ const fn constant(name: &'static str, size: u32) -> Operation {
 
 const fn cache(name: &'static str, size: u32, shape: Shape, pairs: u32) -> Operation {
     Operation { name, what: What::Object { size }, shape, pairs }
+}
+
+const fn bulk(name: &'static str, size: u32) -> Operation {
+    Operation { name, what: What::Objects { size }, shape: Repeat, pairs: 500 }
 }
 
 use Flags::{Atomic, Dma, Highmem, HighuserMovable, Kernel, Nowait, Zero};
@@ -174,21 +190,32 @@ pub const OPERATIONS: &[Operation] = &[
     cache("kmem_cache_24_b1024", 24, Batch(1024), 10240),
     cache("kmem_cache_24_b1024_reverse_free", 24, Reverse(1024), 10240),
     cache("kmem_cache_24_b1024_scatter_free", 24, Scatter(1024), 10240),
+    bulk("kmem_cache_24_bulk32", 24),
     cache("kmem_cache_64_b1", 64, Repeat, 5000),
     cache("kmem_cache_64_b64", 64, Batch(64), 6400),
     cache("kmem_cache_64_b1024", 64, Batch(1024), 10240),
     cache("kmem_cache_64_b1024_reverse_free", 64, Reverse(1024), 10240),
     cache("kmem_cache_64_b1024_scatter_free", 64, Scatter(1024), 10240),
+    bulk("kmem_cache_64_bulk32", 64),
     cache("kmem_cache_200_b1", 200, Repeat, 5000),
     cache("kmem_cache_200_b64", 200, Batch(64), 6400),
     cache("kmem_cache_200_b1024", 200, Batch(1024), 10240),
     cache("kmem_cache_200_b1024_reverse_free", 200, Reverse(1024), 10240),
     cache("kmem_cache_200_b1024_scatter_free", 200, Scatter(1024), 10240),
+    bulk("kmem_cache_200_bulk32", 200),
     cache("kmem_cache_1024_b1", 1024, Repeat, 5000),
     cache("kmem_cache_1024_b64", 1024, Batch(64), 6400),
     cache("kmem_cache_1024_b1024", 1024, Batch(1024), 10240),
     cache("kmem_cache_1024_b1024_reverse_free", 1024, Reverse(1024), 10240),
     cache("kmem_cache_1024_b1024_scatter_free", 1024, Scatter(1024), 10240),
+    bulk("kmem_cache_1024_bulk32", 1024),
+    Operation {
+        name: "mempool_slab256",
+        what: What::PoolObject { size: 256 },
+        shape: Repeat,
+        pairs: 5000,
+    },
+    Operation { name: "mempool_page", what: What::PoolPage, shape: Repeat, pairs: 5000 },
 ];
 
 /// The operations' names, in the order of [`OPERATIONS`].

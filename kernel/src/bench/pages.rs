@@ -40,9 +40,7 @@ pub fn measure(
             let pfns = black_box(pfns.get_mut(..count)?);
             measure_subject(Bulk { pages, gfp, pfns }, counter, operation, held)
         }
-        What::Bytes { .. } | What::ConstBytes { .. } | What::Object { .. } => {
-            objects::measure(kernel, counter, operation, held)
-        }
+        _ => objects::measure(kernel, counter, operation, held),
     }
 }
 

@@ -225,9 +225,6 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             return Ok(());
         }
         drop(masked);
-        if let Some(page) = self.page(object).filter(|page| page.own() == LARGE) {
-            return self.free_large(page, object);
-        }
         self.kfree_with_care(object)
     }
 
@@ -239,6 +236,9 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             }
             return self.refuse(object, ObjectError::NotLinear { object });
         };
+        if page.own() == LARGE {
+            return self.free_large(page, object);
+        }
         {
             // Perhaps the guess was wrong, and another cache takes from here.
             let masked = self.memory().mask();
@@ -258,7 +258,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     }
 
     /// Gives back what a large `kmalloc` took.
-    #[inline(never)]
+    #[inline]
     fn free_large(&self, page: &Page, object: VirtAddr) -> Result<(), NotGiven> {
         let pfn = self.pfn_of(object);
         let state = page.state();

@@ -6,7 +6,7 @@
 use super::guest::Measured;
 
 /// Operation and budget.
-const BUDGETS: [(&str, u32); 26] = [
+const BUDGETS: [(&str, u32); 28] = [
     ("page_o0_KERNEL", 60),
     ("page_o0_ATOMIC", 60),
     ("page_o0_HIGHMEM", 60),
@@ -34,7 +34,9 @@ const BUDGETS: [(&str, u32); 26] = [
     ("kmalloc_const_64", 41),
     ("kmem_cache_64_b1", 40),
     ("kmalloc_1024_batch1024", 110),
+    ("kmem_cache_1024_b1024", 100),
     ("kzalloc_4096", 290),
+    ("mempool_slab256", 60),
 ];
 
 /// The budget of the operation `name`, if it has one.
