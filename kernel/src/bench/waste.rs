@@ -42,9 +42,12 @@ pub fn run(kernel: &Kernel, peers: &mut Peers) {
     let Some(mut held) = HELD.try_lock() else { return };
     let slabs = kernel.slabs;
     slabs.shrink_all();
-    let mut ours = Ours { kernel, free_before: 0 };
-    ours.free_before = ours.free();
-    measure("vmsplit", &mut ours, &mut *held);
+    for (name, is_heap) in [("vmsplit kmalloc", false), ("vmsplit heap", true)] {
+        let mut ours = Ours { kernel, is_heap, free_before: 0 };
+        ours.free_before = ours.free();
+        measure(name, &mut ours, &mut *held);
+        slabs.shrink_all();
+    }
     let Some(memory) = peers.memory() else { return };
     peer::<Talc>(memory, &mut *held);
     peer::<Rlsf>(memory, &mut *held);
@@ -78,9 +81,10 @@ fn measure(name: &str, heap: &mut impl Wasteful, held: &mut [Object]) {
     }
 }
 
-/// Our `kmalloc`.
+/// Our `kmalloc`, or the kernel's heap.
 struct Ours<'a> {
     kernel: &'a Kernel,
+    is_heap: bool,
     free_before: u64,
 }
 
@@ -94,10 +98,20 @@ impl Ours<'_> {
 
 impl mix::Heap for Ours<'_> {
     fn take(&mut self, size: u32) -> Option<u32> {
+        if self.is_heap {
+            // SAFETY: no object has 0 bytes.
+            let block = unsafe { alloc::alloc::alloc(layout(size)?) };
+            return NonNull::new(block).map(|block| block.as_ptr() as u32);
+        }
         self.kernel.slabs.kmalloc(size, Gfp::GFP_KERNEL).ok().map(VirtAddr::as_u32)
     }
 
     fn give(&mut self, object: Object) {
+        if let Some(layout) = layout(object.size).filter(|_| self.is_heap) {
+            // SAFETY: `take` took it for the same layout, and it comes back once.
+            unsafe { alloc::alloc::dealloc(object.address as *mut u8, layout) };
+            return;
+        }
         // SAFETY: 1. `take` took it, and it comes back once; 2. nobody looks at it.
         let _ = unsafe { self.kernel.slabs.kfree(VirtAddr::new(object.address)) };
     }

@@ -465,12 +465,14 @@ impl Page {
 
     /// Word 3: the record of the slab that the page is part of; 0 of all others. What the object core
     /// writes there it takes away again before it gives the page back.
+    #[cfg(not(loom))]
     #[inline(always)]
     pub(crate) fn own(&self) -> u32 {
         self.own.load(Relaxed)
     }
 
     /// Makes the page part of a slab, or of none.
+    #[cfg(not(loom))]
     pub(crate) fn set_own(&self, own: u32) {
         self.own.store(own, Relaxed);
     }

@@ -1,13 +1,13 @@
 //! The kernel's own heap: memory by layout, for `alloc::` collections.
 //!
-//! What is allocated here never goes to a device, so it need not begin at a cache line: below 64 bytes there
-//! are classes of 8, 16, 32 and 48, and one of 96; all others are `kmalloc`'s caches. Who gives back says the
-//! layout, so that the cache is known without looking.
+//! What is allocated here never goes to a device, so it need not begin at a cache line: there are classes of 8,
+//! 16, 32, 48 and 96 bytes. And above 256 there is a class half-way between each two of `kmalloc`'s, whose
+//! caches all others are. Who gives back says the layout, so that the cache is known without looking.
 //!
 //! | class | aligned to |
 //! |---|---|
 //! | a power of two | itself, at most a page |
-//! | 48, 96, 192 | 16, 32, 64 |
+//! | 48, 96, 192, 384 … 6144 | a third of itself |
 #![expect(unsafe_code, reason = "the duties of who gives back memory by its address")]
 
 use core::alloc::Layout;
@@ -21,7 +21,19 @@ use crate::platform::Lowmem;
 use crate::zone::{AllocError, Gfp};
 
 /// The classes that the heap has for itself.
-pub const SMALL: [u32; 5] = [8, 16, 32, 48, 96];
+pub const OWN: [u32; 10] = [8, 16, 32, 48, 96, 384, 768, 1536, 3072, 6144];
+const NAMES: [&str; OWN.len()] = [
+    "heap-8",
+    "heap-16",
+    "heap-32",
+    "heap-48",
+    "heap-96",
+    "heap-384",
+    "heap-768",
+    "heap-1536",
+    "heap-3072",
+    "heap-6144",
+];
 /// Up to this size the class is looked up by each 8 bytes.
 const LOOKED_UP: usize = 256;
 
@@ -30,8 +42,8 @@ pub struct Heap<'s, 'p, 'a, P: Lowmem, const CPUS: usize = 1> {
     slabs: &'s SlabAllocator<'p, 'a, P, CPUS>,
     /// For each number of 8 bytes the cache.
     by_size: [CacheRef<'s, CPUS>; LOOKED_UP / 8],
-    /// The larger ones: 512 to 8192.
-    large: [CacheRef<'s, CPUS>; 5],
+    /// The larger ones, two for each power of two: 384, 512, 768 … 8192.
+    large: [CacheRef<'s, CPUS>; 10],
 }
 
 /// What a class of this size is aligned to.
@@ -58,10 +70,10 @@ impl<'s, 'p, 'a, P: Lowmem, const CPUS: usize> Heap<'s, 'p, 'a, P, CPUS> {
     ///
     /// [`CreateError`].
     pub fn new(slabs: &'s SlabAllocator<'p, 'a, P, CPUS>) -> Result<Self, CreateError> {
-        let mut classes: [CacheRef<'s, CPUS>; SMALL.len() + CLASSES.len()] =
-            [slabs.kmalloc_cache(0); SMALL.len() + CLASSES.len()];
-        let mut sizes = [0; SMALL.len() + CLASSES.len()];
-        let own = SMALL.iter().map(|size| (*size, None));
+        let mut classes: [CacheRef<'s, CPUS>; OWN.len() + CLASSES.len()] =
+            [slabs.kmalloc_cache(0); OWN.len() + CLASSES.len()];
+        let mut sizes = [0; OWN.len() + CLASSES.len()];
+        let own = OWN.iter().map(|size| (*size, None));
         let shared = CLASSES.iter().enumerate().map(|(class, size)| (*size, Some(class)));
         for ((place, size_place), (size, class)) in
             classes.iter_mut().zip(&mut sizes).zip(own.chain(shared))
@@ -69,10 +81,9 @@ impl<'s, 'p, 'a, P: Lowmem, const CPUS: usize> Heap<'s, 'p, 'a, P, CPUS> {
             *place = match class {
                 Some(class) => slabs.kmalloc_cache(class),
                 None => {
-                    let name = ["heap-8", "heap-16", "heap-32", "heap-48", "heap-96"];
-                    let index = SMALL.iter().position(|small| *small == size).unwrap_or_default();
+                    let index = OWN.iter().position(|own| *own == size).unwrap_or_default();
                     let flags = SlabFlags::SLAB_NO_MERGE;
-                    slabs.create(name[index], size, align_of_class(size), flags, None)?
+                    slabs.create(NAMES[index], size, align_of_class(size), flags, None)?
                 }
             };
             *size_place = size;
@@ -85,7 +96,10 @@ impl<'s, 'p, 'a, P: Lowmem, const CPUS: usize> Heap<'s, 'p, 'a, P, CPUS> {
         Ok(Self {
             slabs,
             by_size: core::array::from_fn(|index| smallest(8 * (index as u32 + 1))),
-            large: core::array::from_fn(|index| smallest(512 << index)),
+            large: core::array::from_fn(|index| {
+                let half = (256 << (index / 2)) / 2;
+                smallest(half * if index % 2 == 0 { 3 } else { 4 })
+            }),
         })
     }
 
@@ -96,8 +110,10 @@ impl<'s, 'p, 'a, P: Lowmem, const CPUS: usize> Heap<'s, 'p, 'a, P, CPUS> {
         match self.by_size.get(last / 8) {
             Some(cache) => Some(cache),
             None if bytes <= MAX_CACHED as usize => {
-                // 257 to 512 bytes are the first.
-                self.large.get((last >> 8).ilog2() as usize).copied()
+                // 257 to 384 bytes are the first, 385 to 512 the second.
+                let power = last.ilog2();
+                let half = last >> (power - 1) & 1;
+                self.large.get(2 * (power as usize - 8) + half).copied()
             }
             None => None,
         }

@@ -70,8 +70,7 @@ fn machine<const SLABS: usize>(objects: [usize; SLABS]) -> Arc<Machine> {
             books.header.base.store(FIRST + index as u32 * SLAB_BYTES, Relaxed);
             books.header.reciprocal.store(RECIPROCAL, Relaxed);
             let slab = Slab { header: &books.header, entries: &books.entries };
-            let last = objects as u32 - 1;
-            slab.free_all(0, |number| if number < last { number + 1 } else { NONE });
+            slab.free_all();
             while slab.take(STRIDE).is_some() {}
             books.header.left.store(objects as u32, Relaxed);
             slab.set_owner(Owner::cpu(0));

@@ -354,6 +354,12 @@ impl<'s> Slab<'s> {
         Posted { entries: self.entries, next: remote & NUMBER_MASK }
     }
 
+    /// Is the slab in a mailbox?
+    #[cfg(all(test, loom))]
+    pub(super) fn is_posted(&self) -> bool {
+        self.header.remote.load(Acquire) & POSTED != 0
+    }
+
     /// The owner: makes an object free. Says `false`, and has changed nothing, if there is nothing to give.
     pub(super) fn give_back(&self, back: Back) -> bool {
         match back {

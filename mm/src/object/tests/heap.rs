@@ -5,12 +5,12 @@ use std::alloc::Layout;
 
 use proptest::prelude::*;
 
-use super::super::heap::{Heap, SMALL};
+use super::super::heap::{Heap, OWN};
 use super::super::test_machine::with_slabs;
 use crate::zone::Gfp;
 
 #[test]
-fn small_sizes_have_small_classes() {
+fn sizes_have_the_class_above_them() {
     with_slabs::<1>(8192, |slabs| {
         let heap = Heap::new(slabs).unwrap();
         let size_of_class = |size| {
@@ -22,8 +22,11 @@ fn small_sizes_have_small_classes() {
             class
         };
         let mut below = 0;
-        let classes = [8, 16, 32, 48, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096, 8192];
-        assert!(SMALL.iter().all(|size| classes.contains(size)));
+        let classes = [
+            8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096,
+            6144, 8192,
+        ];
+        assert!(OWN.iter().all(|size| classes.contains(size)));
         for class in classes {
             for size in [below + 1, class as usize] {
                 assert_eq!(size_of_class(size), class, "{size}");
