@@ -2,7 +2,7 @@
 
 use mm::addr::VirtAddr;
 use mm::object::leaks::{Taker, Takers};
-use mm::report::slabinfo;
+use mm::report::{slab_occupancy, slabinfo};
 use mm::zone::{AllocError, Gfp};
 use monitor::argument::Args;
 
@@ -18,12 +18,28 @@ const MAX_SITES: usize = 64;
 
 pub fn slabinfo(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
     let slabs = kernel.slabs;
-    if args.choice("WHAT").is_ok() {
-        return leaks(slabs);
+    match args.choice("WHAT") {
+        Ok(0) => return leaks(slabs),
+        Ok(_) => {
+            picture(slabs);
+            return Ok(());
+        }
+        Err(_) => {}
     }
     // The console can not fail.
     let _ = slabinfo::write(&mut Out, slabs.caches().map(|cache| slabs.cache_figures(cache)));
     Ok(())
+}
+
+/// How full the slabs are of each cache that has one.
+fn picture(slabs: &Slabs) {
+    for cache in slabs.caches() {
+        let occupancy = slabs.occupancy(cache);
+        if occupancy.slabs() > 0 {
+            // The console can not fail.
+            let _ = slab_occupancy::write(&mut Out, cache.name(), &occupancy);
+        }
+    }
 }
 
 /// The live objects of all caches that remember who took them.

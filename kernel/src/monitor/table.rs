@@ -210,11 +210,12 @@ no allocated block is reported and refused.",
     },
     Command {
         name: "slabinfo",
-        args: &[Arg::choice("WHAT", &["leaks"]).optional()],
+        args: &[Arg::choice("WHAT", &["leaks", "picture"]).optional()],
         help: "caches of objects",
         details: "\
 As /proc/slabinfo: the newest cache first. With leaks: the objects that are allocated, by who took them,
-of the caches for which slab_debug=U on the command line has that remembered.",
+of the caches for which slab_debug=U on the command line has that remembered. With picture: each slab that
+has a free object as a character, a digit for the tenths that are allocated and a dot if none is.",
         run: objects::slabinfo,
     },
     Command {

@@ -2,7 +2,7 @@
 
 use super::allocator::SlabAllocator;
 use super::cache::KmemCache;
-use super::figures::{CacheFigures, SlabTotals};
+use super::figures::{CacheFigures, Occupancy, SlabTotals};
 use super::flags::SlabFlags;
 use super::list;
 use super::memory::Books;
@@ -34,6 +34,30 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             here.current().map_or(0, |record| self.memory().slab(record).count(here.head()));
         let shared = cache.shared.lock(|| self.memory().contended());
         current + self.free_on(&here.partial) + self.free_on(&shared.partial)
+    }
+
+    /// How full the slabs of a cache are. Any context; walks this CPU's lists and the shared one, interrupts
+    /// masked.
+    #[must_use]
+    pub fn occupancy(&self, cache: &KmemCache<CPUS>) -> Occupancy {
+        let mut occupancy = Occupancy::default();
+        let masked = self.memory().mask();
+        let here = self.cpu_slab(cache, &masked);
+        if let Some(record) = here.current() {
+            let slab = self.memory().slab(record);
+            let objects = slab.header.objects.load(Relaxed);
+            occupancy.add(objects - slab.count(here.head()), objects);
+        }
+        let shared = cache.shared.lock(|| self.memory().contended());
+        for record in [&here.partial, &shared.partial]
+            .into_iter()
+            .flat_map(|first| list::iter(self.memory(), first))
+        {
+            let header = self.memory().slab(record).header;
+            occupancy.add(header.left.load(Relaxed), header.objects.load(Relaxed));
+        }
+        occupancy.full += cache.slabs.load(Relaxed).saturating_sub(occupancy.slabs());
+        occupancy
     }
 
     /// Free objects in the slabs of a list.

@@ -30,3 +30,34 @@ pub struct SlabTotals {
     /// Of the others, and those of the books.
     pub unreclaimable: u32,
 }
+
+/// How full the slabs of a cache are that have a free object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Occupancy {
+    /// Slabs without an allocated object.
+    pub empty: u32,
+    /// Slabs with some, by how many tenths of their objects are allocated, rounded down.
+    pub partial: [u32; 10],
+    /// Slabs without a free object. On a machine with several CPUs also all those of the others.
+    pub full: u32,
+}
+
+impl Occupancy {
+    /// Counts a slab of which so many objects of `objects` are allocated.
+    pub fn add(&mut self, allocated: u32, objects: u32) {
+        if allocated == 0 {
+            self.empty += 1;
+        } else if let Some(place) = self.partial.get_mut((10 * allocated / objects.max(1)) as usize)
+        {
+            *place += 1;
+        } else {
+            self.full += 1;
+        }
+    }
+
+    /// Slabs that have been counted.
+    #[must_use]
+    pub fn slabs(&self) -> u32 {
+        self.empty + self.full + self.partial.iter().sum::<u32>()
+    }
+}

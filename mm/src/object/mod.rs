@@ -86,7 +86,7 @@ pub use allocator::{CacheRef, SlabAllocator};
 #[cfg(not(loom))]
 pub use cache::{Constructor, Destructor, KmemCache};
 pub use error::{Busy, CreateError, NotGiven, ObjectError};
-pub use figures::{CacheFigures, SlabTotals};
+pub use figures::{CacheFigures, Occupancy, SlabTotals};
 pub use flags::SlabFlags;
 #[cfg(not(loom))]
 pub use mempool::{Elements, Mempool};

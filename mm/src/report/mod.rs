@@ -19,6 +19,7 @@ pub mod page_owner;
 pub mod pagetypeinfo;
 pub mod show_mem;
 pub mod slab_bug;
+pub mod slab_occupancy;
 pub mod slabinfo;
 pub mod zone_ranges;
 pub mod zoneinfo;

@@ -25,6 +25,7 @@ mod run;
 mod selftest;
 mod serial;
 mod shortage;
+mod slabs;
 mod soak;
 mod source;
 mod trees;
@@ -63,10 +64,11 @@ fn main() -> ExitCode {
             Ok(())
         })
     }));
-    let boots: [&[NamedBoot]; 17] = [
+    let boots: [&[NamedBoot]; 18] = [
         &monitor::BOOTS,
         &pages::BOOTS,
         &page_debug::BOOTS,
+        &slabs::BOOTS,
         &zones::BOOTS,
         &shortage::BOOTS,
         &soak::BOOTS,
