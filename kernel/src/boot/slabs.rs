@@ -24,7 +24,7 @@ pub fn make(
         Ok(slabs) => {
             // There are fewer than can be.
             let _ = pages.register_shrinker(slabs);
-            match Heap::new(slabs) {
+            match slabs.for_good(|| Heap::new(slabs)) {
                 Ok(heap) => heap::publish(heap),
                 Err(error) => halt(format_args!("can not make the caches of the heap: {error}")),
             }

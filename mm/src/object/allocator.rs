@@ -64,7 +64,7 @@ pub struct SlabAllocator<'p, 'a, P, const CPUS: usize = 1> {
     pub(super) linear: LinearMap,
     /// What the pages of boot's books are asked for in addition. They stay for good, and the smallest free blocks,
     /// which are all movable then, lie around the image: there they break no large block.
-    pub(super) early: Gfp,
+    pub(super) early: AtomicU32,
     pub(super) options: SlabOptions<'a>,
     /// Pages of slabs all of whose objects are free, and that are kept: as many as these at most, unless a
     /// cache's own minimum is more.
@@ -108,7 +108,7 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
             root: 0,
             pages,
             linear,
-            early: Gfp::__GFP_MOVABLE,
+            early: AtomicU32::new(Gfp::__GFP_MOVABLE.bits()),
             options,
             records: Lock::new(Records::new()),
             caches: Lock::new(Caches { first: AtomicU32::new(0), count: 0 }),
@@ -117,7 +117,7 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
         });
         this.make_root()?;
         this.make_kmalloc_caches()?;
-        this.early = Gfp::empty();
+        this.early.store(0, Relaxed);
         Ok(this)
     }
 
@@ -130,7 +130,7 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
         let order = geometry.min_order;
         let pfn = self
             .pages
-            .alloc_raw(Gfp::GFP_KERNEL | self.early, order)
+            .alloc_raw(Gfp::GFP_KERNEL | self.early(), order)
             .map_err(CreateError::NoMemory)?;
         self.root = self.address(pfn, order).map_err(CreateError::NoMemory)?.as_u32();
         let cache = KmemCache::<CPUS>::new(name, geometry, flags, None);
@@ -138,6 +138,20 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
         self.memory().write_cache(self.root, cache);
         self.list(self.root);
         Ok(())
+    }
+
+    /// What pages are asked for in addition, for what stays for good.
+    pub(super) fn early(&self) -> Gfp {
+        Gfp::from_bits_retain(self.early.load(Relaxed))
+    }
+
+    /// Runs something at boot that makes what stays for good: its pages are taken from the gaps around the image,
+    /// so that they break no large block. Boot only.
+    pub fn for_good<R>(&self, make: impl FnOnce() -> R) -> R {
+        self.early.store(Gfp::__GFP_MOVABLE.bits(), Relaxed);
+        let made = make();
+        self.early.store(0, Relaxed);
+        made
     }
 
     /// The machine beneath.

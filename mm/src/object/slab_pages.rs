@@ -21,7 +21,7 @@ const NOT_THE_SLAB_S: Gfp = Gfp::__GFP_DMA
 impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     /// A new slab of free objects, whose record nobody else knows yet. Interrupts as the caller has them.
     pub(super) fn new_slab(&self, cache: &KmemCache<CPUS>, gfp: Gfp) -> Result<u32, AllocError> {
-        let gfp = gfp.difference(NOT_THE_SLAB_S) | self.early;
+        let gfp = gfp.difference(NOT_THE_SLAB_S) | self.early();
         let (pfn, order) = self.slab_pages(cache, gfp)?;
         let give_up = |error| {
             self.free_pages(pfn, order);
