@@ -94,14 +94,15 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
         linear: LinearMap,
         options: SlabOptions<'a>,
     ) -> Result<&'s Self, CreateError> {
-        let lowmem = pages.frames().pages(linear.lowmem().whole_frames());
-        let first_page = linear
-            .page_address(linear.lowmem().whole_frames().start())
-            .map_or(0, |virt| virt.as_u32() / PAGE_SIZE);
+        // Either may begin or end where the other does not.
+        let frames = linear.lowmem().whole_frames().intersection(&pages.frames().range());
+        let lowmem = pages.frames().pages(frames);
+        let first_page =
+            linear.page_address(frames.start()).map_or(0, |virt| virt.as_u32() / PAGE_SIZE);
         let this = place.write(Self {
             lowmem,
             first_page,
-            first_pfn: linear.lowmem().whole_frames().start(),
+            first_pfn: frames.start(),
             spare_pages: AtomicU32::new(0),
             most_spare: lowmem.len() as u32 / SPARE_PART,
             by_size: core::array::from_fn(|_| AtomicU32::new(0)),

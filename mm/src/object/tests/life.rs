@@ -219,3 +219,24 @@ fn another_size_keeps_what_was_there() {
         assert!(matches!(resize(ZERO_SIZE, 10), Ok(object) if object != ZERO_SIZE));
     });
 }
+
+#[test]
+fn lowmem_may_begin_below_the_first_frame() {
+    use super::super::test_machine::{Arena, FIRST};
+    use super::super::{SlabAllocator, SlabOptions};
+    use crate::addr::{Pfn, PhysRange, VirtAddr};
+    use crate::map::linear::LinearMap;
+
+    let arena = Arena::new(256);
+    let pages = arena.pages::<1>();
+    // The map covers a MiB more at either end.
+    let [start, end] = [FIRST - 256, FIRST + 512].map(|pfn| Pfn::new(pfn).start());
+    let linear = LinearMap::new(VirtAddr::new(0xc000_0000 - (1 << 20)), PhysRange::new(start, end));
+    let mut place = Box::new(std::mem::MaybeUninit::uninit());
+    let slabs = SlabAllocator::new_in(&mut place, &pages, linear, SlabOptions::default()).unwrap();
+    let object = slabs.kmalloc(100, KERNEL).unwrap();
+    assert!(object.as_u32() > 0xc000_0000);
+    // SAFETY: the test's.
+    assert_eq!(unsafe { slabs.kfree(object) }, Ok(()));
+    assert_eq!(slabs.validate(), Ok(()));
+}
