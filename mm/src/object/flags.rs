@@ -30,7 +30,7 @@ bitflags! {
         const SLAB_TRACE = 0x0020_0000;
         /// Never share slabs with another cache.
         const SLAB_NO_MERGE = 0x0100_0000;
-        /// Requests fail on purpose; the letter `A`.
+        /// The letter `A`, without effect yet: in Linux requests fail on purpose.
         const SLAB_FAILSLAB = 0x0200_0000;
     }
 }

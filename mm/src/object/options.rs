@@ -16,7 +16,7 @@
 //! | `P` | poison |
 //! | `U` | who took and gave back each object |
 //! | `T` | a line for each taking and giving back |
-//! | `A` | requests fail on purpose (`failslab=`) |
+//! | `A` | known, and without effect yet: Linux's `failslab=` |
 //! | `O` | none of it for caches whose slabs would become larger |
 //! | `-` | nothing |
 
