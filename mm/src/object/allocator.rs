@@ -20,11 +20,13 @@ use super::cache::{Constructor, Destructor, KmemCache};
 use super::error::CreateError;
 use super::flags::SlabFlags;
 use super::geometry::Geometry;
-use super::kmalloc::{CLASSES, GUESSES, Kind, SIZES};
+use super::hints::Hints;
+use super::kmalloc::{CLASSES, Kind, SIZES};
 use super::memory::Books;
 use super::name::Name;
 use super::options::SlabOptions;
 use super::records::Records;
+use super::slab::Constants;
 use crate::addr::{Order, PAGE_SIZE, Pfn, VirtAddr};
 use crate::frame::Page;
 use crate::map::linear::LinearMap;
@@ -74,8 +76,12 @@ pub struct SlabAllocator<'p, 'a, P, const CPUS: usize = 1> {
     pub(super) caches: Lock<Caches>,
     /// The `kmalloc` caches of each kind and class: their addresses.
     pub(super) classes: [[u32; CLASSES.len()]; Kind::ALL.len()],
-    /// For some bits of a page's number, the `kmalloc` cache that last took a slab at such a page.
-    pub(super) guesses: [AtomicU32; GUESSES],
+    /// The record of the slab of no objects.
+    pub(super) nothing: u32,
+    /// For a page, a `kmalloc` cache.
+    pub(super) cache_hints: Hints,
+    /// For each CPU, and for a page, a slab.
+    pub(super) slab_hints: [Hints; CPUS],
 }
 
 /// A cache that is known to its allocator.
@@ -114,8 +120,11 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
             records: Lock::new(Records::new()),
             caches: Lock::new(Caches { first: AtomicU32::new(0), count: 0 }),
             classes: Default::default(),
-            guesses: core::array::from_fn(|_| AtomicU32::new(0)),
+            nothing: 0,
+            cache_hints: Hints::new(),
+            slab_hints: core::array::from_fn(|_| Hints::new()),
         });
+        this.make_nothing()?;
         this.make_root()?;
         this.make_kmalloc_caches()?;
         this.early.store(0, Relaxed);
@@ -138,6 +147,16 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
         cache.home.store(core::ptr::from_ref(self).cast_mut().cast(), Relaxed);
         self.memory().write_cache(self.root, cache);
         self.list(self.root);
+        Ok(())
+    }
+
+    /// Makes the slab of no objects, and has each hint of a slab name it.
+    fn make_nothing(&mut self) -> Result<(), CreateError> {
+        let record =
+            self.take_record(0, Gfp::GFP_KERNEL | self.early()).map_err(CreateError::NoMemory)?;
+        self.memory().make_record(record, Constants::NOTHING);
+        self.nothing = record;
+        self.slab_hints.iter().for_each(|hints| hints.fill(record));
         Ok(())
     }
 

@@ -8,7 +8,6 @@ use super::mailbox;
 use super::memory::Books;
 use super::slab::{Back, Is, Owner, Slab};
 use crate::addr::VirtAddr;
-use crate::frame::Page;
 use crate::platform::{Lowmem, Report};
 use crate::sync::Ordering::Relaxed;
 
@@ -24,33 +23,33 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         if self.cpu_slab(cache, &masked).give(object) {
             return Ok(());
         }
-        if self.give_own(Some(cache), object, &masked) {
+        let cpu = self.memory().cpu(&masked);
+        if self.give_hinted(Some(cache), object, cpu) {
             return Ok(());
         }
         drop(masked);
         self.give_with_care(Some(cache), object)
     }
 
-    /// Gives an object to its slab, if that is this CPU's, but not its current one, and of this cache if one
-    /// is named. Says `false`, and has changed nothing, if not.
+    /// Gives an object to the slab that this CPU's hint for its page names, if it is one of that, and of this
+    /// cache if one is named. Says `false`, and has changed nothing, if not. Interrupts are masked.
     #[inline(always)]
-    pub(super) fn give_own(
+    pub(super) fn give_hinted(
         &self,
         named: Option<&KmemCache<CPUS>>,
         object: VirtAddr,
-        masked: &P::Masked,
+        cpu: usize,
     ) -> bool {
-        let Some(record) = self.page(object).map(Page::own).filter(|own| *own > LARGE) else {
-            return false;
-        };
+        let record = self.slab_hints[cpu & (CPUS - 1)].of(object).load(Relaxed);
         let slab = self.memory().slab(record);
-        let cpu = self.memory().cpu(masked) & (CPUS - 1);
-        let is_other = |named| slab.header.cache.load(Relaxed) != self.address_of(named);
-        if !slab.is_of(cpu) || named.is_some_and(is_other) || !slab.give(object) {
+        let is_other = |named| slab.header.is.cache != self.address_of(named);
+        if named.is_some_and(is_other) || !slab.give(object) {
             return false;
         }
         if slab.one_came_back() {
-            self.attend(cpu, record);
+            // Who names no cache has no register left for the allocator.
+            let this = named.map_or_else(|| Self::of(self.cache(slab.header.is.cache)), |_| self);
+            this.attend(cpu & (CPUS - 1), record);
         }
         true
     }
@@ -59,11 +58,11 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     #[inline(never)]
     fn attend(&self, cpu: usize, record: u32) {
         let header = self.memory().slab(record).header;
-        let cache = self.cache(header.cache.load(Relaxed));
+        let cache = self.cache(header.is.cache);
         let here = &cache.cpu[cpu];
-        let pages = 1 << header.order.load(Relaxed);
+        let pages = header.is.order.pages();
         if header.listed.load(Relaxed) == 0 {
-            let out = header.objects.load(Relaxed) - 1;
+            let out = header.is.objects - 1;
             header.left.store(out, Relaxed);
             self.keep(cache, cpu, record);
             if out > 0 {
@@ -75,7 +74,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         // All its objects are free.
         let many = here.partial_slabs.load(Relaxed) > cache.min_partial;
         if many && self.spare_pages.load(Relaxed) > self.most_spare {
-            self.drop_listed(cache, &here.partial, &here.partial_slabs, record);
+            self.drop_own(cache, cpu, record);
         }
     }
 
@@ -98,12 +97,13 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             return self.refuse(object, ObjectError::NoSlab { object, pfn, state });
         }
         let slab = self.memory().slab(record);
-        let cache = self.cache(slab.header.cache.load(Relaxed));
+        let cache = self.cache(slab.header.is.cache);
         if slab.owner() == Owner::GUARDED {
             drop(masked);
             self.give_guarded(cache, record, object)?;
         } else {
             let cpu = self.memory().cpu(&masked) & (CPUS - 1);
+            self.learn(cache, &slab, record, object, cpu);
             let is_given = self.give_to(cache, cpu, record, Back::Allocated(object));
             drop(masked);
             if !is_given {
@@ -197,7 +197,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let name = &cache.name;
         match slab.what(object, cache.geometry.stride) {
             Is::NoObject => {
-                let nearest = cache.nearest(slab.header.base.load(Relaxed), object);
+                let nearest = cache.nearest(slab.header.is.base, object);
                 ObjectError::NotAnObject { object, cache: name, nearest }
             }
             Is::Free | Is::Allocated => ObjectError::DoubleFree { object, cache: name },

@@ -67,7 +67,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
                     let slab = self.memory().slab(record);
                     slab.set_owner(Owner::GUARDED);
                     slab.header.listed.store(1, Relaxed);
-                    let pages = 1 << slab.header.order.load(Relaxed);
+                    let pages = slab.header.is.order.pages();
                     self.spare_pages.fetch_add(pages, Relaxed);
                     list::push(self.memory(), &shared.partial, record);
                     shared.partial_slabs.store(shared.partial_slabs.load(Relaxed) + 1, Relaxed);
@@ -89,7 +89,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let header = slab.header;
         let out = header.left.load(Relaxed) + 1;
         if out == 1 {
-            self.spare_pages.fetch_sub(1 << header.order.load(Relaxed), Relaxed);
+            self.spare_pages.fetch_sub(header.is.order.pages(), Relaxed);
         }
         header.left.store(out, Relaxed);
         let overwritten = self.check_object(cache, object, RED_INACTIVE);
@@ -164,9 +164,9 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     pub(super) fn attend_shared(&self, cache: &KmemCache<CPUS>, shared: &Shared, record: u32) {
         let header = self.memory().slab(record).header;
         let Shared { partial, partial_slabs } = shared;
-        let pages = 1 << header.order.load(Relaxed);
+        let pages = header.is.order.pages();
         if header.listed.load(Relaxed) == 0 {
-            let out = header.objects.load(Relaxed) - 1;
+            let out = header.is.objects - 1;
             header.left.store(out, Relaxed);
             header.listed.store(1, Relaxed);
             list::push(self.memory(), partial, record);
@@ -186,9 +186,9 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let slab = self.memory().slab(record);
         let header = slab.header;
         let geometry = &cache.geometry;
-        let start = header.base.load(Relaxed) - geometry.left;
-        let bytes = crate::addr::PAGE_SIZE << header.order.load(Relaxed);
-        let objects = header.objects.load(Relaxed);
+        let start = header.is.base - geometry.left;
+        let bytes = crate::addr::PAGE_SIZE * header.is.order.pages();
+        let objects = header.is.objects;
         if cache.flags.contains(SlabFlags::SLAB_POISON) {
             for number in 0..objects {
                 let object = slab.object(number, geometry.stride).as_u32();
@@ -293,11 +293,11 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         object: VirtAddr,
     ) -> ObjectState {
         let slab = self.memory().slab(record);
-        let objects = slab.header.objects.load(Relaxed);
+        let objects = slab.header.is.objects;
         ObjectState {
             object,
             geometry: cache.geometry,
-            slab: VirtAddr::new(slab.header.base.load(Relaxed) - cache.geometry.left),
+            slab: VirtAddr::new(slab.header.is.base - cache.geometry.left),
             objects,
             used: objects - slab.count(slab.head()),
             taken: self.track(cache, object, Way::Taken),

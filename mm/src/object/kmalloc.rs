@@ -40,8 +40,6 @@ pub const MAX_CACHED: u32 = 8192;
 pub const CLASSES: [u32; 9] = [64, 128, 192, 256, 512, 1024, 2048, 4096, 8192];
 /// Entries of the table of sizes: one for each line that a request may need.
 pub(super) const SIZES: usize = (MAX_CACHED / CACHE_LINE) as usize;
-/// Entries of the table of guesses, a power of two.
-pub(super) const GUESSES: usize = 1024;
 /// In word 3 of the first page's descriptor: `kmalloc` took the block. Records have other addresses.
 pub(super) const LARGE: u32 = 1;
 
@@ -117,9 +115,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             let most = (index as u32 + 1) * CACHE_LINE;
             cache.store(self.classes[Kind::Normal as usize][class(most)], Relaxed);
         }
-        for guess in &self.guesses {
-            guess.store(self.classes[Kind::Normal as usize][0], Relaxed);
-        }
+        self.cache_hints.fill(self.classes[Kind::Normal as usize][0]);
         Ok(())
     }
 
@@ -218,14 +214,15 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     /// 2. Nobody reads or writes it from now on. That includes devices.
     #[inline(always)]
     pub unsafe fn kfree(&self, object: VirtAddr) -> Result<(), NotGiven> {
-        let guess = &self.guesses[(object.as_u32() / PAGE_SIZE) as usize % GUESSES];
-        let cache = self.cache(guess.load(Relaxed));
+        let cache = self.cache(self.cache_hints.of(object).load(Relaxed));
         let masked = self.memory().mask();
-        if self.cpu_slab(cache, &masked).give(object) || self.give_own(None, object, &masked) {
+        if self.cpu_slab(cache, &masked).give(object)
+            || self.give_hinted(None, object, self.memory().cpu(&masked))
+        {
             return Ok(());
         }
         drop(masked);
-        self.kfree_with_care(object)
+        Self::of(cache).kfree_with_care(object)
     }
 
     #[inline(never)]
@@ -238,21 +235,6 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         };
         if page.own() == LARGE {
             return self.free_large(page, object);
-        }
-        {
-            // Perhaps the guess was wrong, and another cache takes from here.
-            let masked = self.memory().mask();
-            let record = page.own();
-            if record > LARGE {
-                let slab = self.memory().slab(record);
-                let cache = self.cache(slab.header.cache.load(Relaxed));
-                if self.cpu_slab(cache, &masked).give(object) {
-                    if cache.is_kmalloc {
-                        self.guess_page(cache, object);
-                    }
-                    return Ok(());
-                }
-            }
         }
         self.give_with_care(None, object)
     }
@@ -289,7 +271,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             (LARGE, _) => None,
             (record, _) => {
                 let slab = self.memory().slab(record);
-                let cache = self.cache(slab.header.cache.load(Relaxed));
+                let cache = self.cache(slab.header.is.cache);
                 let is = slab.what(object, cache.geometry.stride);
                 (is == super::slab::Is::Allocated).then(|| cache.object_size())
             }

@@ -18,7 +18,7 @@ use loom::cell::UnsafeCell;
 use loom::thread::{self, JoinHandle};
 
 use super::mailbox;
-use super::slab::{Back, Header, NONE, Owner, Slab};
+use super::slab::{Back, Constants, Header, NONE, Owner, Slab};
 use crate::addr::VirtAddr;
 use crate::sync::loom_support::{outcomes, outcomes_within, quietly};
 use crate::sync::{AtomicU32, Lock, Ordering::Relaxed};
@@ -61,14 +61,18 @@ type At = (u32, u32);
 fn machine<const SLABS: usize>(objects: [usize; SLABS]) -> Arc<Machine> {
     quietly(|| {
         let books = |(index, objects): (usize, usize)| {
+            let is = Constants {
+                base: FIRST + index as u32 * SLAB_BYTES,
+                reciprocal: RECIPROCAL,
+                objects: objects as u32,
+                ..Constants::NOTHING
+            };
             let books = Books {
-                header: Header::new(),
+                header: Header::new(is),
                 entries: (0..objects).map(|_| AtomicU32::new(NONE)).collect(),
                 list: UnsafeCell::new(()),
                 memory: (0..objects).map(|_| UnsafeCell::new(())).collect(),
             };
-            books.header.base.store(FIRST + index as u32 * SLAB_BYTES, Relaxed);
-            books.header.reciprocal.store(RECIPROCAL, Relaxed);
             let slab = Slab { header: &books.header, entries: &books.entries };
             slab.free_all();
             while slab.take(STRIDE).is_some() {}

@@ -10,7 +10,7 @@ use core::slice;
 
 use super::allocator::SlabAllocator;
 use super::cache::{Constructor, KmemCache};
-use super::slab::{Header, Slab};
+use super::slab::{Constants, Header, Slab};
 use crate::addr::VirtAddr;
 use crate::platform::Lowmem;
 use crate::sync::AtomicU32;
@@ -55,7 +55,7 @@ pub(super) trait Books: Lowmem {
         // SAFETY: records are made of atomics, and are as large as their header says.
         unsafe {
             let header_ref = header.as_ref();
-            let objects = header_ref.objects.load(crate::sync::Ordering::Relaxed) as usize;
+            let objects = header_ref.is.objects as usize;
             let entries = slice::from_raw_parts(header.add(1).cast().as_ptr(), objects);
             Slab { header: header_ref, entries }
         }
@@ -63,13 +63,12 @@ pub(super) trait Books: Lowmem {
 
     /// Writes the header of a record, all of whose entries are zero then. `at` must be the address of a free
     /// piece of a record page that is large enough.
-    fn make_record(&self, at: u32, objects: u32) -> Slab<'_> {
+    fn make_record(&self, at: u32, is: Constants) -> Slab<'_> {
         let header = self.pointer(VirtAddr::new(at)).cast::<Header>();
         // SAFETY: the piece is nobody else's, and large enough.
         unsafe {
-            header.write(Header::new());
-            header.add(1).cast::<AtomicU32>().as_ptr().write_bytes(0, objects as usize);
-            header.as_ref().objects.store(objects, crate::sync::Ordering::Relaxed);
+            header.write(Header::new(is));
+            header.add(1).cast::<AtomicU32>().as_ptr().write_bytes(0, is.objects as usize);
         }
         self.slab(at)
     }

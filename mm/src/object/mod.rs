@@ -10,6 +10,7 @@
 //! | [`cache`] | one kind of objects |
 //! | [`allocator`] | all caches |
 //! | `take`, `give` | the ways of an object when the current slab does not do |
+//! | `hints` | where one that comes back is looked for first |
 //! | [`typed`] | caches of values, whose boxes give themselves back |
 //! | [`raw`], [`bulk`] | the forms for C, and many objects at once |
 //! | [`destroy`] | the end of a cache |
@@ -49,6 +50,8 @@ pub mod guard;
 pub mod guarded;
 #[cfg(not(loom))]
 pub mod heap;
+#[cfg(not(loom))]
+mod hints;
 #[cfg(not(loom))]
 pub mod kmalloc;
 #[cfg(not(loom))]

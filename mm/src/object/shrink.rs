@@ -25,7 +25,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let here = &cache.cpu[cpu];
         for record in list::iter(self.memory(), &here.partial) {
             if self.is_empty(record) {
-                self.drop_listed(cache, &here.partial, &here.partial_slabs, record);
+                self.drop_own(cache, cpu, record);
             }
         }
         {
@@ -86,6 +86,13 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         self.memory().slab(record).header.left.load(Relaxed) == 0
     }
 
+    /// Gives back an empty slab that is on this CPU's list. Interrupts are masked.
+    pub(super) fn drop_own(&self, cache: &KmemCache<CPUS>, cpu: usize, record: u32) {
+        let here = &cache.cpu[cpu];
+        self.forget(&self.memory().slab(record), record, cpu);
+        self.drop_listed(cache, &here.partial, &here.partial_slabs, record);
+    }
+
     /// Takes an empty slab off a list, and gives it back.
     pub(super) fn drop_listed(
         &self,
@@ -94,7 +101,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         count: &AtomicU32,
         record: u32,
     ) {
-        let pages = 1 << self.memory().slab(record).header.order.load(Relaxed);
+        let pages = self.memory().slab(record).header.is.order.pages();
         self.spare_pages.fetch_sub(pages, Relaxed);
         list::remove(self.memory(), first, record);
         count.store(count.load(Relaxed) - 1, Relaxed);
@@ -107,11 +114,12 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let slab = self.memory().slab(record);
         let free = slab.count(head);
         slab.put_list(head);
+        self.hint_slab(&slab, record, cpu);
         if free == 0 {
             slab.header.left.store(1, Relaxed);
             slab.set_owner(Owner::cpu(cpu));
         } else {
-            slab.header.left.store(slab.header.objects.load(Relaxed) - free, Relaxed);
+            slab.header.left.store(slab.header.is.objects - free, Relaxed);
             self.keep(cache, cpu, record);
         }
     }

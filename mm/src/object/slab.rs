@@ -11,7 +11,7 @@
 //! only one of two can do, and is then *posted*: pushed to the slab's remote list. The first one there
 //! finds the list empty, and must tell the owner.
 
-use crate::addr::VirtAddr;
+use crate::addr::{Order, Pfn, VirtAddr};
 use crate::sync::AtomicU32;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
@@ -69,20 +69,13 @@ impl Owner {
 /// The header of a slab's record.
 #[repr(C)]
 pub(super) struct Header {
+    pub(super) is: Constants,
     owner: AtomicU32,
-    /// The address of object 0.
-    pub(super) base: AtomicU32,
     /// The first free object; not of a current slab, whose CPU knows.
     head: AtomicU32,
     /// How many more objects may come back before the slab needs attention: of a full one the first, of
     /// a partial one the last.
     pub(super) left: AtomicU32,
-    /// Number of objects.
-    pub(super) objects: AtomicU32,
-    /// The address of the cache.
-    pub(super) cache: AtomicU32,
-    /// The cache's, close at hand.
-    pub(super) reciprocal: AtomicU32,
     /// Is it on a list? 0 or 1; the owner's to know.
     pub(super) listed: AtomicU32,
     /// Neighbours on a list, by the addresses of their records; 0 for none.
@@ -92,30 +85,47 @@ pub(super) struct Header {
     remote: AtomicU32,
     /// The next slab in a mailbox.
     pub(super) next_posted: AtomicU32,
-    /// The first page, and the order above its number.
-    pub(super) pfn: AtomicU32,
-    pub(super) order: AtomicU32,
+}
+
+/// What of a slab never changes. The first ones stand as they do so that the compiler loads them with one
+/// instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
+pub(super) struct Constants {
+    /// The address of object 0.
+    pub(super) base: u32,
+    /// The cache's, close at hand.
+    pub(super) reciprocal: u32,
+    /// Number of objects.
+    pub(super) objects: u32,
+    /// The address of the cache.
+    pub(super) cache: u32,
+    /// The first page.
+    pub(super) pfn: Pfn,
+    /// How many there are, as a power of two.
+    pub(super) order: Order,
+}
+
+impl Constants {
+    /// Of a slab of no objects.
+    pub(super) const NOTHING: Self =
+        Self { base: 0, reciprocal: 0, objects: 0, cache: 0, pfn: Pfn::new(0), order: Order::ZERO };
 }
 
 impl Header {
-    /// A header of a slab of no cache.
-    pub(super) fn new() -> Self {
+    /// A header of a slab that nobody may write yet.
+    pub(super) fn new(is: Constants) -> Self {
         let zero = || AtomicU32::new(0);
         Self {
+            is,
             owner: AtomicU32::new(Owner::GUARDED.0),
-            base: zero(),
             head: AtomicU32::new(NONE),
             left: zero(),
-            objects: zero(),
-            cache: zero(),
-            reciprocal: zero(),
             listed: zero(),
             next: zero(),
             prev: zero(),
             remote: AtomicU32::new(NO_NUMBER),
             next_posted: zero(),
-            pfn: zero(),
-            order: zero(),
         }
     }
 }
@@ -220,13 +230,13 @@ impl<'s> Slab<'s> {
     /// The number of the object at an address; of no object any number.
     #[inline(always)]
     pub(super) fn number(&self, object: VirtAddr) -> u32 {
-        let offset = object.as_u32().wrapping_sub(self.header.base.load(Relaxed));
-        number(offset, self.header.reciprocal.load(Relaxed))
+        let offset = object.as_u32().wrapping_sub(self.header.is.base);
+        number(offset, self.header.is.reciprocal)
     }
 
     /// The address of an object.
     pub(super) fn object(&self, number: u32, stride: u32) -> VirtAddr {
-        let base = self.header.base.load(Relaxed);
+        let base = self.header.is.base;
         VirtAddr::new(base.wrapping_add(number.wrapping_mul(stride)))
     }
 

@@ -5,6 +5,7 @@ use super::allocator::SlabAllocator;
 use super::cache::KmemCache;
 use super::memory::{Books, record_size};
 use super::records::Size;
+use super::slab::Constants;
 use crate::addr::{Order, PAGE_SIZE, Pfn, VirtAddr};
 use crate::platform::Lowmem;
 use crate::sync::Ordering::Relaxed;
@@ -31,14 +32,17 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let objects = cache.geometry.objects(order);
         let record = self.take_record(objects, gfp).map_err(give_up)?;
         let memory = self.memory();
-        let slab = memory.make_record(record, objects);
-        let header = slab.header;
-        let first_object = virt.as_u32() + cache.geometry.left;
-        header.base.store(first_object, Relaxed);
-        header.cache.store(self.address_of(cache), Relaxed);
-        header.reciprocal.store(cache.reciprocal, Relaxed);
-        header.pfn.store(pfn.as_u32(), Relaxed);
-        header.order.store(order.as_u32(), Relaxed);
+        let slab = memory.make_record(
+            record,
+            Constants {
+                base: virt.as_u32() + cache.geometry.left,
+                reciprocal: cache.reciprocal,
+                objects,
+                cache: self.address_of(cache),
+                pfn,
+                order,
+            },
+        );
         match self.options.random_seed {
             None => slab.free_all(),
             Some(seed) => slab.free_all_shuffled(seed ^ record.wrapping_mul(0x9e37_79b9)),
@@ -58,16 +62,13 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     /// Gives back a slab all of whose objects are free, and that is on no list.
     pub(super) fn release_slab(&self, cache: &KmemCache<CPUS>, record: u32) {
         let slab = self.memory().slab(record);
-        let header = slab.header;
-        let objects = header.objects.load(Relaxed);
+        let Constants { base, objects, pfn, order, .. } = slab.header.is;
         if let Some(destructor) = cache.destructor {
             for number in 0..objects {
                 self.memory().call(destructor, slab.object(number, cache.geometry.stride));
             }
         }
-        let virt = VirtAddr::new(header.base.load(Relaxed) - cache.geometry.left);
-        let pfn = Pfn::new(header.pfn.load(Relaxed));
-        let order = Order::new(header.order.load(Relaxed) as u8).unwrap_or_default();
+        let virt = VirtAddr::new(base - cache.geometry.left);
         self.mark_pages(virt, order, 0);
         cache.slabs.fetch_sub(1, Relaxed);
         cache.objects.fetch_sub(objects, Relaxed);
@@ -100,7 +101,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         }
     }
 
-    fn take_record(&self, objects: u32, gfp: Gfp) -> Result<u32, AllocError> {
+    pub(super) fn take_record(&self, objects: u32, gfp: Gfp) -> Result<u32, AllocError> {
         let bytes = record_size(objects);
         let size = Size::for_bytes(bytes).ok_or(AllocError::too_large(bytes / PAGE_SIZE))?;
         loop {

@@ -4,12 +4,11 @@ use super::allocator::SlabAllocator;
 use super::cache::KmemCache;
 use super::cpu_slab::Fresh;
 use super::flags::SlabFlags;
-use super::kmalloc::GUESSES;
 use super::list;
 use super::memory::Books;
-use super::slab::{Owner, Slab};
+use super::slab::Owner;
 use super::taken::Taken;
-use crate::addr::{PAGE_SIZE, VirtAddr};
+use crate::addr::VirtAddr;
 use crate::platform::Lowmem;
 use crate::sync::Ordering::Relaxed;
 use crate::zone::{AllocError, Gfp, GfpError};
@@ -147,6 +146,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         slab.put_list(head);
         slab.header.left.store(1, Relaxed);
         slab.set_owner(Owner::cpu(cpu));
+        self.hint_slab(&slab, record, cpu);
     }
 
     /// A shared slab, which is this CPU's and on no list then. Interrupts are masked.
@@ -165,30 +165,14 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         slab.set_owner(Owner::current(cpu));
         slab.header.listed.store(0, Relaxed);
         if slab.header.left.load(Relaxed) == 0 {
-            self.spare_pages.fetch_sub(1 << slab.header.order.load(Relaxed), Relaxed);
+            self.spare_pages.fetch_sub(slab.header.is.order.pages(), Relaxed);
         }
         // It needs no attention, whatever comes back.
         slab.header.left.store(u32::MAX, Relaxed);
         let head = slab.take_list();
-        let base = VirtAddr::new(slab.header.base.load(Relaxed));
+        let base = VirtAddr::new(slab.header.is.base);
         cache.cpu[cpu].set(&Fresh { head, entries: slab.entries, base, record });
-        if cache.is_kmalloc {
-            self.guess(cache, &slab);
-        }
-    }
-
-    /// Has `kfree` guess this cache for the slab's pages.
-    fn guess(&self, cache: &KmemCache<CPUS>, slab: &Slab<'_>) {
-        let first = slab.header.base.load(Relaxed);
-        for page in 0..1 << slab.header.order.load(Relaxed) {
-            self.guess_page(cache, VirtAddr::new(first + page * PAGE_SIZE));
-        }
-    }
-
-    /// Has `kfree` guess this cache for the page at an address.
-    pub(super) fn guess_page(&self, cache: &KmemCache<CPUS>, virt: VirtAddr) {
-        let page = (virt.as_u32() / PAGE_SIZE) as usize;
-        self.guesses[page % GUESSES].store(self.address_of(cache), Relaxed);
+        self.hint_cache(cache, &slab, cpu);
     }
 
     /// Puts a slab that nobody else knows on this CPU's list. Interrupts are masked.
@@ -198,7 +182,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         slab.set_owner(Owner::cpu(cpu));
         slab.header.listed.store(1, Relaxed);
         if slab.header.left.load(Relaxed) == 0 {
-            self.spare_pages.fetch_add(1 << slab.header.order.load(Relaxed), Relaxed);
+            self.spare_pages.fetch_add(slab.header.is.order.pages(), Relaxed);
         }
         list::push(self.memory(), &here.partial, record);
         here.partial_slabs.store(here.partial_slabs.load(Relaxed) + 1, Relaxed);

@@ -57,6 +57,13 @@ pub enum Broken {
         /// How many there are.
         found: u32,
     },
+    /// A CPU looks for objects in a slab that is not its own, or in its current one.
+    Hint {
+        /// The CPU.
+        cpu: usize,
+        /// The address of a record, or what it takes for one.
+        record: u32,
+    },
 }
 
 impl fmt::Display for Broken {
@@ -76,6 +83,12 @@ impl fmt::Display for Broken {
             Self::Slabs { cache, counted, found } => {
                 write!(f, "{cache}: {counted} slabs are counted, and {found} found")
             }
+            Self::Hint { cpu, record } => {
+                write!(
+                    f,
+                    "CPU {cpu} looks for objects in {record:#010x}, which is no slab to look in"
+                )
+            }
         }
     }
 }
@@ -93,7 +106,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             let mut found = 0;
             for (page, record) in self.slab_heads() {
                 let slab = self.memory().slab(record);
-                if slab.header.cache.load(Relaxed) == self.address_of(cache) {
+                if slab.header.is.cache == self.address_of(cache) {
                     found += 1;
                     self.check_pages(cache, &slab, page, record)?;
                     self.check_slab(cache, &slab, record)?;
@@ -102,6 +115,18 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             let counted = cache.slabs.load(Relaxed);
             if counted != found {
                 return Err(Broken::Slabs { cache: cache.name, counted, found });
+            }
+        }
+        self.check_hints()
+    }
+
+    fn check_hints(&self) -> Result<(), Broken> {
+        for (cpu, hints) in self.slab_hints.iter().enumerate() {
+            for record in hints.addresses().filter(|record| *record != self.nothing) {
+                let is_slab = self.slab_heads().any(|(_, other)| other == record);
+                if !is_slab || !self.memory().slab(record).is_of(cpu) {
+                    return Err(Broken::Hint { cpu, record });
+                }
             }
         }
         Ok(())
@@ -117,15 +142,15 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     pub(super) fn slabs_of(&self, cache: u32) -> impl Iterator<Item = Slab<'_>> {
         self.slab_heads()
             .map(|(_, record)| self.memory().slab(record))
-            .filter(move |slab| slab.header.cache.load(Relaxed) == cache)
+            .filter(move |slab| slab.header.is.cache == cache)
     }
 
     /// The first page of each slab, and the slab's record.
     fn slab_heads(&self) -> impl Iterator<Item = (VirtAddr, u32)> {
         self.lowmem_pages().filter_map(|(virt, page)| {
             let record = page.own();
-            let pfn = self.linear.virt_to_page(virt)?.as_u32();
-            (record > LARGE && self.memory().slab(record).header.pfn.load(Relaxed) == pfn)
+            let pfn = self.linear.virt_to_page(virt)?;
+            (record > LARGE && self.memory().slab(record).header.is.pfn == pfn)
                 .then_some((virt, record))
         })
     }
@@ -145,7 +170,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         first: VirtAddr,
         record: u32,
     ) -> Result<(), Broken> {
-        let pages = 1 << slab.header.order.load(Relaxed);
+        let pages = slab.header.is.order.pages();
         for number in 0..pages {
             let virt = VirtAddr::new(first.as_u32() + number * PAGE_SIZE);
             if self.page(virt).is_none_or(|page| page.own() != record) {
@@ -161,8 +186,8 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         slab: &Slab<'_>,
         record: u32,
     ) -> Result<(), Broken> {
-        let base = VirtAddr::new(slab.header.base.load(Relaxed));
-        let objects = slab.header.objects.load(Relaxed);
+        let base = VirtAddr::new(slab.header.is.base);
+        let objects = slab.header.is.objects;
         let free = objects - self.allocated(cache, slab);
         let owner = slab.owner();
         let current = owner.of_cpu().filter(|_| owner.is_current());

@@ -293,7 +293,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     /// Parks an allocated object of a cache that `is_ours`. Any context.
     fn park(&self, object: VirtAddr, is_ours: impl FnOnce(&KmemCache<CPUS>) -> bool) -> bool {
         let Some(slab) = self.slab_at(object) else { return false };
-        is_ours(self.cache(slab.header.cache.load(Relaxed))) && slab.park(object)
+        is_ours(self.cache(slab.header.is.cache)) && slab.park(object)
     }
 
     /// Makes a parked object an allocated one.
