@@ -121,8 +121,9 @@ impl<const CPUS: usize> KmemCache<CPUS> {
         self.flags.intersects(SlabFlags::DEBUG)
     }
 
-    /// The address of the object that an address of a slab is inside of.
-    pub(super) fn nearest(&self, base: u32, object: VirtAddr) -> VirtAddr {
+    /// The address of the object that an address of a slab, which begins at `start`, is inside of.
+    pub(super) fn nearest(&self, start: VirtAddr, object: VirtAddr) -> VirtAddr {
+        let base = start.as_u32() + self.geometry.left;
         let offset = object.as_u32().saturating_sub(base);
         VirtAddr::new(base + offset / self.geometry.stride * self.geometry.stride)
     }

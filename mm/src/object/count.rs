@@ -45,7 +45,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let here = self.cpu_slab(cache, &masked);
         if let Some(record) = here.current() {
             let slab = self.memory().slab(record);
-            let objects = slab.header.is.objects;
+            let objects = slab.header.is.objects();
             occupancy.add(objects - slab.count(here.head()), objects);
         }
         let shared = cache.shared.lock(|| self.memory().contended());
@@ -54,7 +54,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             .flat_map(|first| list::iter(self.memory(), first))
         {
             let header = self.memory().slab(record).header;
-            occupancy.add(header.left.load(Relaxed), header.is.objects);
+            occupancy.add(header.left.load(Relaxed), header.is.objects());
         }
         occupancy.full += cache.slabs.load(Relaxed).saturating_sub(occupancy.slabs());
         occupancy
@@ -65,7 +65,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         list::iter(self.memory(), first)
             .map(|record| {
                 let header = self.memory().slab(record).header;
-                header.is.objects.saturating_sub(header.left.load(Relaxed))
+                header.is.objects().saturating_sub(header.left.load(Relaxed))
             })
             .sum()
     }

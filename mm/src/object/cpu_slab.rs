@@ -22,12 +22,13 @@ use crate::sync::Ordering::Relaxed;
 pub(super) struct CpuSlab {
     head: Cell<u32>,
     entries: Cell<*const AtomicU32>,
-    base: Cell<u32>,
+    origin: Cell<u32>,
     stride: Cell<u32>,
-    /// The same as `base`, beside what giving needs with it.
-    base_again: Cell<u32>,
+    /// The same as `origin`, beside what giving needs with it.
+    origin_again: Cell<u32>,
     reciprocal: Cell<u32>,
-    objects: Cell<u32>,
+    /// How many entries; 0 without a slab.
+    len: Cell<u32>,
     /// The address of the current slab's record; 0 without one.
     current: Cell<u32>,
     /// The first partial slab's record; 0 for none.
@@ -48,7 +49,7 @@ unsafe impl Send for CpuSlab {}
 pub(super) struct Fresh<'s> {
     pub(super) head: u32,
     pub(super) entries: &'s [AtomicU32],
-    pub(super) base: VirtAddr,
+    pub(super) origin: u32,
     pub(super) record: u32,
 }
 
@@ -58,10 +59,10 @@ impl CpuSlab {
         Self {
             head: Cell::new(NONE),
             entries: Cell::new(ptr::null()),
-            base: Cell::new(0),
+            origin: Cell::new(0),
             stride: Cell::new(stride),
-            base_again: Cell::new(0),
-            objects: Cell::new(0),
+            origin_again: Cell::new(0),
+            len: Cell::new(0),
             reciprocal: Cell::new(reciprocal),
             current: Cell::new(0),
             partial: AtomicU32::new(0),
@@ -74,10 +75,10 @@ impl CpuSlab {
     ///
     /// # Safety
     ///
-    /// 1. `number` is below `objects`.
+    /// 1. `number` is below `len`.
     #[inline(always)]
     unsafe fn entry(&self, number: u32) -> &AtomicU32 {
-        debug_assert!(number < self.objects.get());
+        debug_assert!(number < self.len.get());
         // SAFETY: `set` wrote both from a slice of the current slab's record, which lives until the slab is
         // given back, and that is not while it is current. So there are so many entries (1).
         unsafe { &*self.entries.get().add(number as usize) }
@@ -93,7 +94,7 @@ impl CpuSlab {
         // SAFETY: 1. lists hold numbers of the slab's objects, and are not kept where anybody else writes.
         let entry = unsafe { self.entry(number) };
         self.head.set(entry.load(Relaxed));
-        let object = self.base.get().wrapping_add(number.wrapping_mul(self.stride.get()));
+        let object = self.origin.get().wrapping_add(number.wrapping_mul(self.stride.get()));
         entry.store(object, Relaxed);
         Some(VirtAddr::new(object))
     }
@@ -102,9 +103,9 @@ impl CpuSlab {
     /// none.
     #[inline(always)]
     pub(super) fn give(&self, object: VirtAddr) -> bool {
-        let offset = object.as_u32().wrapping_sub(self.base_again.get());
+        let offset = object.as_u32().wrapping_sub(self.origin_again.get());
         let number = number(offset, self.reciprocal.get());
-        if number >= self.objects.get() {
+        if number >= self.len.get() {
             return false;
         }
         // SAFETY: 1. it is.
@@ -119,51 +120,86 @@ impl CpuSlab {
 
     /// Takes as many free objects of the current slab as `objects` has places for, or as there are, and says
     /// how many.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn take_many(&self, objects: &mut [VirtAddr]) -> usize {
         let mut number = self.head.get();
-        let (entries, base, stride) = (self.entries.get(), self.base.get(), self.stride.get());
-        let mut count = 0;
-        for place in objects {
-            if number == NONE {
+        if number == NONE {
+            // There may be no slab, and no entries.
+            return 0;
+        }
+        let (entries, origin, stride) = (self.entries.get(), self.origin.get(), self.stride.get());
+        // SAFETY: 1. as in `take`; of entry 0, where every list ends, it is true as well.
+        let entry = |number: u32| unsafe { &*entries.add(number as usize) };
+        let object = |number: u32| origin.wrapping_add(number.wrapping_mul(stride));
+        let mut taken = 0;
+        // A list ends at entry 0, which leads to itself: so a look at the last of four is enough.
+        for four in objects.as_chunks_mut::<4>().0 {
+            let first = number;
+            let second = entry(first).load(Relaxed);
+            let third = entry(second).load(Relaxed);
+            let fourth = entry(third).load(Relaxed);
+            if fourth == NONE {
                 break;
             }
-            // SAFETY: as in `take`.
-            let entry = unsafe { &*entries.add(number as usize) };
-            let object = base.wrapping_add(number.wrapping_mul(stride));
-            number = entry.load(Relaxed);
-            entry.store(object, Relaxed);
-            *place = VirtAddr::new(object);
-            count += 1;
+            number = entry(fourth).load(Relaxed);
+            *four = [first, second, third, fourth].map(|number| {
+                entry(number).store(object(number), Relaxed);
+                VirtAddr::new(object(number))
+            });
+            taken += 4;
+        }
+        while number != NONE
+            && let Some(place) = objects.get_mut(taken)
+        {
+            let next = entry(number).load(Relaxed);
+            entry(number).store(object(number), Relaxed);
+            *place = VirtAddr::new(object(number));
+            number = next;
+            taken += 1;
         }
         self.head.set(number);
-        count
+        taken
     }
 
     /// Makes allocated objects of the current slab free, from the front, up to the first that is none, and
     /// says how many.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn give_many(&self, objects: &[VirtAddr]) -> usize {
         let mut head = self.head.get();
-        let (entries, base) = (self.entries.get(), self.base_again.get());
-        let (reciprocal, len) = (self.reciprocal.get(), self.objects.get());
-        let mut count = 0;
-        for object in objects {
-            let number = number(object.as_u32().wrapping_sub(base), reciprocal);
+        let (entries, origin) = (self.entries.get(), self.origin_again.get());
+        let (reciprocal, len) = (self.reciprocal.get(), self.len.get());
+        let mut give = |object: VirtAddr| {
+            let number = number(object.as_u32().wrapping_sub(origin), reciprocal);
             if number >= len {
-                break;
+                return false;
             }
             // SAFETY: as in `give`.
             let entry = unsafe { &*entries.add(number as usize) };
             if entry.load(Relaxed) != object.as_u32() {
-                break;
+                return false;
             }
             entry.store(head, Relaxed);
             head = number;
-            count += 1;
+            true
+        };
+        let mut given = 0;
+        // Each is looked at by itself, since one may be there twice.
+        'given: for eight in objects.as_chunks::<8>().0 {
+            for (before, object) in eight.iter().enumerate() {
+                if !give(*object) {
+                    given += before;
+                    break 'given;
+                }
+            }
+            given += 8;
+        }
+        while let Some(object) = objects.get(given)
+            && give(*object)
+        {
+            given += 1;
         }
         self.head.set(head);
-        count
+        given
     }
 
     /// Makes an object of the current slab free. Says `false`, and has changed nothing, if there is nothing to
@@ -177,7 +213,7 @@ impl CpuSlab {
 
     fn give_claimed(&self, claimed: &Claimed) -> bool {
         let number = claimed.number();
-        if number >= self.objects.get() {
+        if number >= self.len.get() {
             return false;
         }
         // SAFETY: 1. it is.
@@ -192,9 +228,9 @@ impl CpuSlab {
         debug_assert_eq!(self.current.get(), 0);
         self.head.set(fresh.head);
         self.entries.set(fresh.entries.as_ptr());
-        self.objects.set(fresh.entries.len() as u32);
-        self.base.set(fresh.base.as_u32());
-        self.base_again.set(fresh.base.as_u32());
+        self.len.set(fresh.entries.len() as u32);
+        self.origin.set(fresh.origin);
+        self.origin_again.set(fresh.origin);
         self.current.set(fresh.record);
     }
 
@@ -204,7 +240,7 @@ impl CpuSlab {
         if record == 0 {
             return None;
         }
-        self.objects.set(0);
+        self.len.set(0);
         Some((record, self.head.replace(NONE)))
     }
 

@@ -68,9 +68,8 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let at = self.address_of(cache);
         let stride = cache.geometry.stride;
         self.slabs_of(at).flat_map(move |slab| {
-            let entries = slab.entries.iter().enumerate();
-            entries.filter_map(move |(number, entry)| {
-                let object = slab.object(number as u32, stride);
+            slab.objects().filter_map(move |(number, entry)| {
+                let object = slab.object(number, stride);
                 (entry.load(Relaxed) == object.as_u32()).then_some(object)
             })
         })

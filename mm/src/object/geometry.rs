@@ -22,7 +22,7 @@ pub const MIN_ALIGN: u32 = 8;
 pub const CACHE_LINE: u32 = 64;
 /// The most objects in one slab: as many as a record that takes half a page has entries for. Linux's limit is
 /// 32767; a slab of one page has more than ours only if they have 8 bytes.
-pub const MAX_OBJECTS: u32 = 482;
+pub const MAX_OBJECTS: u32 = 481;
 /// Slabs are no larger than that as long as one object fits.
 const MAX_USUAL_ORDER: Order = Order::COSTLY;
 /// Bytes behind an object that nobody may write, at least: one word.
@@ -281,7 +281,7 @@ mod tests {
                 let objects = geometry.objects(order);
                 prop_assert!(objects > 0 && objects * stride <= order.pages() * PAGE_SIZE);
                 let number = |offset: u32| (u64::from(offset) * u64::from(geometry.reciprocal())) >> 32;
-                for object in (0..objects).step_by(7).chain([objects - 1]) {
+                for object in (0..=objects).step_by(7).chain([objects]) {
                     prop_assert_eq!(number(object * stride), u64::from(object));
                 }
             }

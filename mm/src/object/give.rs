@@ -56,13 +56,13 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
 
     /// A slab of this CPU needs a look: its first object came back, or its last. Interrupts are masked.
     #[inline(never)]
-    fn attend(&self, cpu: usize, record: u32) {
+    pub(super) fn attend(&self, cpu: usize, record: u32) {
         let header = self.memory().slab(record).header;
         let cache = self.cache(header.is.cache);
         let here = &cache.cpu[cpu];
         let pages = header.is.order.pages();
         if header.listed.load(Relaxed) == 0 {
-            let out = header.is.objects - 1;
+            let out = header.is.objects() - 1;
             header.left.store(out, Relaxed);
             self.keep(cache, cpu, record);
             if out > 0 {
@@ -197,7 +197,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let name = &cache.name;
         match slab.what(object, cache.geometry.stride) {
             Is::NoObject => {
-                let nearest = cache.nearest(slab.header.is.base, object);
+                let nearest = cache.nearest(slab.header.is.start, object);
                 ObjectError::NotAnObject { object, cache: name, nearest }
             }
             Is::Free | Is::Allocated => ObjectError::DoubleFree { object, cache: name },

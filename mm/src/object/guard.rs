@@ -166,7 +166,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let Shared { partial, partial_slabs } = shared;
         let pages = header.is.order.pages();
         if header.listed.load(Relaxed) == 0 {
-            let out = header.is.objects - 1;
+            let out = header.is.objects() - 1;
             header.left.store(out, Relaxed);
             header.listed.store(1, Relaxed);
             list::push(self.memory(), partial, record);
@@ -186,11 +186,11 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let slab = self.memory().slab(record);
         let header = slab.header;
         let geometry = &cache.geometry;
-        let start = header.is.base - geometry.left;
+        let start = header.is.start.as_u32();
         let bytes = crate::addr::PAGE_SIZE * header.is.order.pages();
-        let objects = header.is.objects;
+        let objects = header.is.objects();
         if cache.flags.contains(SlabFlags::SLAB_POISON) {
-            for number in 0..objects {
+            for (number, _) in slab.objects() {
                 let object = slab.object(number, geometry.stride).as_u32();
                 let from = object + geometry.object_size;
                 let end = object - geometry.left + geometry.stride;
@@ -199,7 +199,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             let used = objects * geometry.stride;
             self.memory().fill_bytes(VirtAddr::new(start + used), bytes - used, POISON_INUSE);
         }
-        for number in 0..objects {
+        for (number, _) in slab.objects() {
             let object = slab.object(number, geometry.stride);
             self.dress(cache, object, RED_INACTIVE);
             for way in [Way::Taken, Way::Given] {
@@ -293,11 +293,11 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         object: VirtAddr,
     ) -> ObjectState {
         let slab = self.memory().slab(record);
-        let objects = slab.header.is.objects;
+        let objects = slab.header.is.objects();
         ObjectState {
             object,
             geometry: cache.geometry,
-            slab: VirtAddr::new(slab.header.is.base - cache.geometry.left),
+            slab: slab.header.is.start,
             objects,
             used: objects - slab.count(slab.head()),
             taken: self.track(cache, object, Way::Taken),

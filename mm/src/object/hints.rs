@@ -49,8 +49,8 @@ impl Hints {
 
 /// The pages of a slab.
 fn pages(slab: &Slab<'_>) -> impl Iterator<Item = VirtAddr> {
-    let Constants { base, order, .. } = slab.header.is;
-    (0..order.pages()).map(move |page| VirtAddr::new(base + page * PAGE_SIZE))
+    let Constants { start, order, .. } = slab.header.is;
+    (0..order.pages()).map(move |page| VirtAddr::new(start.as_u32() + page * PAGE_SIZE))
 }
 
 impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {

@@ -54,7 +54,7 @@ struct Machine {
 // SAFETY: no access ever touches the values, which have no bytes.
 unsafe impl Sync for Machine {}
 
-/// An object: the record of its slab, and its number.
+/// An object: the record of its slab, and how many there are before it.
 type At = (u32, u32);
 
 /// A machine with slabs of so many objects, all of them allocated, which are CPU 0's.
@@ -62,14 +62,14 @@ fn machine<const SLABS: usize>(objects: [usize; SLABS]) -> Arc<Machine> {
     quietly(|| {
         let books = |(index, objects): (usize, usize)| {
             let is = Constants {
-                base: FIRST + index as u32 * SLAB_BYTES,
+                origin: FIRST + index as u32 * SLAB_BYTES - STRIDE,
                 reciprocal: RECIPROCAL,
-                objects: objects as u32,
+                entries: objects as u32 + 1,
                 ..Constants::NOTHING
             };
             let books = Books {
                 header: Header::new(is),
-                entries: (0..objects).map(|_| AtomicU32::new(NONE)).collect(),
+                entries: (0..=objects).map(|_| AtomicU32::new(NONE)).collect(),
                 list: UnsafeCell::new(()),
                 memory: (0..objects).map(|_| UnsafeCell::new(())).collect(),
             };
@@ -108,7 +108,7 @@ impl Machine {
     }
 
     fn object(&self, (record, number): At) -> VirtAddr {
-        self.slab(record).object(number, STRIDE)
+        self.slab(record).object(number + 1, STRIDE)
     }
 
     /// Who has the object writes there.
@@ -120,7 +120,7 @@ impl Machine {
     fn take(&self, record: u32) -> Option<At> {
         self.books(record).list.with_mut(|_| ());
         let slab = self.slab(record);
-        let at = slab.take(STRIDE).map(|object| (record, slab.number(object)));
+        let at = slab.take(STRIDE).map(|object| (record, slab.number(object) - 1));
         at.into_iter().for_each(|at| {
             slab.header.left.store(slab.header.left.load(Relaxed) + 1, Relaxed);
             self.write(at);
@@ -185,7 +185,7 @@ impl Machine {
             count += 1;
             assert!(count <= self.slabs.len(), "a slab is in the mailbox twice");
             for claimed in self.slab(record).take_posted() {
-                self.write((record, claimed.number()));
+                self.write((record, claimed.number() - 1));
                 self.give_to(cpu, record, Back::Claimed(claimed));
             }
         }
@@ -219,7 +219,7 @@ fn come_to_rest(machine: &Machine) {
             let slab = machine.slab(record);
             assert!(!slab.is_posted(), "a slab is posted and in no mailbox");
             assert_eq!(slab.header.left.load(Relaxed), 0, "objects that are out");
-            let objects = slab.entries.len();
+            let objects = slab.objects().count();
             let taken: BTreeSet<At> = (0..objects).filter_map(|_| machine.take(record)).collect();
             assert_eq!(taken.len(), objects, "objects are lost, or come twice");
             assert_eq!(machine.take(record), None, "objects come twice");
@@ -284,7 +284,7 @@ fn two_cpus_post_while_the_owner_takes_what_was_posted() {
         let take = |machine: &Machine| -> Vec<u32> {
             let slab = machine.slab(1);
             let give = |claimed: super::slab::Claimed| {
-                let number = claimed.number();
+                let number = claimed.number() - 1;
                 machine.write((1, number));
                 assert!(machine.give_back(1, Back::Claimed(claimed)));
                 number

@@ -17,7 +17,7 @@ use crate::sync::AtomicU32;
 
 /// Bytes of a record for a slab of so many objects.
 pub(super) const fn record_size(objects: u32) -> u32 {
-    size_of::<Header>() as u32 + 4 * objects
+    size_of::<Header>() as u32 + 4 * (objects + 1)
 }
 
 const _: () = assert!(size_of::<Header>() == 56 && align_of::<Header>() == 4);
@@ -55,8 +55,8 @@ pub(super) trait Books: Lowmem {
         // SAFETY: records are made of atomics, and are as large as their header says.
         unsafe {
             let header_ref = header.as_ref();
-            let objects = header_ref.is.objects as usize;
-            let entries = slice::from_raw_parts(header.add(1).cast().as_ptr(), objects);
+            let entries = header_ref.is.entries as usize;
+            let entries = slice::from_raw_parts(header.add(1).cast().as_ptr(), entries);
             Slab { header: header_ref, entries }
         }
     }
@@ -68,7 +68,7 @@ pub(super) trait Books: Lowmem {
         // SAFETY: the piece is nobody else's, and large enough.
         unsafe {
             header.write(Header::new(is));
-            header.add(1).cast::<AtomicU32>().as_ptr().write_bytes(0, is.objects as usize);
+            header.add(1).cast::<AtomicU32>().as_ptr().write_bytes(0, is.entries as usize);
         }
         self.slab(at)
     }

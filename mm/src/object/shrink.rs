@@ -119,7 +119,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             slab.header.left.store(1, Relaxed);
             slab.set_owner(Owner::cpu(cpu));
         } else {
-            slab.header.left.store(slab.header.is.objects - free, Relaxed);
+            slab.header.left.store(slab.header.is.objects() - free, Relaxed);
             self.keep(cache, cpu, record);
         }
     }

@@ -3,20 +3,23 @@
 //! Invariant: an entry is its object's address while that is allocated, and while it is free the number of
 //! the next free one, or [`NONE`], or, of an object that another CPU gave back, that number with
 //! [`REMOTE`]. Of an allocated object that lies in a pool, where nobody may give it back, it is
-//! [`PARKED`]. Numbers are below [`MAX_OBJECTS`](super::geometry::MAX_OBJECTS), so none looks like
+//! [`PARKED`]. Numbers are at most [`MAX_OBJECTS`](super::geometry::MAX_OBJECTS), so none looks like
 //! an address of lowmem.
+//!
+//! Objects are counted from 1. Entry 0 is no object's, and always [`NONE`]: who follows a list beyond its end
+//! stays there.
 //!
 //! Who may write what is said by the owner word, and each function says whom it is for. The protocol for
 //! other CPUs than the owner is all in this file: an object is *claimed* by exchanging its entry, which
 //! only one of two can do, and is then *posted*: pushed to the slab's remote list. The first one there
 //! finds the list empty, and must tell the owner.
 
-use crate::addr::{Order, Pfn, VirtAddr};
+use crate::addr::{Order, VirtAddr};
 use crate::sync::AtomicU32;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 /// The number of no object: the end of a list.
-pub(super) const NONE: u32 = u32::MAX;
+pub(super) const NONE: u32 = 0;
 /// In an entry: the object was given back by another CPU than the slab's owner. No address has it
 /// without being above the last object's number, and lowmem begins far above.
 const REMOTE: u32 = 1 << 16;
@@ -26,8 +29,6 @@ const PARKED: u32 = 1 << 17;
 /// In the remote list's word: the slab is in a mailbox.
 const POSTED: u32 = 1 << 16;
 const NUMBER_MASK: u32 = 0xffff;
-/// The number of no object, in 16 bits.
-const NO_NUMBER: u32 = NUMBER_MASK;
 
 /// Who may write a slab's list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -92,24 +93,35 @@ pub(super) struct Header {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C)]
 pub(super) struct Constants {
-    /// The address of object 0.
-    pub(super) base: u32,
+    /// Where object 0 would be: the address of the first object, less a stride.
+    pub(super) origin: u32,
     /// The cache's, close at hand.
     pub(super) reciprocal: u32,
-    /// Number of objects.
-    pub(super) objects: u32,
+    /// Number of entries.
+    pub(super) entries: u32,
     /// The address of the cache.
     pub(super) cache: u32,
-    /// The first page.
-    pub(super) pfn: Pfn,
-    /// How many there are, as a power of two.
+    /// The address of the first page.
+    pub(super) start: VirtAddr,
+    /// How many pages there are, as a power of two.
     pub(super) order: Order,
 }
 
 impl Constants {
-    /// Of a slab of no objects.
-    pub(super) const NOTHING: Self =
-        Self { base: 0, reciprocal: 0, objects: 0, cache: 0, pfn: Pfn::new(0), order: Order::ZERO };
+    /// Of a slab without even an entry 0: every number is beyond its end.
+    pub(super) const NOTHING: Self = Self {
+        origin: 0,
+        reciprocal: 0,
+        entries: 0,
+        cache: 0,
+        start: VirtAddr::new(0),
+        order: Order::ZERO,
+    };
+
+    /// Number of objects.
+    pub(super) const fn objects(&self) -> u32 {
+        self.entries.saturating_sub(1)
+    }
 }
 
 impl Header {
@@ -124,7 +136,7 @@ impl Header {
             listed: zero(),
             next: zero(),
             prev: zero(),
-            remote: AtomicU32::new(NO_NUMBER),
+            remote: AtomicU32::new(NONE),
             next_posted: zero(),
         }
     }
@@ -170,17 +182,17 @@ impl<'s> Slab<'s> {
     /// Makes all objects free, by ascending address. For who makes the slab.
     pub(super) fn free_all(&self) {
         let mut next = NONE;
-        for (number, entry) in self.entries.iter().enumerate().rev() {
+        for (number, entry) in self.objects().rev() {
             entry.store(next, Relaxed);
-            next = number as u32;
+            next = number;
         }
         self.all_are_free(next);
     }
 
     /// Makes all objects free, in an order that the seed begins. For who makes the slab.
     ///
-    /// Sattolo's shuffle makes the entries one ring, each ring as likely as any other; it is cut open behind
-    /// object 0, which is the last one then.
+    /// Sattolo's shuffle makes the entries one ring, each ring as likely as any other. It goes through entry 0:
+    /// there it is cut open.
     pub(super) fn free_all_shuffled(&self, seed: u32) {
         // Never 0, where it would stay.
         let mut state = seed | 1;
@@ -199,15 +211,19 @@ impl<'s> Slab<'s> {
                 entry.store(there, Relaxed);
             }
         }
-        // The ring is cut behind object 0.
         let first = self.entries.first().map_or(NONE, |entry| entry.swap(NONE, Relaxed));
         self.all_are_free(first);
     }
 
     fn all_are_free(&self, head: u32) {
         self.header.head.store(head, Relaxed);
-        self.header.remote.store(NO_NUMBER, Relaxed);
+        self.header.remote.store(NONE, Relaxed);
         self.header.left.store(0, Relaxed);
+    }
+
+    /// The objects' numbers, with their entries.
+    pub(super) fn objects(self) -> impl DoubleEndedIterator<Item = (u32, &'s AtomicU32)> {
+        self.entries.iter().enumerate().skip(1).map(|(number, entry)| (number as u32, entry))
     }
 
     /// The owner: the list, which the slab has no longer.
@@ -230,14 +246,19 @@ impl<'s> Slab<'s> {
     /// The number of the object at an address; of no object any number.
     #[inline(always)]
     pub(super) fn number(&self, object: VirtAddr) -> u32 {
-        let offset = object.as_u32().wrapping_sub(self.header.is.base);
+        let offset = object.as_u32().wrapping_sub(self.header.is.origin);
         number(offset, self.header.is.reciprocal)
+    }
+
+    /// The entry of the object with a number that a list has.
+    fn entry(&self, number: u32) -> Option<&'s AtomicU32> {
+        self.entries.get(number as usize).filter(|_| number != NONE)
     }
 
     /// The address of an object.
     pub(super) fn object(&self, number: u32, stride: u32) -> VirtAddr {
-        let base = self.header.is.base;
-        VirtAddr::new(base.wrapping_add(number.wrapping_mul(stride)))
+        let origin = self.header.is.origin;
+        VirtAddr::new(origin.wrapping_add(number.wrapping_mul(stride)))
     }
 
     /// What is at an address? Anybody may ask; of an object that is not the asker's the answer may be old.
@@ -254,7 +275,7 @@ impl<'s> Slab<'s> {
     /// The owner: takes the first free object.
     pub(super) fn take(&self, stride: u32) -> Option<VirtAddr> {
         let number = self.header.head.load(Relaxed);
-        let entry = self.entries.get(number as usize)?;
+        let entry = self.entry(number)?;
         let object = self.object(number, stride);
         self.header.head.store(entry.load(Relaxed), Relaxed);
         entry.store(object.as_u32(), Relaxed);
@@ -275,6 +296,28 @@ impl<'s> Slab<'s> {
         true
     }
 
+    /// The owner: makes allocated objects free, from the front, up to the first that is none, or the one
+    /// that makes the slab need attention. Says how many, and whether it does.
+    pub(super) fn give_many(&self, objects: &[VirtAddr]) -> (usize, bool) {
+        let left = self.header.left.load(Relaxed);
+        let objects = objects.get(..left as usize).unwrap_or(objects);
+        let mut head = self.header.head.load(Relaxed);
+        let mut count = 0;
+        for object in objects {
+            let number = self.number(*object);
+            match self.entries.get(number as usize) {
+                Some(entry) if entry.load(Relaxed) == object.as_u32() => entry.store(head, Relaxed),
+                _ => break,
+            }
+            head = number;
+            count += 1;
+        }
+        self.header.head.store(head, Relaxed);
+        let left = left - count;
+        self.header.left.store(left, Relaxed);
+        (count as usize, left == 0 && count > 0)
+    }
+
     /// The owner: one object more came back. Does the slab need attention?
     #[inline(always)]
     pub(super) fn one_came_back(&self) -> bool {
@@ -288,7 +331,7 @@ impl<'s> Slab<'s> {
     pub(super) fn count(&self, head: u32) -> u32 {
         let mut count = 0;
         let mut number = head;
-        while let Some(entry) = self.entries.get(number as usize)
+        while let Some(entry) = self.entry(number)
             && count < self.entries.len() as u32
         {
             count += 1;
@@ -301,7 +344,7 @@ impl<'s> Slab<'s> {
     pub(super) fn count_remote(&self) -> u32 {
         let mut number = self.header.remote.load(Relaxed) & NUMBER_MASK;
         let mut count = 0;
-        while let Some(entry) = self.entries.get(number as usize) {
+        while let Some(entry) = self.entry(number) {
             count += 1;
             number = entry.load(Relaxed) & NUMBER_MASK;
         }
@@ -313,7 +356,7 @@ impl<'s> Slab<'s> {
     pub(super) fn claim(&self, object: VirtAddr) -> Option<Claimed> {
         let number = self.number(object);
         let entry = self.entries.get(number as usize)?;
-        let claimed = entry.compare_exchange(object.as_u32(), REMOTE | NO_NUMBER, AcqRel, Relaxed);
+        let claimed = entry.compare_exchange(object.as_u32(), REMOTE | NONE, AcqRel, Relaxed);
         claimed.ok().map(|_| Claimed { number })
     }
 
@@ -360,7 +403,7 @@ impl<'s> Slab<'s> {
     /// Who has the slab in hand from a mailbox: takes all that was posted, and the slab is in no mailbox
     /// any more.
     pub(super) fn take_posted(&self) -> Posted<'s> {
-        let remote = self.header.remote.swap(NO_NUMBER, AcqRel);
+        let remote = self.header.remote.swap(NONE, AcqRel);
         Posted { entries: self.entries, next: remote & NUMBER_MASK }
     }
 
@@ -429,13 +472,13 @@ impl Iterator for Posted<'_> {
 
     fn next(&mut self) -> Option<Claimed> {
         let number = self.next;
-        let entry = self.entries.get(number as usize)?;
+        let entry = self.entries.get(number as usize).filter(|_| number != NONE)?;
         self.next = entry.load(Relaxed) & NUMBER_MASK;
         Some(Claimed { number })
     }
 }
 
-/// The number of the object at this offset from the first.
+/// The number of the object at this offset from where object 0 would be.
 #[inline(always)]
 pub(super) const fn number(offset: u32, reciprocal: u32) -> u32 {
     ((offset as u64 * reciprocal as u64) >> 32) as u32

@@ -35,11 +35,11 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let slab = memory.make_record(
             record,
             Constants {
-                base: virt.as_u32() + cache.geometry.left,
+                origin: (virt.as_u32() + cache.geometry.left).wrapping_sub(cache.geometry.stride),
                 reciprocal: cache.reciprocal,
-                objects,
+                entries: objects + 1,
                 cache: self.address_of(cache),
-                pfn,
+                start: virt,
                 order,
             },
         );
@@ -48,7 +48,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             Some(seed) => slab.free_all_shuffled(seed ^ record.wrapping_mul(0x9e37_79b9)),
         }
         if let Some(constructor) = cache.constructor {
-            for number in 0..objects {
+            for (number, _) in slab.objects() {
                 memory.call(constructor, slab.object(number, cache.geometry.stride));
             }
         }
@@ -62,19 +62,19 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     /// Gives back a slab all of whose objects are free, and that is on no list.
     pub(super) fn release_slab(&self, cache: &KmemCache<CPUS>, record: u32) {
         let slab = self.memory().slab(record);
-        let Constants { base, objects, pfn, order, .. } = slab.header.is;
+        let Constants { start, order, .. } = slab.header.is;
+        let objects = slab.header.is.objects();
         if let Some(destructor) = cache.destructor {
-            for number in 0..objects {
+            for (number, _) in slab.objects() {
                 self.memory().call(destructor, slab.object(number, cache.geometry.stride));
             }
         }
-        let virt = VirtAddr::new(base - cache.geometry.left);
-        self.mark_pages(virt, order, 0);
+        self.mark_pages(start, order, 0);
         cache.slabs.fetch_sub(1, Relaxed);
         cache.objects.fetch_sub(objects, Relaxed);
         cache.pages.fetch_sub(order.pages(), Relaxed);
         self.give_record(record, objects);
-        self.free_pages(pfn, order);
+        self.free_pages(self.pfn_of(start), order);
     }
 
     /// Pages for a slab: of the size that wastes least, if they are easy to have.

@@ -170,8 +170,8 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         // It needs no attention, whatever comes back.
         slab.header.left.store(u32::MAX, Relaxed);
         let head = slab.take_list();
-        let base = VirtAddr::new(slab.header.is.base);
-        cache.cpu[cpu].set(&Fresh { head, entries: slab.entries, base, record });
+        let origin = slab.header.is.origin;
+        cache.cpu[cpu].set(&Fresh { head, entries: slab.entries, origin, record });
         self.hint_cache(cache, &slab, cpu);
     }
 

@@ -14,6 +14,7 @@ use super::name::Name;
 use super::slab::{Owner, Slab};
 use crate::addr::{PAGE_SIZE, VirtAddr};
 use crate::platform::Lowmem;
+use crate::sync::AtomicU32;
 use crate::sync::Ordering::Relaxed;
 
 /// An invariant that does not hold.
@@ -149,18 +150,17 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     fn slab_heads(&self) -> impl Iterator<Item = (VirtAddr, u32)> {
         self.lowmem_pages().filter_map(|(virt, page)| {
             let record = page.own();
-            let pfn = self.linear.virt_to_page(virt)?;
-            (record > LARGE && self.memory().slab(record).header.is.pfn == pfn)
+            (record > LARGE && self.memory().slab(record).header.is.start == virt)
                 .then_some((virt, record))
         })
     }
 
     fn allocated(&self, cache: &KmemCache<CPUS>, slab: &Slab<'_>) -> u32 {
-        let is_allocated = |(number, entry): (usize, &crate::sync::AtomicU32)| {
-            let object = slab.object(number as u32, cache.geometry.stride);
+        let is_allocated = |(number, entry): &(u32, &AtomicU32)| {
+            let object = slab.object(*number, cache.geometry.stride);
             Slab::is_out(entry.load(Relaxed), object)
         };
-        slab.entries.iter().enumerate().filter(|each| is_allocated(*each)).count() as u32
+        slab.objects().filter(is_allocated).count() as u32
     }
 
     fn check_pages(
@@ -186,8 +186,8 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         slab: &Slab<'_>,
         record: u32,
     ) -> Result<(), Broken> {
-        let base = VirtAddr::new(slab.header.is.base);
-        let objects = slab.header.is.objects;
+        let base = slab.object(1, cache.geometry.stride);
+        let objects = slab.header.is.objects();
         let free = objects - self.allocated(cache, slab);
         let owner = slab.owner();
         let current = owner.of_cpu().filter(|_| owner.is_current());
