@@ -96,7 +96,10 @@ impl Peers {
                 unsafe { floor::measure(&mut task, order) };
             }
             // SAFETY: 1. as above.
-            What::Bytes { .. } | What::ConstBytes { .. } | What::Object { .. } => unsafe {
+            What::Bytes { .. }
+            | What::ConstBytes { .. }
+            | What::Object { .. }
+            | What::Objects { .. } => unsafe {
                 bytes::measure(&mut task);
             },
             _ => {}
