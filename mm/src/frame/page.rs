@@ -265,6 +265,13 @@ impl Head {
         self.0 >> ORDER_SHIFT == order.as_u32() + (KIND_ALLOCATED >> ORDER_SHIFT)
     }
 
+    /// The order for which [`is_sole`](Self::is_sole) is true.
+    #[inline(always)]
+    pub(crate) const fn sole_order(self) -> Option<Order> {
+        let order = (self.0 >> ORDER_SHIFT).wrapping_sub(KIND_ALLOCATED >> ORDER_SHIFT);
+        if order <= Order::MAX.as_u32() { Order::new(order as u8) } else { None }
+    }
+
     /// As [`is_sole`](Self::is_sole), but there may have been others.
     pub(crate) const fn is_last(self, order: Order) -> bool {
         self.alone().is_sole(order)
@@ -594,10 +601,12 @@ mod tests {
             for class in classes() {
                 let head = Head::allocated(order, class);
                 assert_eq!(head.is_sole(other), order == other);
+                assert_eq!(head.sole_order(), Some(order));
                 let shared = head.one_more().unwrap();
                 let last = shared.one_less().unwrap();
                 assert!(!shared.is_sole(other) && !shared.is_last(other));
                 assert!(!last.is_sole(other), "it wants care");
+                assert_eq!((shared.sole_order(), last.sole_order()), (None, None));
                 assert_eq!(
                     (head.is_last(other), last.is_last(other)),
                     (order == other, order == other)
@@ -605,12 +614,15 @@ mod tests {
                 assert_eq!((last.alone(), head.alone()), (head, head));
                 assert!(!Head::stacked(order, class).is_sole(other));
                 assert!(!Head::bad(order, class).is_sole(other));
+                let others = [Head::stacked(order, class), Head::bad(order, class), Head::NONE];
+                assert_eq!(others.map(Head::sole_order), [None; 3]);
                 assert!(zones().all(|zone| !head.is_free(zone, other)));
             }
             for zone in zones() {
                 for mobility in Mobility::ALL {
                     let free = Head::free(order, zone, mobility);
                     assert!(!free.is_sole(other));
+                    assert_eq!(free.sole_order(), None);
                     for asked in zones() {
                         assert_eq!(free.is_free(asked, other), zone == asked && order == other);
                     }

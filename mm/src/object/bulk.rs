@@ -111,12 +111,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
 
     /// Gives back the first of these objects, as many as are of the slab that the hint for the first one's page
     /// names, or else of the current one. Says how many.
-    fn give_run(
-        &self,
-        cache: &KmemCache<CPUS>,
-        first: VirtAddr,
-        objects: &[VirtAddr],
-    ) -> usize {
+    fn give_run(&self, cache: &KmemCache<CPUS>, first: VirtAddr, objects: &[VirtAddr]) -> usize {
         let masked = self.memory().mask();
         let cpu = self.memory().cpu(&masked) & (CPUS - 1);
         let record = self.slab_hints[cpu].of(first).load(Relaxed);

@@ -8,6 +8,7 @@ use super::mailbox;
 use super::memory::Books;
 use super::slab::{Back, Is, Owner, Slab};
 use crate::addr::VirtAddr;
+use crate::frame::Page;
 use crate::platform::{Lowmem, Report};
 use crate::sync::Ordering::Relaxed;
 
@@ -54,6 +55,28 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         true
     }
 
+    /// As `give_hinted`, to the slab that the page names. The hint had another one, and is changed.
+    #[inline]
+    pub(super) fn give_own(
+        &self,
+        page: &Page,
+        named: Option<&KmemCache<CPUS>>,
+        object: VirtAddr,
+    ) -> bool {
+        let masked = self.memory().mask();
+        let record = page.own();
+        if record <= LARGE {
+            return false;
+        }
+        let slab = self.memory().slab(record);
+        let cpu = self.memory().cpu(&masked) & (CPUS - 1);
+        if !slab.is_of(cpu) {
+            return false;
+        }
+        self.slab_hints[cpu].of(object).store(record, Relaxed);
+        self.give_hinted(named, object, cpu)
+    }
+
     /// A slab of this CPU needs a look: its first object came back, or its last. Interrupts are masked.
     #[inline(never)]
     pub(super) fn attend(&self, cpu: usize, record: u32) {
@@ -88,6 +111,9 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let Some(page) = self.page(object) else {
             return self.refuse(object, ObjectError::NotLinear { object });
         };
+        if self.give_own(page, named, object) {
+            return Ok(());
+        }
         let masked = self.memory().mask();
         let record = page.own();
         if record <= LARGE {
@@ -103,7 +129,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             self.give_guarded(cache, record, object)?;
         } else {
             let cpu = self.memory().cpu(&masked) & (CPUS - 1);
-            self.learn(cache, &slab, record, object, cpu);
+            self.learn(cache, &slab, object, cpu);
             let is_given = self.give_to(cache, cpu, record, Back::Allocated(object));
             drop(masked);
             if !is_given {

@@ -71,19 +71,16 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         }
     }
 
-    /// An object comes back that was not found by the hints for its page, so these are changed, if this CPU has
-    /// the slab.
+    /// An object comes back that was not found by the hints for its page, so the cache is changed, if it is one
+    /// of this CPU's current slab.
     pub(super) fn learn(
         &self,
         cache: &KmemCache<CPUS>,
         slab: &Slab<'_>,
-        record: u32,
         object: VirtAddr,
         cpu: usize,
     ) {
-        if slab.is_of(cpu) {
-            self.slab_hints[cpu].of(object).store(record, Relaxed);
-        } else if cache.is_kmalloc && slab.owner() == Owner::current(cpu) {
+        if cache.is_kmalloc && slab.owner() == Owner::current(cpu) {
             self.cache_hints.of(object).store(self.address_of(cache), Relaxed);
         }
     }

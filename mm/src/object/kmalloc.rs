@@ -227,14 +227,11 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
 
     #[inline(never)]
     fn kfree_with_care(&self, object: VirtAddr) -> Result<(), NotGiven> {
-        let Some(page) = self.page(object) else {
-            if object == ZERO_SIZE || object.as_u32() == 0 {
-                return Ok(());
-            }
-            return self.refuse(object, ObjectError::NotLinear { object });
-        };
-        if page.own() == LARGE {
-            return self.free_large(page, object);
+        match self.page(object) {
+            Some(page) if page.own() == LARGE => return self.free_large(page, object),
+            Some(page) if self.give_own(page, None, object) => return Ok(()),
+            None if object == ZERO_SIZE || object.as_u32() == 0 => return Ok(()),
+            _ => {}
         }
         self.give_with_care(None, object)
     }
@@ -242,6 +239,20 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     /// Gives back what a large `kmalloc` took.
     #[inline]
     fn free_large(&self, page: &Page, object: VirtAddr) -> Result<(), NotGiven> {
+        if let Some(order) = page.head().sole_order()
+            && object.is_aligned(PAGE_SIZE)
+        {
+            page.set_own(0);
+            self.free_pages(self.pfn_of(object), order);
+            return Ok(());
+        }
+        self.free_large_with_care(page, object)
+    }
+
+    /// As `free_large`, of a block that has had further references, or of none.
+    #[cold]
+    #[inline(never)]
+    fn free_large_with_care(&self, page: &Page, object: VirtAddr) -> Result<(), NotGiven> {
         let pfn = self.pfn_of(object);
         let state = page.state();
         let PageState::Allocated { order, .. } = state else {

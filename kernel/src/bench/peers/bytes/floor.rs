@@ -145,7 +145,8 @@ impl Slab {
     fn give(&self, object: u32) -> bool {
         {
             let _no_others = interrupt::mask();
-            let number = number(object.wrapping_sub(self.origin_again.get()), self.reciprocal.get());
+            let number =
+                number(object.wrapping_sub(self.origin_again.get()), self.reciprocal.get());
             if number < self.len.get() {
                 // SAFETY: 1. it is.
                 let entry = unsafe { self.entry(number) };
