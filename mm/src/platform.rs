@@ -67,7 +67,8 @@ pub trait Lowmem: Platform {
     /// Ticks since boot, of whatever length, for the age of what is reported; 0 if nothing ticks.
     fn now(&self) -> u32;
 
-    /// Zeroes bytes of the linear map that nobody else uses, from a multiple of 8 on. Any context.
+    /// Zeroes bytes of the linear map that nobody else uses, from a multiple of 8 on, and perhaps the rest of
+    /// the last word. Any context.
     fn zero_bytes(&self, virt: VirtAddr, bytes: u32);
 }
 

@@ -349,7 +349,9 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
         while next != 0 {
             let cache = self.cache(next);
             let Geometry { stride, align, .. } = cache.geometry;
-            let is_alike = cache.constructor.is_none()
+            // Who destroys one has said so under this lock.
+            let is_alike = !cache.is_dying.load(Relaxed)
+                && cache.constructor.is_none()
                 && cache.destructor.is_none()
                 && !cache.flags.intersects(SlabFlags::NEVER_MERGE)
                 && same(cache.flags) == same(flags)

@@ -76,7 +76,7 @@ pub(super) trait Books: Lowmem {
     /// Fills bytes of a guarded cache's slab.
     fn fill_bytes(&self, from: VirtAddr, bytes: u32, byte: u8) {
         if bytes > 0 {
-            // SAFETY: they surround an object that the caller has under the cache's lock.
+            // SAFETY: an object that the caller has, or what surrounds one, under the lock of its cache.
             unsafe { self.pointer(from).write_bytes(byte, bytes as usize) };
         }
     }

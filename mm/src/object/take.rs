@@ -74,7 +74,13 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         if let Ok(object) = taken
             && gfp.wants_zero()
         {
-            this.memory().zero_bytes(object, cache.object_size());
+            let (memory, bytes) = (this.memory(), cache.object_size());
+            if cache.is_guarded() {
+                // Behind an odd number of bytes, the rest of the last word is watched.
+                memory.fill_bytes(object, bytes, 0);
+            } else {
+                memory.zero_bytes(object, bytes);
+            }
         }
         taken.into()
     }

@@ -283,7 +283,8 @@ impl Lowmem for Machine {
         0
     }
 
+    /// Whole words, as the kernel does.
     fn zero_bytes(&self, virt: VirtAddr, bytes: u32) {
-        self.fill_object(virt, bytes, 0);
+        self.fill_object(virt, bytes.next_multiple_of(4), 0);
     }
 }

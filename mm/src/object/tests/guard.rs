@@ -147,6 +147,24 @@ fn zeroes_are_asked_for_and_given() {
     });
 }
 
+/// The rest of the last word is red zone, or padding with a pattern.
+#[test]
+fn zeroes_end_with_the_object() {
+    for flags in [SlabFlags::SLAB_RED_ZONE, SlabFlags::SLAB_POISON, ALL] {
+        for size in [1, 5, 6, 63] {
+            with_slabs::<1>(256, |slabs| {
+                let flags = flags | SlabFlags::SLAB_CONSISTENCY_CHECKS;
+                let cache = slabs.create("odd", size, 0, flags, None).unwrap();
+                let zero = Gfp::GFP_KERNEL | Gfp::__GFP_ZERO;
+                let object = slabs.take_object(cache, zero).unwrap();
+                assert!(slabs.memory().is_filled(object, size, 0));
+                assert_eq!(free(slabs, cache, object), Ok(()), "{size}: {flags:?}");
+                assert!(slabs.memory().told().is_empty());
+            });
+        }
+    }
+}
+
 #[test]
 fn a_parameter_reaches_the_caches_that_it_names() {
     let mut options = SlabOptions::default();

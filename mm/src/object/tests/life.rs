@@ -9,6 +9,7 @@ use super::super::kmalloc::{CLASSES, ZERO_SIZE};
 use super::super::test_machine::with_slabs;
 use super::super::{Busy, CreateError, SlabFlags};
 use crate::addr::VirtAddr;
+use crate::platform::{Answer, Shortage};
 use crate::zone::{AllocError, Gfp};
 
 const KERNEL: Gfp = Gfp::GFP_KERNEL;
@@ -67,6 +68,36 @@ fn caches_that_are_alike_are_one_until_the_last_name_goes() {
             assert_eq!(slabs.destroy(one), Ok(()));
         }
         assert_eq!(count(), before + 4);
+        assert_eq!(slabs.validate(), Ok(()));
+    });
+}
+
+/// While it is destroyed, a cache is there for those who finish with it, not for new ones.
+#[test]
+fn a_cache_that_ends_is_shared_no_more() {
+    with_slabs::<2>(256, |slabs| {
+        let create = |name| slabs.create(name, 100, 0, SlabFlags::empty(), None).unwrap();
+        let ends = create("ends");
+        // The other CPU keeps a slab, so this one must wait for it.
+        slabs.memory().set_cpu(1);
+        let object = slabs.take_object(ends, KERNEL).unwrap();
+        // SAFETY: the test's.
+        assert_eq!(unsafe { slabs.free_object(ends, object) }, Ok(()));
+        slabs.memory().set_cpu(0);
+        let next = Cell::new(None);
+        let meanwhile = |_: &Shortage| {
+            next.set(Some(create("next")));
+            slabs.memory().set_cpu(1);
+            slabs.tick();
+            slabs.memory().set_cpu(0);
+            Answer::Retry
+        };
+        // SAFETY: 1. its one name; 2. nobody uses it.
+        let ended = slabs.memory().with_waits(meanwhile, || unsafe { slabs.destroy(ends) });
+        assert_eq!(ended, Ok(()));
+        let next = next.get().unwrap();
+        assert!(slabs.caches().any(|cache| std::ptr::eq(cache, next)));
+        assert_eq!(next.name().as_str(), "next");
         assert_eq!(slabs.validate(), Ok(()));
     });
 }
