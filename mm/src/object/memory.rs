@@ -76,7 +76,7 @@ pub(super) trait Books: Lowmem {
     /// Fills bytes of a guarded cache's slab.
     fn fill_bytes(&self, from: VirtAddr, bytes: u32, byte: u8) {
         if bytes > 0 {
-            // SAFETY: an object that the caller has, or what surrounds one, under the lock of its cache.
+            // SAFETY: the caller has the object, or holds the lock of its cache for what surrounds it.
             unsafe { self.pointer(from).write_bytes(byte, bytes as usize) };
         }
     }

@@ -5,6 +5,7 @@ mod failing;
 mod guard;
 mod heap;
 mod life;
+mod meminit;
 mod mempool;
 mod model;
 mod typed;
