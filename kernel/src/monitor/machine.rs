@@ -35,6 +35,12 @@ pub fn soak(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
     selftest::run_soak(kernel, operations, seed).map_err(Failure::SelfTest)
 }
 
+pub fn object_soak(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
+    let operations = args.number("COUNT").unwrap_or(SOAK_OPERATIONS);
+    let seed = args.number("SEED").unwrap_or(1);
+    selftest::run_object_soak(kernel, operations, seed).map_err(Failure::SelfTest)
+}
+
 pub fn crash(_: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
     let Some(crash) = args.choice("KIND").ok().and_then(|index| CRASHES.get(index)) else {
         CRASHES.iter().for_each(|crash| println!("{:<10} {}", crash.name, crash.what));

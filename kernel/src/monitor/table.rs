@@ -297,6 +297,18 @@ part. SEED chooses another sequence of operations.",
         run: machine::soak,
     },
     Command {
+        name: "object-soak",
+        args: &[
+            Arg::number("COUNT", 1, u32::MAX).optional(),
+            Arg::number("SEED", 0, u32::MAX).optional(),
+        ],
+        help: "take and give back objects for long",
+        details: "\
+The suite object-soak of selftest, for COUNT operations, a million if it is not given. The tick's handler
+takes part. SEED chooses another sequence of operations.",
+        run: machine::object_soak,
+    },
+    Command {
         name: "selftest",
         args: &[Arg::one_of("SUITE", &SUITES).optional()],
         help: "test this machine",

@@ -23,6 +23,7 @@ mod kuser;
 mod layout;
 mod ledger;
 mod lock;
+mod object_soak;
 mod objects;
 mod owner;
 mod pages;
@@ -72,6 +73,7 @@ pub const SUITES: &[Suite] = &[
         what: "no object has two owners, and every slab comes back",
         run: objects::run,
     },
+    OBJECT_SOAK,
     Suite { name: "heap", what: "collections get memory, and give it back", run: heap::run },
     Suite { name: "window", what: "every frame can be looked at, lowmem or not", run: window::run },
     Suite {
@@ -95,6 +97,11 @@ pub const SUITES: &[Suite] = &[
 
 const SOAK: Suite =
     Suite { name: "soak", what: "no page has two owners, and all come back", run: soak::run };
+const OBJECT_SOAK: Suite = Suite {
+    name: "object-soak",
+    what: "no object has two owners, and every slab comes back",
+    run: object_soak::run,
+};
 const TICKS: Suite = Suite { name: "ticks", what: "no tick is lost under load", run: ticks::run };
 
 /// What the functions of all suites have in front of their names.
@@ -217,10 +224,23 @@ pub fn run_soak(kernel: &mut Kernel, operations: u32, seed: u32) -> Result<(), F
     }
 }
 
+/// Runs the suite `object-soak` for so many operations, of the sequence of this seed.
+///
+/// # Errors
+///
+/// When a check failed.
+pub fn run_object_soak(kernel: &mut Kernel, operations: u32, seed: u32) -> Result<(), Failed> {
+    match outcome(&OBJECT_SOAK, |checks| object_soak::run_for(kernel, operations, seed, checks)) {
+        Outcome::Passed | Outcome::Skipped => Ok(()),
+        Outcome::Failed => Err(Failed { failed: 1, ran: 1 }),
+    }
+}
+
 /// The watcher of the tick, of which there is one, for the suites that want to be interrupted.
 fn on_tick() {
     call_site::on_tick();
     lock::on_tick();
+    object_soak::on_tick();
     objects::on_tick();
     soak::on_tick();
     window::on_tick();

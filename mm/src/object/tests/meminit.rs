@@ -105,8 +105,7 @@ fn objects_of_each_size() {
 fn what_was_constructed_persists() {
     fn persists<const BYTES: usize>(slabs: &Slabs<'_, '_>) {
         let bytes = BYTES as u32;
-        let create =
-            |flags| slabs.create("ctor", bytes, 1, flags, Some(construct::<BYTES>));
+        let create = |flags| slabs.create("ctor", bytes, 1, flags, Some(construct::<BYTES>));
         let cache = create(SlabFlags::empty()).unwrap();
         for _ in 0..10 {
             let object = slabs.take_object(cache, KERNEL).unwrap();
