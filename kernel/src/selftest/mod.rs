@@ -14,6 +14,7 @@
 
 mod call_site;
 mod edges;
+mod examples;
 mod exceptions;
 mod faults;
 mod heap;
@@ -23,6 +24,7 @@ mod kuser;
 mod layout;
 mod ledger;
 mod lock;
+mod meminit;
 mod object_soak;
 mod objects;
 mod owner;
@@ -70,10 +72,12 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "pages", what: "pages by address, and many at once", run: pages::run },
     Suite {
         name: "objects",
-        what: "no object has two owners, and every slab comes back",
+        what: "what is given back wrongly is found",
         run: objects::run,
     },
     OBJECT_SOAK,
+    Suite { name: "meminit", what: "who asks for zeroes gets them", run: meminit::run },
+    Suite { name: "examples", what: "what the first modules in books do", run: examples::run },
     Suite { name: "heap", what: "collections get memory, and give it back", run: heap::run },
     Suite { name: "window", what: "every frame can be looked at, lowmem or not", run: window::run },
     Suite {
@@ -241,7 +245,6 @@ fn on_tick() {
     call_site::on_tick();
     lock::on_tick();
     object_soak::on_tick();
-    objects::on_tick();
     soak::on_tick();
     window::on_tick();
 }

@@ -42,15 +42,23 @@ struct Handler {
     random: Random,
     held: ArrayVec<Held, HELD>,
     guests: ArrayVec<&'static Cache, GUESTS>,
+    /// Given back, and still written to.
+    #[cfg(feature = "test-late-write")]
+    written: mm::addr::VirtAddr,
 }
 
 static HANDLER: IrqLock<Option<Handler>> = IrqLock::new(None);
 
 /// Has the handler take part from the next tick on.
 pub fn start(seed: u32) {
-    let (held, guests) = (ArrayVec::new(), ArrayVec::new());
-    *HANDLER.lock() =
-        Some(Handler { figures: Figures::default(), random: Random::new(!seed), held, guests });
+    *HANDLER.lock() = Some(Handler {
+        figures: Figures::default(),
+        random: Random::new(!seed),
+        held: ArrayVec::new(),
+        guests: ArrayVec::new(),
+        #[cfg(feature = "test-late-write")]
+        written: mm::addr::VirtAddr::new(0),
+    });
 }
 
 /// Times that it came.
@@ -108,11 +116,32 @@ impl Handler {
         self.figures.ticks += 1;
         for _ in 0..MOVES {
             if self.held.is_full() || (!self.held.is_empty() && self.random.one_in(2)) {
-                let index = self.random.below(self.held.len() as u32) as usize;
-                world.give(self.held.swap_remove(index));
+                self.give(world);
             } else {
                 self.take(world);
             }
+        }
+    }
+
+    fn give(&mut self, world: &World) {
+        let index = self.random.below(self.held.len() as u32) as usize;
+        let held = self.held.swap_remove(index);
+        #[cfg(feature = "test-late-write")]
+        let object = held.object;
+        world.give(held);
+        #[cfg(feature = "test-late-write")]
+        self.write_late(object);
+    }
+
+    /// The deliberate fault: writes into what was given back for a while.
+    #[cfg(feature = "test-late-write")]
+    fn write_late(&mut self, given: mm::addr::VirtAddr) {
+        if self.figures.ticks.is_multiple_of(16) {
+            self.written = given;
+        }
+        if self.written.as_u32() != 0 {
+            // SAFETY: none. It is somebody else's by now, or will be.
+            unsafe { (self.written.as_u32() as *mut u32).write_volatile(0x1a7e) };
         }
     }
 
