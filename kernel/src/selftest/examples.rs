@@ -2,6 +2,8 @@
 //!
 //! Each takes something in steps, uses it, and gives it back in reverse. When a step fails, what the steps
 //! before it took goes back at once: each example is also run with its first, second, … request failing.
+//!
+//! Those of a pool that is made are reported, which is no sign of a fault.
 
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -196,7 +198,8 @@ fn kmalloc_and_pages(kernel: &Kernel, checks: &mut Checks) -> Result<(), Unwound
     match kernel.tables.linear().page_address(pages.pfn()) {
         Some(virt) => {
             // SAFETY: both are ours, and have so many bytes.
-            let (memory, pages) = unsafe { (bytes_of(memory, 1024), bytes_of(virt, order.bytes())) };
+            let (memory, pages) =
+                unsafe { (bytes_of(memory, 1024), bytes_of(virt, order.bytes())) };
             memory[..GREETING.len()].copy_from_slice(GREETING);
             // Across the border of the two pages.
             let start = pages.len() / 2 - 5;

@@ -70,11 +70,7 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "poison", what: "a write into a free page is noticed", run: poison::run },
     Suite { name: "owner", what: "who took a block is known", run: owner::run },
     Suite { name: "pages", what: "pages by address, and many at once", run: pages::run },
-    Suite {
-        name: "objects",
-        what: "what is given back wrongly is found",
-        run: objects::run,
-    },
+    Suite { name: "objects", what: "what is given back wrongly is found", run: objects::run },
     OBJECT_SOAK,
     Suite { name: "meminit", what: "who asks for zeroes gets them", run: meminit::run },
     Suite { name: "examples", what: "what the first modules in books do", run: examples::run },

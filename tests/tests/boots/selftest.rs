@@ -3,9 +3,14 @@
 use crate::run::run;
 
 /// Suites that must have run.
-const SUITES: [&str; 10] = [
+const SUITES: [&str; 15] = [
     "zones",
     "soak",
+    "objects",
+    "object-soak",
+    "meminit",
+    "examples",
+    "heap",
     "shortage",
     "faults",
     "window",

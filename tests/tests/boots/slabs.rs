@@ -3,8 +3,15 @@
 use crate::run::run;
 
 /// All suites that use objects.
-const SUITES: &str = "selftest objects; selftest heap";
-const PASSED: [&str; 2] = ["selftest: objects: ok, ", "selftest: heap: ok, "];
+const SUITES: &str =
+    "selftest objects; selftest object-soak; selftest meminit; selftest examples; selftest heap";
+const PASSED: [&str; 5] = [
+    "selftest: objects: ok, ",
+    "selftest: object-soak: ok, ",
+    "selftest: meminit: ok, ",
+    "selftest: examples: ok, ",
+    "selftest: heap: ok, ",
+];
 
 pub fn everywhere() {
     for options in
@@ -32,6 +39,24 @@ pub fn debugging() {
     }
 }
 
+/// Whoever has requests fail, or takes all memory, ends no suite with a panic.
+pub fn without_memory() {
+    let failing = run(&["-m", "64M", "--append", "fail_page_alloc=1,100,0,-1"], SUITES);
+    failing.expect_status(1);
+    failing.expect(&[
+        "selftest: objects: skipped: requests fail on purpose\n",
+        "selftest: object-soak: FAILED: no caches and pools in 256 tries\n",
+        "selftest: heap: skipped: requests fail on purpose\n",
+    ]);
+    let taken =
+        run(&["-m", "32M"], "alloc 10; alloc 10; alloc 10; alloc 10; alloc 10; selftest heap");
+    taken.expect(&["selftest: heap: "]);
+    for run in [failing, taken] {
+        assert!(!run.text.contains("panic"), "{}", run.text);
+        run.expect(&["vmsplit: power off"]);
+    }
+}
+
 /// What can not be read is said, and is off.
 pub fn unreadable() {
     let commands = "kmalloc 30; slabinfo leaks";
@@ -53,9 +78,10 @@ pub fn trace() {
 }
 
 /// The boots of this file.
-pub const BOOTS: [(&str, fn()); 4] = [
+pub const BOOTS: [(&str, fn()); 5] = [
     ("objects: on small and large machines", everywhere),
     ("objects: while caches are debugged", debugging),
+    ("objects: where there is no memory", without_memory),
     ("objects: a parameter that can not be read", unreadable),
     ("objects: a line for each that comes and goes", trace),
 ];

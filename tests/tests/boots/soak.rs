@@ -1,18 +1,24 @@
-//! The page allocator at work for long, from the monitor's side and the tick's, on machines of every kind;
-//! and a build that must not survive it.
+//! The page allocator at work for long, and the slab allocator, from the monitor's side and the tick's, on
+//! machines of every kind; and builds that must not survive it.
 
 use crate::run::{Run, finished, run, xtask};
 
 /// Boots, soaks, and checks that all is as before.
 #[track_caller]
 fn soak(options: &[&str], operations: u32) -> Run {
+    soak_with("soak", options, operations)
+}
+
+/// The same with the command for pages, or that for objects.
+#[track_caller]
+fn soak_with(name: &str, options: &[&str], operations: u32) -> Run {
     let options = [options, &["--timeout", "1800"]].concat();
-    let command = format!("soak {operations}");
+    let command = format!("{name} {operations}");
     let run = run(&options, &format!("drain; buddyinfo; {command}; drain; 'buddyinfo'; version"));
     run.expect_status(0);
     let printed = run.output_of(&command);
-    assert!(printed.contains(&format!("soak: {operations} operations, seed 1: ")), "{printed}");
-    assert!(printed.contains("selftest: soak: ok, "), "{printed}");
+    assert!(printed.contains(&format!("{name}: {operations} operations, seed 1: ")), "{printed}");
+    assert!(printed.contains(&format!("selftest: {name}: ok, ")), "{printed}");
     assert_eq!(run.output_of("buddyinfo"), run.output_of("'buddyinfo'"), "{}", run.text);
     run
 }
@@ -61,11 +67,11 @@ pub fn unmasked_lock() {
     ];
     let mut allocators = 0;
     for build in [&[][..], &["--release"]] {
-        for seed in 1..=5 {
-            let script = format!("soak 1000000 {seed}");
+        for (seed, name) in (1..=6).zip(["soak", "object-soak"].into_iter().cycle()) {
+            let script = format!("{name} 1000000 {seed}");
             let words = ["run", "--features", "test-unmasked-lock", "--timeout", "60", "--exec"];
             // With the host's time, and with one that follows the instructions.
-            let qemu: &[&str] = if seed % 2 == 0 { &["--", "-icount", "shift=3"] } else { &[] };
+            let qemu: &[&str] = if seed % 3 == 0 { &["--", "-icount", "shift=3"] } else { &[] };
             let words = [&words, &[script.as_str()][..], build, qemu].concat();
             let run = finished(&xtask(&words.into_iter().map(str::to_string).collect::<Vec<_>>()));
             run.expect_status(1);
@@ -76,11 +82,53 @@ pub fn unmasked_lock() {
     assert!(allocators > 0, "the page allocator's lock was never found held");
 }
 
+pub fn objects() {
+    for options in [
+        &["-m", "256M"][..],
+        &["-m", "32M"],
+        &["-m", "2G", "--append", "dma_zone=64M"],
+        &["-m", "64M", "--append", "slab_nomerge slab_freelist_random"],
+    ] {
+        soak_with("object-soak", &[options, &["--release"]].concat(), 1_000_000);
+    }
+}
+
+/// The same while caches are debugged, pages are poisoned, and requests fail.
+pub fn objects_and_debugging() {
+    for parameters in [
+        "slab_debug",
+        "slab_debug=FZPU slab_freelist_random=7 page_owner=1 page_poison=1",
+        "fail_page_alloc=7,50,100,-1",
+        "slab_debug=FZ fail_page_alloc=3,20,100,-1",
+    ] {
+        let options = ["--release", "-m", "128M", "--append", parameters];
+        let run = soak_with("object-soak", &options, 100_000);
+        // Nobody writes where nobody should.
+        assert!(!run.text.contains("overwritten"), "{parameters}: {}", run.text);
+    }
+}
+
+/// Somebody writes to objects that it has given back, and next to nobody notices: the soak does, in every
+/// run.
+pub fn late_write() {
+    for seed in 1..=5 {
+        let script = format!("object-soak 1000000 {seed}");
+        let words = ["run", "--features", "test-late-write", "--timeout", "60", "--exec", &script];
+        let run = finished(&xtask(&words.map(str::to_string)));
+        run.expect_status(1);
+        let is_found = ["selftest: object-soak: FAILED", "vmsplit: halted: panic at "];
+        assert!(is_found.iter().any(|end| run.text.contains(end)), "{}", run.text);
+    }
+}
+
 /// The boots of this file.
-pub const BOOTS: [(&str, fn()); 5] = [
+pub const BOOTS: [(&str, fn()); 8] = [
     ("soak: ten million operations at 1 GiB", long_on_a_large_machine),
     ("soak: ten million operations at 64 MiB", long_on_a_small_machine),
     ("soak: other zones, splits and processors", everywhere),
     ("soak: while pages are poisoned and requests fail", debugging),
     ("soak: a build whose lock does not mask is caught", unmasked_lock),
+    ("soak: objects on small and large machines", objects),
+    ("soak: objects, while caches are debugged and requests fail", objects_and_debugging),
+    ("soak: a build that writes to objects it gave back is caught", late_write),
 ];
