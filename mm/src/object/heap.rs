@@ -124,7 +124,7 @@ impl<'s, 'p, 'a, P: Lowmem, const CPUS: usize> Heap<'s, 'p, 'a, P, CPUS> {
     ///
     /// # Errors
     ///
-    /// [`AllocError`]; [`too_large`](AllocError::too_large) above 4 MiB, and of an alignment above a page.
+    /// [`AllocError`]; [`too_large`](AllocError::too_large) if size or alignment is above 4 MiB.
     pub fn alloc(&self, layout: Layout, gfp: Gfp) -> Result<VirtAddr, AllocError> {
         let bytes = bytes_for(layout);
         match self.cache(bytes) {

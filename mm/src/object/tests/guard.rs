@@ -1,10 +1,23 @@
 //! Caches with debugging: the cases of Linux's `slub_kunit`, and that debugging changes nothing else.
+//!
+//! | `slub_kunit` | here |
+//! |---|---|
+//! | `clobber_zone` | [`clobber_zone`], and the left one |
+//! | `next_pointer` | [`next_pointer`]: no list is broken, so there is nothing to restore |
+//! | `first_word`, `clobber_50th_byte` | [`first_word_and_50th_byte`], and the last byte |
+//! | `clobber_redzone_free` | [`clobber_redzone_free`] |
+//! | `kmalloc_redzone_access` | [`kmalloc_redzone_access`]: from the end of the class on |
+//! | `kfree_rcu`, `kfree_rcu_wq_destroy` | [`free_elsewhere_then_destroy`] |
+//! | `leak_destroy` | [`leak_destroy`] |
+//! | `krealloc_redzone_zeroing` | [`krealloc_redzone_zeroing`]: what the new class has more |
+//! | `kmalloc_kfree_nolock` | the booted kernel's suite `object-soak`, from the handler of the tick |
 #![expect(unsafe_code, reason = "objects are given back by their address")]
 
 use super::super::guarded::Track;
 use super::super::test_machine::{Machine, with_options, with_slabs};
 use super::super::{CacheRef, NotGiven, SlabAllocator, SlabFlags, SlabOptions};
 use crate::addr::VirtAddr;
+use crate::platform::{Answer, Shortage};
 use crate::zone::Gfp;
 
 const ALL: SlabFlags = SlabFlags::DEBUG_DEFAULT;
@@ -97,6 +110,79 @@ fn clobber_redzone_free() {
             ["BUG TestSlub (Not tainted): Right Redzone overwritten"]
         );
     });
+}
+
+/// `test_kmalloc_redzone_access`, as far as there is one: what was asked for of a class is not kept, so 18 bytes
+/// of 64 may be used to the end. One byte more is found.
+#[test]
+fn kmalloc_redzone_access() {
+    let mut options = SlabOptions::default();
+    options.read_debug(Some("FZU,kmalloc-64")).unwrap();
+    with_options::<1>(256, options, |slabs| {
+        // SAFETY: the test's.
+        let kfree = |object| unsafe { slabs.kfree(object) };
+        let object = slabs.kmalloc(18, Gfp::GFP_KERNEL).unwrap();
+        write(slabs, object, 18, 0xab);
+        write(slabs, object, 63, 0xab);
+        assert_eq!(kfree(object), Ok(()));
+        let object = slabs.kmalloc(18, Gfp::GFP_KERNEL).unwrap();
+        write(slabs, object, 64, 0xab);
+        assert_eq!(kfree(object), Err(NotGiven { object }));
+        let report = "BUG kmalloc-64 (Not tainted): Right Redzone overwritten";
+        assert_eq!(slabs.memory().told(), [report]);
+        assert_eq!((kfree(object), slabs.validate()), (Ok(()), Ok(())));
+    });
+}
+
+/// `test_krealloc_redzone_zeroing`, as far as there is one: in place nothing is zeroed, since what was asked
+/// for is not kept; what moves is zeroed behind what its old class had. Red zones stay whole.
+#[test]
+fn krealloc_redzone_zeroing() {
+    let mut options = SlabOptions::default();
+    options.read_debug(Some("FZPU,kmalloc-*")).unwrap();
+    with_options::<1>(256, options, |slabs| {
+        let zero = Gfp::GFP_KERNEL | Gfp::__GFP_ZERO;
+        // SAFETY: the test's, which uses only what it was given last.
+        let resize = |old, size| unsafe { slabs.krealloc(old, size, zero) }.unwrap();
+        let object = slabs.kzalloc(48, Gfp::GFP_KERNEL).unwrap();
+        assert!(slabs.memory().is_filled(object, 64, 0));
+        slabs.memory().fill_object(object, 64, 0xab);
+        assert_eq!([resize(object, 40), resize(object, 56)], [object; 2]);
+        assert!(slabs.memory().is_filled(object, 64, 0xab));
+        let larger = resize(object, 112);
+        assert!(slabs.memory().is_filled(larger, 64, 0xab));
+        let rest = VirtAddr::new(larger.as_u32() + 64);
+        assert!(slabs.memory().is_filled(rest, 64, 0));
+        // SAFETY: the test's.
+        assert_eq!(unsafe { slabs.kfree(larger) }, Ok(()));
+        assert!(slabs.memory().told().is_empty());
+        assert_eq!(slabs.validate(), Ok(()));
+    });
+}
+
+/// `test_kfree_rcu` and its like: what was given back just before, even by way of another CPU, does not keep a
+/// cache. There is no RCU; the last free comes from elsewhere instead.
+#[test]
+fn free_elsewhere_then_destroy() {
+    for flags in [SlabFlags::empty(), SlabFlags::SLAB_RED_ZONE, ALL] {
+        with_slabs::<2>(256, |slabs| {
+            let cache = slabs.create("TestSlubRcu", 64, 0, flags, None).unwrap();
+            let object = slabs.take_object(cache, Gfp::GFP_KERNEL).unwrap();
+            slabs.memory().set_cpu(1);
+            // SAFETY: the test's.
+            assert_eq!(unsafe { slabs.free_object(cache, object) }, Ok(()));
+            let tick = |_: &Shortage| {
+                slabs.memory().set_cpu(0);
+                slabs.tick();
+                slabs.memory().set_cpu(1);
+                Answer::Retry
+            };
+            // SAFETY: 1. created once; 2. nobody uses it.
+            let destroyed = slabs.memory().with_waits(tick, || unsafe { slabs.destroy(cache) });
+            assert_eq!((destroyed, slabs.validate()), (Ok(()), Ok(())));
+            assert!(slabs.memory().told().is_empty());
+        });
+    }
 }
 
 /// `test_leak_destroy`.
