@@ -89,7 +89,7 @@ pub fn objects() {
         &["-m", "2G", "--append", "dma_zone=64M"],
         &["-m", "64M", "--append", "slab_nomerge slab_freelist_random"],
     ] {
-        soak_with("object-soak", &[options, &["--release"]].concat(), 1_000_000);
+        soak_with("object-soak", &[options, &["--release"]].concat(), 300_000);
     }
 }
 
