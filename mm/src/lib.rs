@@ -19,6 +19,7 @@
 
 pub mod addr;
 pub mod boot;
+pub mod fault;
 pub mod frame;
 pub mod map;
 pub mod object;

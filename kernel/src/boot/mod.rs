@@ -67,6 +67,7 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     let slabs = slabs::make(pages, tables.linear(), memory.command_line);
     crate::slabs::publish(slabs);
     debugging.begin(pages);
+    slabs::begin_failures(slabs, memory.command_line);
     paging::report_wx(&tables);
     let kernel = Kernel { machine, memory, layout, tables, regions, pages, slabs };
     log_layout(&kernel);

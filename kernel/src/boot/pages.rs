@@ -8,13 +8,13 @@ use board::Machine;
 use mm::addr::{PAGE_SIZE, PfnRange, PhysAddr};
 use mm::boot::layout::Layout;
 use mm::boot::memblock::{Limit, MemblockError};
+use mm::fault::{FAIL_PAGE_ALLOC, FailConfig};
 use mm::frame::{FrameTable, Page, PageBlocks};
 use mm::param::params;
 use mm::report::memory_line::{self, ImageSizes};
 use mm::report::zone_ranges;
 use mm::sync::{AtomicU8, AtomicU32};
 use mm::zone::PageAllocator;
-use mm::zone::fault::FailConfig;
 
 use super::memory::Memory;
 use super::{LinearMap, place, stop_for};
@@ -169,8 +169,8 @@ impl Debugging {
                 all.poison = switch("page_poison", value);
             } else if param.is("page_owner") {
                 all.owner = switch("page_owner", value);
-            } else if param.is("fail_page_alloc") {
-                match FailConfig::parse(value) {
+            } else if param.is(FAIL_PAGE_ALLOC) {
+                match FailConfig::parse(FAIL_PAGE_ALLOC, value) {
                     Ok(config) => all.fail = Some(config),
                     Err(error) => log::warn!("{error}"),
                 }
@@ -208,7 +208,7 @@ impl Debugging {
             log::info!("page_owner: who takes pages is remembered");
         }
         if let Some(config) = self.fail {
-            log::info!("fail_page_alloc: {config}");
+            log::info!("{FAIL_PAGE_ALLOC}: {config}");
             pages.inject_failures(config);
         }
     }

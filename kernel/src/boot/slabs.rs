@@ -1,6 +1,7 @@
 //! From the page allocator to objects.
 
 use arch_arm::pmu;
+use mm::fault::{FAILSLAB, FailConfig};
 use mm::object::heap::Heap;
 use mm::object::{SlabAllocator, SlabOptions};
 use mm::param::params;
@@ -33,6 +34,21 @@ pub fn make(
             slabs
         }
         Err(error) => halt(format_args!("can not make the caches of kmalloc: {error}")),
+    }
+}
+
+/// After boot, whose own requests do not fail on purpose: has requests for objects fail as `failslab=` says.
+pub fn begin_failures(slabs: &Slabs, command_line: &'static str) {
+    let mut config = None;
+    for param in params(command_line).filter(|param| param.is(FAILSLAB)) {
+        match FailConfig::parse(FAILSLAB, param.value.unwrap_or("")) {
+            Ok(read) => config = Some(read),
+            Err(error) => log::warn!("{error}"),
+        }
+    }
+    if let Some(config) = config {
+        log::info!("{FAILSLAB}: {config}");
+        slabs.inject_failures(config);
     }
 }
 

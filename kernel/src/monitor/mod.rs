@@ -8,6 +8,7 @@
 //! the prompt at the start of a line.
 
 mod access;
+mod fail;
 mod layout;
 mod machine;
 mod memory;

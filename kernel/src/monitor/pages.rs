@@ -1,10 +1,8 @@
-//! The page allocator at work: taking and giving back blocks, who has which page, and the shortage that
-//! one asks for.
+//! The page allocator at work: taking and giving back blocks, and who has which page.
 
 use mm::addr::{Order, Pfn, VirtAddr};
 use mm::report::page::{self, Known};
 use mm::report::page_owner;
-use mm::zone::fault::FailConfig;
 use mm::zone::owner::Holding;
 use mm::zone::{AllocError, Gfp, ParseGfpError, ZoneKind};
 use monitor::argument::{Args, NotGiven};
@@ -130,26 +128,4 @@ pub fn shrinkers(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
         println!("no shrinker has registered");
     }
     Ok(())
-}
-
-pub fn fail(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
-    let config = match args.text("WHEN") {
-        Ok("off") => FailConfig::OFF,
-        Ok(text) => FailConfig::parse(text)
-            .map_err(|error| Failure::BadFailConfig { part: typed(error.part) })?,
-        Err(_) => {
-            show_failures(kernel);
-            return Ok(());
-        }
-    };
-    kernel.pages.inject_failures(config);
-    Ok(())
-}
-
-fn show_failures(kernel: &Kernel) {
-    let (config, failed) = (kernel.pages.failures_to_come(), kernel.pages.injected_failures());
-    match config.interval {
-        0 => println!("fail_page_alloc is off"),
-        _ => println!("fail_page_alloc={config}, {failed} failed so far"),
-    }
 }

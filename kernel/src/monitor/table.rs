@@ -5,14 +5,16 @@ use core::fmt;
 use arch_arm::probe::Fault;
 use arrayvec::ArrayString;
 use mm::addr::{Order, VirtAddr};
+use mm::fault::BadFailConfig;
 use mm::frame::FreeError;
-use mm::zone::fault::BadFailConfig;
 use mm::zone::{AllocError, Gfp};
 use monitor::argument::{Arg, Args, NotGiven};
 use monitor::command::{Command, Table};
 use monitor::dump::Unit;
 
-use super::{Kernel, access, layout, machine, memory, objects, pages, power, registers, tables};
+use super::{
+    Kernel, access, fail, layout, machine, memory, objects, pages, power, registers, tables,
+};
 use crate::console::Out;
 use crate::report::provoke;
 use crate::selftest;
@@ -265,7 +267,17 @@ WHEN is off; or N, so that the N-th request from now on fails; or INTERVAL,PROBA
 when SPACE pages have been handed out, each INTERVAL-th request fails, with PROBABILITY percent, TIMES
 times at most, -1 for ever. As fail_page_alloc= on the command line. Without WHEN it says what is to
 come.",
-        run: pages::fail,
+        run: fail::pages,
+    },
+    Command {
+        name: "failslab",
+        args: &[Arg::joined("WHEN", &["off"]).optional()],
+        help: "make requests for objects fail",
+        details: "\
+WHEN as of fail, but SPACE is bytes of objects. As failslab= on the command line. The caches are all but
+the cache of caches; with slab_debug=A on the command line, those that it names. Without WHEN it says what
+is to come.",
+        run: fail::objects,
     },
     #[cfg(feature = "bench")]
     Command {
@@ -414,6 +426,8 @@ pub enum Failure {
     },
     /// Text that does not say which requests are to fail.
     BadFailConfig {
+        /// The boot parameter that has the same form.
+        parameter: &'static str,
         /// The part at fault, or the start of it.
         part: ArrayString<64>,
     },
@@ -485,7 +499,7 @@ impl fmt::Display for Failure {
                 // The part that was cut off is to blame.
                 Ok(_) => write!(f, "{word}... is no GFP flag"),
             },
-            Self::BadFailConfig { part } => BadFailConfig { part }.fmt(f),
+            Self::BadFailConfig { parameter, part } => BadFailConfig { parameter, part }.fmt(f),
             Self::NoOwners => f.write_str("who takes pages is only known with page_owner=1"),
             Self::TooMuch { word } => {
                 write!(f, "{word} is too much: --json is about all of RAM")

@@ -7,8 +7,8 @@ use core::fmt;
 
 use arrayvec::ArrayVec;
 use mm::addr::{Order, Pfn};
+use mm::fault::FailConfig;
 use mm::zone::error::Why;
-use mm::zone::fault::FailConfig;
 use mm::zone::{AllocError, Gfp, ZoneKind};
 
 use super::Checks;

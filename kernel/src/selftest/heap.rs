@@ -21,7 +21,7 @@ const PIECE: usize = 32 << 10;
 
 /// The suite.
 pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
-    if kernel.pages.injects_failures() {
+    if kernel.pages.injects_failures() || kernel.slabs.injects_failures() {
         return checks.skip("requests fail on purpose");
     }
     kernel.slabs.shrink_all();

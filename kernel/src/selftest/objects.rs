@@ -48,7 +48,9 @@ fn of_a_cache(slabs: &Slabs, cache: &Cache, checks: &mut Checks) {
         unsafe { slabs::give(slabs, cache, object) }.is_ok()
     };
     let mut objects = [VirtAddr::new(0); 16];
-    let taken = slabs.take_objects(cache, KERNEL, &mut objects);
+    // Also while requests fail on purpose.
+    let gfp = KERNEL | Gfp::__GFP_NOFAIL;
+    let taken = slabs.take_objects(cache, gfp, &mut objects);
     checks.that(taken.is_ok(), format_args!("{taken:?}"));
     if taken.is_err() {
         return;

@@ -28,6 +28,7 @@ use super::options::SlabOptions;
 use super::records::Records;
 use super::slab::Constants;
 use crate::addr::{Order, PAGE_SIZE, Pfn, VirtAddr};
+use crate::fault::Fault;
 use crate::frame::Page;
 use crate::map::linear::LinearMap;
 use crate::platform::Lowmem;
@@ -82,6 +83,8 @@ pub struct SlabAllocator<'p, 'a, P, const CPUS: usize = 1> {
     pub(super) cache_hints: Hints,
     /// For each CPU, and for a page, a slab.
     pub(super) slab_hints: [Hints; CPUS],
+    /// Requests that fail on purpose.
+    pub(super) fault: Fault,
 }
 
 /// A cache that is known to its allocator.
@@ -123,6 +126,7 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
             nothing: 0,
             cache_hints: Hints::new(),
             slab_hints: core::array::from_fn(|_| Hints::new()),
+            fault: Fault::off(),
         });
         this.make_nothing()?;
         this.make_root()?;

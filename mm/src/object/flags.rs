@@ -30,7 +30,8 @@ bitflags! {
         const SLAB_TRACE = 0x0020_0000;
         /// Never share slabs with another cache.
         const SLAB_NO_MERGE = 0x0100_0000;
-        /// The letter `A`, without effect yet: in Linux requests fail on purpose.
+        /// `failslab=` is for this cache and others with the flag, and no more, if `slab_debug=` has its
+        /// letter, `A`; otherwise for all.
         const SLAB_FAILSLAB = 0x0200_0000;
     }
 }

@@ -21,6 +21,7 @@
 //! | [`mempool`] | elements set aside for when memory is short |
 //! | [`shrink`], [`validate`] | slabs that nobody needs; checks that all are accounted for |
 //! | [`guard`], [`guarded`], [`leaks`] | debugging: red zones, poison, owners; what it finds; who holds what |
+//! | [`failing`] | requests that fail on purpose |
 //! | [`options`] | what boot parameters say |
 //! | `slab_pages`, `records` | slabs come and go |
 //! | `memory`, `list` | where addresses become references |
@@ -38,6 +39,8 @@ mod cpu_slab;
 #[cfg(not(loom))]
 pub mod destroy;
 pub mod error;
+#[cfg(not(loom))]
+pub mod failing;
 #[cfg(not(loom))]
 pub mod family;
 pub mod figures;

@@ -16,7 +16,7 @@
 //! | `P` | poison |
 //! | `U` | who took and gave back each object |
 //! | `T` | a line for each taking and giving back |
-//! | `A` | known, and without effect yet: Linux's `failslab=` |
+//! | `A` | `failslab=` is for these caches, and no others |
 //! | `O` | none of it for caches whose slabs would become larger |
 //! | `-` | nothing |
 
@@ -123,6 +123,11 @@ impl<'t> SlabOptions<'t> {
         }
         self.blocks = blocks;
         Ok(())
+    }
+
+    /// Does any block have one of these flags, also for caches that are not there yet?
+    pub(super) fn names_caches_for(&self, flags: SlabFlags) -> bool {
+        self.blocks.iter().any(|block| block.flags.intersects(flags))
     }
 
     /// The flags that a cache of this name gets, and whether only if its slabs stay as large. Blocks that

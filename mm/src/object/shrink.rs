@@ -50,7 +50,8 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         pages + self.shrink_records()
     }
 
-    /// To be called by every CPU now and then, its tick for one: takes back what others gave to its slabs.
+    /// To be called by every CPU now and then, its tick for one: takes back what others gave to its slabs,
+    /// and notices that requests are to fail.
     pub fn tick(&self) {
         if CPUS == 1 {
             return;
@@ -61,7 +62,9 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
                 continue;
             }
             let masked = self.memory().mask();
-            self.empty_mailbox(cache, self.memory().cpu(&masked) & (CPUS - 1));
+            let cpu = self.memory().cpu(&masked) & (CPUS - 1);
+            self.empty_mailbox(cache, cpu);
+            self.stay_slow(cache, cpu);
         }
     }
 
@@ -109,7 +112,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     }
 
     /// Puts the current slab on the list with the others. Interrupts are masked.
-    fn give_up_current(&self, cache: &KmemCache<CPUS>, cpu: usize) {
+    pub(super) fn give_up_current(&self, cache: &KmemCache<CPUS>, cpu: usize) {
         let Some((record, head)) = cache.cpu[cpu].clear() else { return };
         let slab = self.memory().slab(record);
         let free = slab.count(head);

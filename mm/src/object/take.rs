@@ -66,6 +66,9 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         if let Err(error) = this.check_flags(cache, gfp) {
             return Taken::error(error);
         }
+        if let Some(error) = this.failure(cache, gfp) {
+            return Taken::error(error);
+        }
         let taken = if cache.is_guarded() {
             this.take_guarded(cache, gfp)
         } else {
@@ -116,6 +119,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
                 let masked = self.memory().mask();
                 let cpu = self.memory().cpu(&masked) & (CPUS - 1);
                 if let Some(object) = self.refill(cache, cpu) {
+                    self.stay_slow(cache, cpu);
                     return Ok(object);
                 }
             }

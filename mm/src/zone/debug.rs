@@ -4,16 +4,16 @@
 //! |---|---|
 //! | `page_poison=1` | fills what is free with a byte, and looks when it is taken whether somebody wrote there |
 //! | `page_owner=1` | remembers who took each block, and who gave it back last |
-//! | `fail_page_alloc=` | makes requests fail: [`fault`](super::fault) |
+//! | `fail_page_alloc=` | makes requests fail: [`fault`](crate::fault) |
 //!
 //! All of it stands on the way to the zones, where a request only comes when its CPU's stack has
 //! nothing. While one of them is on, stacks have no room, so that every request comes this way; while
 //! none is, the quick paths know nothing of it.
 
-use super::fault::{FailConfig, Fault};
 use super::page_alloc::PageAllocator;
 use super::request::Request;
 use crate::addr::{Order, Pfn, PfnRange};
+use crate::fault::{FailConfig, Fault};
 use crate::frame::page::Head;
 use crate::frame::stack::Asked;
 use crate::platform::{Platform, Report};
@@ -43,7 +43,7 @@ impl Debugging<'_> {
 
     /// Is this request to fail?
     pub(super) fn fails(&self, request: &Request) -> bool {
-        self.fault.is_on() && self.fault.fails(request.gfp, request.order)
+        self.fault.is_on() && self.fault.fails(request.gfp, request.order.pages())
     }
 }
 

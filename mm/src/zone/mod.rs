@@ -11,7 +11,7 @@
 //! | `request`, `state` | a request taken apart; one zone at work |
 //! | [`block`], [`bulk`], [`range`], [`raw`] | owned blocks, many at once, sizes that are no power of two, and the forms for C |
 //! | [`watermark`] | how much each zone keeps back |
-//! | [`debug`], [`fault`] | poison, owners, made-up failures |
+//! | [`debug`] | poison, owners, made-up failures ([`fault`](crate::fault)) |
 //! | [`figures`] | the figures of one moment, for reports |
 //! | [`owner`] | one page with all that is known of it, and who holds what |
 //! | [`validate`] | checks that every page is accounted for |
@@ -122,7 +122,6 @@ pub mod block;
 pub mod bulk;
 pub mod debug;
 pub mod error;
-pub mod fault;
 pub mod figures;
 pub mod gfp;
 mod give;

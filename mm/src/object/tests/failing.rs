@@ -6,8 +6,8 @@ use super::super::test_machine::{Machine, with_options, with_slabs};
 use super::super::typed::Cache;
 use super::super::{SlabAllocator, SlabFlags, SlabOptions};
 use crate::addr::VirtAddr;
+use crate::fault::FailConfig;
 use crate::zone::Gfp;
-use crate::zone::fault::FailConfig;
 
 const KERNEL: Gfp = Gfp::GFP_KERNEL.union(Gfp::__GFP_NOWARN);
 

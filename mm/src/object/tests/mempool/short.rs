@@ -7,8 +7,8 @@ use super::super::super::test_machine::{Machine, with_slabs};
 use super::super::super::{SlabAllocator, SlabFlags};
 use super::{Limited, free, free_pages};
 use crate::addr::{Order, Pfn, VirtAddr};
+use crate::fault::FailConfig;
 use crate::platform::{Answer, Shortage};
-use crate::zone::fault::FailConfig;
 use crate::zone::{Gfp, ZoneKind};
 
 /// Takes all memory there is, to the last page.

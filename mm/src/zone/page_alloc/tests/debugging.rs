@@ -1,8 +1,8 @@
 //! Poison, owners, and failures made on purpose.
 
 use super::*;
+use crate::fault::FailConfig;
 use crate::zone::debug::POISON;
-use crate::zone::fault::FailConfig;
 
 use ZoneKind::Normal;
 

@@ -1,18 +1,27 @@
-//! Failures on purpose: `fail_page_alloc=`.
+//! Failures on purpose: `fail_page_alloc=` for pages, `failslab=` for objects.
 //!
-//! The parameter has Linux's form, `<interval>,<probability>,<space>,<times>`: of the requests that come
-//! when `space` pages have been handed out, each `interval`-th fails, with a probability in percent,
-//! `times` times at most (-1: always). A single number *n* is short for *the n-th request fails, once*.
-//! So a test walks *n* upwards until nothing fails, and one in *n* is `n,100,0,-1`.
+//! | parameter | whose requests | `space` counts |
+//! |---|---|---|
+//! | [`FAIL_PAGE_ALLOC`] | the page allocator's: [`zone::debug`](crate::zone::debug) | pages |
+//! | [`FAILSLAB`] | the slab allocator's: [`object::failing`](crate::object::failing) | bytes of objects |
+//!
+//! A parameter has Linux's form, `<interval>,<probability>,<space>,<times>`: of the requests that come
+//! when `space` has been handed out, each `interval`-th fails, with a probability in percent, `times`
+//! times at most (-1: always). A single number *n* is short for *the n-th request fails, once*. So a test
+//! walks *n* upwards until nothing fails, and one in *n* is `n,100,0,-1`.
 //!
 //! Unlike Linux's, failures do not depend on the flags: a request that may reclaim fails like any other.
 //! Only `__GFP_NOFAIL` does not, since that is its promise.
 
 use core::fmt;
 
-use super::gfp::Gfp;
-use crate::addr::Order;
 use crate::sync::{AtomicU32, Ordering::Relaxed};
+use crate::zone::Gfp;
+
+/// The parameter that makes requests for pages fail.
+pub const FAIL_PAGE_ALLOC: &str = "fail_page_alloc";
+/// The parameter that makes requests for objects fail.
+pub const FAILSLAB: &str = "failslab";
 
 /// Which requests fail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,7 +30,7 @@ pub struct FailConfig {
     pub interval: u32,
     /// And then only with this probability, in percent.
     pub probability: u32,
-    /// Pages that are handed out before the first failure.
+    /// Pages, or bytes of objects, that are handed out before the first failure.
     pub space: u32,
     /// The most failures; `None` without a limit.
     pub times: Option<u32>,
@@ -30,16 +39,18 @@ pub struct FailConfig {
 /// Text that says no [`FailConfig`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BadFailConfig<'a> {
+    /// The parameter: [`FAIL_PAGE_ALLOC`] or [`FAILSLAB`].
+    pub parameter: &'static str,
     /// The part that can not be read.
     pub part: &'a str,
 }
 
 impl fmt::Display for BadFailConfig<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { part } = self;
+        let Self { parameter, part } = self;
         write!(
             f,
-            "{part:?} in fail_page_alloc=: N, or INTERVAL,PROBABILITY,SPACE,TIMES was expected \
+            "{part:?} in {parameter}=: N, or INTERVAL,PROBABILITY,SPACE,TIMES was expected \
              (PROBABILITY 0 to 100, TIMES -1 for always)"
         )
     }
@@ -47,7 +58,7 @@ impl fmt::Display for BadFailConfig<'_> {
 
 impl core::error::Error for BadFailConfig<'_> {}
 
-/// The parameter's value.
+/// A parameter's value.
 impl fmt::Display for FailConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { interval, probability, space, times } = self;
@@ -75,13 +86,13 @@ impl FailConfig {
         Self { interval: n, probability: 100, space: 0, times: None }
     }
 
-    /// Reads the parameter's value.
+    /// Reads the value of this parameter.
     ///
     /// # Errors
     ///
     /// [`BadFailConfig`] with the part that is no number, out of range, or one too many.
-    pub fn parse(text: &str) -> Result<Self, BadFailConfig<'_>> {
-        let bad = |part| BadFailConfig { part };
+    pub fn parse<'a>(parameter: &'static str, text: &'a str) -> Result<Self, BadFailConfig<'a>> {
+        let bad = |part| BadFailConfig { parameter, part };
         let number = |part: &str| part.trim().parse::<u32>().ok();
         let mut parts = text.split(',');
         let mut next = || parts.next();
@@ -106,10 +117,10 @@ impl FailConfig {
 
 /// The configuration at work. Words are independent of each other: while somebody changes them, a
 /// request may see some of the old ones.
-pub(super) struct Fault {
+pub(crate) struct Fault {
     interval: AtomicU32,
     probability: AtomicU32,
-    /// Pages still to be handed out before the first failure.
+    /// What is still to be handed out before the first failure.
     space: AtomicU32,
     /// Failures still to come; `u32::MAX` without a limit.
     times: AtomicU32,
@@ -121,7 +132,7 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    pub(super) fn off() -> Self {
+    pub(crate) fn off() -> Self {
         let zero = || AtomicU32::new(0);
         Self {
             interval: zero(),
@@ -134,11 +145,11 @@ impl Fault {
         }
     }
 
-    pub(super) fn is_on(&self) -> bool {
+    pub(crate) fn is_on(&self) -> bool {
         self.interval.load(Relaxed) != 0
     }
 
-    pub(super) fn set(&self, config: FailConfig) {
+    pub(crate) fn set(&self, config: FailConfig) {
         self.interval.store(0, Relaxed);
         self.probability.store(config.probability, Relaxed);
         self.space.store(config.space, Relaxed);
@@ -149,7 +160,7 @@ impl Fault {
     }
 
     /// What is still to come: `space` and `times` are what is left of them.
-    pub(super) fn config(&self) -> FailConfig {
+    pub(crate) fn config(&self) -> FailConfig {
         let times = self.times.load(Relaxed);
         FailConfig {
             interval: self.interval.load(Relaxed),
@@ -159,16 +170,16 @@ impl Fault {
         }
     }
 
-    pub(super) fn failed(&self) -> u32 {
+    pub(crate) fn failed(&self) -> u32 {
         self.failed.load(Relaxed)
     }
 
-    /// Is a request with these flags to fail?
-    pub(super) fn fails(&self, gfp: Gfp, order: Order) -> bool {
+    /// Is a request with these flags to fail? If not, it takes `cost` of the space.
+    pub(crate) fn fails(&self, gfp: Gfp, cost: u32) -> bool {
         if gfp.never_fails() {
             return false;
         }
-        let less = |space: u32| space.checked_sub(order.pages()).or((space > 0).then_some(0));
+        let less = |space: u32| space.checked_sub(cost).or((space > 0).then_some(0));
         if self.space.fetch_update(Relaxed, Relaxed, less).is_ok() {
             return false;
         }
@@ -210,10 +221,11 @@ mod tests {
 
     #[test]
     fn the_parameter_is_linuxs_or_a_number() {
-        assert_eq!(FailConfig::parse("7"), Ok(FailConfig::nth(7)));
-        assert_eq!(FailConfig::parse("7,100,0,-1"), Ok(FailConfig::one_in(7)));
+        assert_eq!(FailConfig::parse(FAILSLAB, "7"), Ok(FailConfig::nth(7)));
+        assert_eq!(FailConfig::parse(FAILSLAB, "7,100,0,-1"), Ok(FailConfig::one_in(7)));
         let all = FailConfig { interval: 2, probability: 10, space: 4096, times: Some(3) };
-        assert_eq!(FailConfig::parse("2,10,4096,3"), Ok(all));
+        assert_eq!(FailConfig::parse(FAILSLAB, "2,10,4096,3"), Ok(all));
+        let bad = |part| BadFailConfig { parameter: FAILSLAB, part };
         for (text, part) in [
             ("", ""),
             ("x", "x"),
@@ -226,14 +238,14 @@ mod tests {
             ("1,100,0,-2", "-2"),
             ("1,100,0,1,5", "5"),
         ] {
-            assert_eq!(FailConfig::parse(text), Err(BadFailConfig { part }), "{text}");
+            assert_eq!(FailConfig::parse(FAILSLAB, text), Err(bad(part)), "{text}");
         }
     }
 
     #[test]
     fn what_is_printed_can_be_read_and_what_was_set_is_what_is_there() {
         for text in ["7,100,0,-1", "2,10,4096,3", "0,0,0,0"] {
-            let config = FailConfig::parse(text).unwrap();
+            let config = FailConfig::parse(FAILSLAB, text).unwrap();
             assert_eq!(config.to_string(), text);
             let fault = Fault::off();
             fault.set(config);
@@ -243,7 +255,7 @@ mod tests {
         assert_eq!(fault.config(), FailConfig::OFF);
         fault.set(FailConfig { space: 5, times: Some(2), ..FailConfig::one_in(1) });
         for left in ["1,100,1,2", "1,100,0,2", "1,100,0,1", "1,100,0,0", "1,100,0,0"] {
-            fault.fails(Gfp::GFP_KERNEL, Order::new(2).unwrap());
+            fault.fails(Gfp::GFP_KERNEL, 4);
             assert_eq!(fault.config().to_string(), left);
         }
     }
@@ -251,7 +263,7 @@ mod tests {
     fn failures(config: FailConfig, requests: u32) -> Vec<u32> {
         let fault = Fault::off();
         fault.set(config);
-        let fails = |_: &u32| fault.fails(Gfp::GFP_KERNEL, Order::ZERO);
+        let fails = |_: &u32| fault.fails(Gfp::GFP_KERNEL, 1);
         (1..=requests).filter(fails).collect()
     }
 
@@ -277,8 +289,8 @@ mod tests {
     fn what_must_not_fail_does_not() {
         let fault = Fault::off();
         fault.set(FailConfig::one_in(1));
-        assert!(!fault.fails(Gfp::GFP_KERNEL | Gfp::__GFP_NOFAIL, Order::ZERO));
-        assert!(fault.fails(Gfp::GFP_KERNEL, Order::ZERO));
+        assert!(!fault.fails(Gfp::GFP_KERNEL | Gfp::__GFP_NOFAIL, 1));
+        assert!(fault.fails(Gfp::GFP_KERNEL, 1));
         assert_eq!(fault.failed(), 1);
     }
 }
