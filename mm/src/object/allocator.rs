@@ -338,7 +338,9 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
         let place = self.take_object(self.cache(self.root), Gfp::GFP_KERNEL)?.as_u32();
         self.memory().write_cache(place, cache);
         self.list(place);
-        Ok(self.cache(place))
+        let cache = self.cache(place);
+        self.watch(cache);
+        Ok(cache)
     }
 
     /// A cache whose slabs a new one can share, which has a name more then.

@@ -39,6 +39,8 @@ pub struct KmemCache<const CPUS: usize> {
     pub(super) min_partial: u32,
     pub(super) flags: SlabFlags,
     pub(super) is_kmalloc: bool,
+    /// Each request is looked at: the cache is guarded, or requests may fail on purpose.
+    pub(super) is_watched: AtomicBool,
     pub(super) constructor: Option<Constructor>,
     pub(super) destructor: Option<Destructor>,
     pub(super) name: Name,
@@ -74,6 +76,7 @@ impl<const CPUS: usize> KmemCache<CPUS> {
             min_partial: geometry.min_partial(),
             flags,
             is_kmalloc: false,
+            is_watched: AtomicBool::new(flags.intersects(SlabFlags::DEBUG)),
             constructor,
             destructor: None,
             name,

@@ -14,8 +14,10 @@ use core::ptr;
 use super::allocator::SlabAllocator;
 use super::cache::KmemCache;
 use super::flags::SlabFlags;
+use crate::addr::VirtAddr;
 use crate::fault::FailConfig;
 use crate::platform::Lowmem;
+use crate::sync::Ordering::Relaxed;
 use crate::zone::{AllocError, Gfp};
 
 impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
@@ -28,8 +30,11 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     pub fn inject_failures(&self, config: FailConfig) {
         self.fault.set(config);
         for cache in self.caches() {
-            let masked = self.memory().mask();
-            self.stay_slow(cache, self.memory().cpu(&masked) & (CPUS - 1));
+            self.watch(cache);
+            if self.may_fail(cache) {
+                let masked = self.memory().mask();
+                self.give_up_current(cache, self.memory().cpu(&masked) & (CPUS - 1));
+            }
         }
     }
 
@@ -51,33 +56,36 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         self.fault.failed()
     }
 
-    /// Is this request to fail, and with what?
-    #[inline]
-    pub(super) fn failure(&self, cache: &KmemCache<CPUS>, gfp: Gfp) -> Option<AllocError> {
-        if self.fault.is_on() { self.draw(cache, gfp) } else { None }
-    }
-
+    /// Takes an object of a cache that is watched.
     #[cold]
-    fn draw(&self, cache: &KmemCache<CPUS>, gfp: Gfp) -> Option<AllocError> {
-        let fails = self.may_fail(cache) && self.fault.fails(gfp, cache.object_size());
-        // As if there were no page for the smallest slab.
-        let zone = cache.flags.page_flags().highest_zone();
-        fails.then(|| AllocError::no_memory(cache.geometry.min_order, zone))
-    }
-
-    /// Has the next request of a cache come to where it may have to fail. Interrupts are masked.
-    #[inline]
-    pub(super) fn stay_slow(&self, cache: &KmemCache<CPUS>, cpu: usize) {
-        if self.fault.is_on() && self.may_fail(cache) {
-            self.give_up_current(cache, cpu);
+    pub(super) fn take_watched(
+        &self,
+        cache: &KmemCache<CPUS>,
+        gfp: Gfp,
+    ) -> Result<VirtAddr, AllocError> {
+        if self.may_fail(cache) && self.fault.fails(gfp, cache.object_size()) {
+            // As if there were no page for the smallest slab.
+            let zone = cache.flags.page_flags().highest_zone();
+            return Err(AllocError::no_memory(cache.geometry.min_order, zone));
+        }
+        if cache.is_guarded() {
+            self.take_guarded(cache, gfp)
+        } else {
+            self.take_anyhow::<false>(cache, gfp)
         }
     }
 
-    /// Is this a cache whose requests may fail on purpose?
-    #[cold]
+    /// Has a cache watched from now on if it must be. It is on the list: who makes one and who switches failures
+    /// on do not miss each other.
+    pub(super) fn watch(&self, cache: &KmemCache<CPUS>) {
+        cache.is_watched.store(cache.is_guarded() || self.may_fail(cache), Relaxed);
+    }
+
+    /// May requests of this cache fail on purpose now?
     fn may_fail(&self, cache: &KmemCache<CPUS>) -> bool {
         let letter = SlabFlags::SLAB_FAILSLAB;
-        !ptr::eq(cache, self.root())
+        self.fault.is_on()
+            && !ptr::eq(cache, self.root())
             && (cache.flags.contains(letter) || !self.options.names_caches_for(letter))
     }
 }

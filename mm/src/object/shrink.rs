@@ -64,7 +64,9 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             let masked = self.memory().mask();
             let cpu = self.memory().cpu(&masked) & (CPUS - 1);
             self.empty_mailbox(cache, cpu);
-            self.stay_slow(cache, cpu);
+            if cache.is_watched.load(Relaxed) {
+                self.give_up_current(cache, cpu);
+            }
         }
     }
 

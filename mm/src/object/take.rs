@@ -66,13 +66,10 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         if let Err(error) = this.check_flags(cache, gfp) {
             return Taken::error(error);
         }
-        if let Some(error) = this.failure(cache, gfp) {
-            return Taken::error(error);
-        }
-        let taken = if cache.is_guarded() {
-            this.take_guarded(cache, gfp)
+        let taken = if cache.is_watched.load(Relaxed) {
+            this.take_watched(cache, gfp)
         } else {
-            this.take_anyhow(cache, gfp)
+            this.take_anyhow::<true>(cache, gfp)
         };
         if let Ok(object) = taken
             && gfp.wants_zero()
@@ -113,13 +110,21 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         Some(object)
     }
 
-    fn take_anyhow(&self, cache: &KmemCache<CPUS>, gfp: Gfp) -> Result<VirtAddr, AllocError> {
+    /// An object of a slab that there is, or of a new one. Only if it `STAYS` is that the current slab for the
+    /// next request.
+    pub(super) fn take_anyhow<const STAYS: bool>(
+        &self,
+        cache: &KmemCache<CPUS>,
+        gfp: Gfp,
+    ) -> Result<VirtAddr, AllocError> {
         loop {
             {
                 let masked = self.memory().mask();
                 let cpu = self.memory().cpu(&masked) & (CPUS - 1);
                 if let Some(object) = self.refill(cache, cpu) {
-                    self.stay_slow(cache, cpu);
+                    if !STAYS {
+                        self.give_up_current(cache, cpu);
+                    }
                     return Ok(object);
                 }
             }
@@ -132,6 +137,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     }
 
     /// An object of a slab that there is already. Interrupts are masked.
+    #[inline(always)]
     fn refill(&self, cache: &KmemCache<CPUS>, cpu: usize) -> Option<VirtAddr> {
         let here = &cache.cpu[cpu];
         self.empty_mailbox(cache, cpu);
