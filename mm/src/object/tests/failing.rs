@@ -1,13 +1,19 @@
-//! Any request for pages may fail, and nothing is lost: the n-th fails, for n = 1, 2, 3 … until none does.
+//! Any request may fail, for pages or for objects, and nothing is lost: the n-th fails, for n = 1, 2, 3 …
+//! until none does.
 #![expect(unsafe_code, reason = "objects are given back by their address")]
 
+use super::super::family::ReallocError;
 use super::super::heap::Heap;
+use super::super::mempool::{PoolError, SlabElements};
 use super::super::test_machine::{Machine, with_options, with_slabs};
-use super::super::typed::Cache;
-use super::super::{SlabAllocator, SlabFlags, SlabOptions};
-use crate::addr::VirtAddr;
+use super::super::typed::{Cache, Construct, ReadyCache};
+use super::super::{CacheRef, KmemCache, Mempool, Name, SlabAllocator, SlabFlags, SlabOptions};
+use crate::addr::{Order, VirtAddr};
 use crate::fault::FailConfig;
-use crate::zone::Gfp;
+use crate::platform::Platform;
+use crate::sync::Ordering::Relaxed;
+use crate::zone::error::Why;
+use crate::zone::{AllocError, Gfp, ZoneKind};
 
 const KERNEL: Gfp = Gfp::GFP_KERNEL.union(Gfp::__GFP_NOWARN);
 
@@ -120,15 +126,14 @@ fn any_request_may_fail_while_debugging() {
 /// Each operation that takes objects, once, with memory that was there before. Says which did not succeed.
 fn operations(slabs: &Slabs<'_, '_>, given: &Given<'_, '_, '_>) -> Vec<&'static str> {
     let mut failed = Vec::new();
-    let mut note = |operation, error: Option<AllocError>| {
-        let Some(error) = error else { return };
-        assert!(matches!(error.why(), Why::NoMemory { .. }), "{operation}: {error}");
-        failed.push(operation);
-    };
     let mut noted = |operation, result: Result<VirtAddr, AllocError>| {
-        note(operation, result.err());
+        if let Err(error) = result {
+            assert!(matches!(error.why(), Why::NoMemory { .. }), "{operation}: {error}");
+            failed.push(operation);
+        }
         result.ok()
     };
+    let nothing = VirtAddr::new(0);
     // SAFETY: here and below, objects are given back by who took them just before, once.
     let free = |object: VirtAddr| assert_eq!(unsafe { slabs.kfree(object) }, Ok(()));
     let Given { cache, values, ready, heap, pool } = given;
@@ -136,7 +141,7 @@ fn operations(slabs: &Slabs<'_, '_>, given: &Given<'_, '_, '_>) -> Vec<&'static 
     noted("take_object", slabs.take_object(cache, KERNEL)).into_iter().for_each(free);
     let zeroed = slabs.take_object(cache, KERNEL | Gfp::__GFP_ZERO);
     noted("take_object, zeroed", zeroed).into_iter().for_each(free);
-    let mut many = [VirtAddr::new(0); 5];
+    let mut many = [nothing; 5];
     let taken = slabs.take_objects(cache, KERNEL, &mut many).map(|()| many[0]);
     if noted("take_objects", taken).is_some() {
         // SAFETY: as above.
@@ -151,21 +156,29 @@ fn operations(slabs: &Slabs<'_, '_>, given: &Given<'_, '_, '_>) -> Vec<&'static 
     if let Some(small) = noted("kmalloc, to grow", slabs.kmalloc(100, KERNEL)) {
         // SAFETY: as above.
         let grown = unsafe { slabs.krealloc(small, 300, KERNEL) };
+        let grown = grown.map_err(|error| match error {
+            ReallocError::NoMemory(error) => error,
+            ReallocError::NotGiven(error) => panic!("{error}"),
+        });
         // Who is refused still has the old one.
         free(noted("krealloc", grown).unwrap_or(small));
     }
     let value = values.alloc(KERNEL, [1_u64; 9]);
-    noted("Cache::alloc", value.map(|_| VirtAddr::new(0)).map_err(|no_room| no_room.error));
-    noted("ReadyCache::take", ready.take(KERNEL).map(|_| VirtAddr::new(0)));
+    noted("Cache::alloc", value.map(|_| nothing).map_err(|no_room| no_room.error));
+    let constructed = ready.take(KERNEL).map(|value| {
+        assert_eq!(value.0, [7; 12]);
+        nothing
+    });
+    noted("ReadyCache::take", constructed);
     let layout = std::alloc::Layout::new::<[u8; 40]>();
     if let Some(object) = noted("Heap::alloc", heap.alloc(layout, KERNEL)) {
         // SAFETY: as above.
         assert_eq!(unsafe { heap.free(object, layout) }, Ok(()));
     }
-    let made = slabs.slab_pool(2, cache).map(drop);
-    noted("Mempool::new", made.map(|()| VirtAddr::new(0)).map_err(want));
+    let made = slabs.slab_pool(2, cache);
+    noted("Mempool::new", made.map(|_| nothing).map_err(want));
     let resized = pool.resize(3).and_then(|()| pool.resize(2));
-    noted("Mempool::resize", resized.map(|()| VirtAddr::new(0)).map_err(want));
+    noted("Mempool::resize", resized.map(|()| nothing).map_err(want));
     // What fails here, the pool makes good.
     let element = pool.alloc(KERNEL).unwrap();
     // SAFETY: as above.
@@ -210,12 +223,13 @@ fn live(slabs: &Slabs<'_, '_>) -> Vec<(Name, u32)> {
 
 fn each_object_is_refused_once(slabs: &Slabs<'_, '_>) {
     let flags = SlabFlags::SLAB_NO_MERGE;
+    let cache = slabs.create("objects", 40, 0, flags, None).unwrap();
     let given = Given {
-        cache: slabs.create("objects", 40, 0, flags, None).unwrap(),
+        cache,
         values: Cache::new(slabs, "values", flags).unwrap(),
         ready: ReadyCache::new(slabs, "ready", flags).unwrap(),
         heap: Heap::new(slabs).unwrap(),
-        pool: slabs.kmem_pool_of_two(),
+        pool: slabs.slab_pool(2, cache).unwrap(),
     };
     assert_eq!(operations(slabs, &given), [""; 0]);
     let before = live(slabs);
@@ -239,4 +253,160 @@ fn each_object_is_refused_once(slabs: &Slabs<'_, '_>) {
     // The array, and two elements; then the array and the third.
     assert_eq!((count("Mempool::new"), count("Mempool::resize")), (3, 2));
     assert_eq!(failed.len(), 13 + 5 + 3 + 2, "{failed:?}");
+}
+
+#[test]
+fn any_object_may_be_refused() {
+    with_slabs::<1>(4096, each_object_is_refused_once);
+}
+
+#[test]
+fn any_object_may_be_refused_while_debugging() {
+    let mut options = SlabOptions::default();
+    options.read_debug(Some("FZPU")).unwrap();
+    with_options::<1>(4096, options, each_object_is_refused_once);
+}
+
+/// Does this CPU have an object of the cache at hand?
+fn is_quick<const CPUS: usize>(
+    slabs: &SlabAllocator<'_, '_, Machine, CPUS>,
+    cache: &KmemCache<CPUS>,
+) -> bool {
+    let masked = slabs.memory().mask();
+    slabs.cpu_slab(cache, &masked).current().is_some()
+}
+
+fn take_and_give<const CPUS: usize>(
+    slabs: &SlabAllocator<'_, '_, Machine, CPUS>,
+    cache: &KmemCache<CPUS>,
+) -> Result<(), AllocError> {
+    let object = slabs.take_object(cache, KERNEL)?;
+    // SAFETY: it was just taken.
+    assert_eq!(unsafe { slabs.free_object(cache, object) }, Ok(()));
+    Ok(())
+}
+
+#[test]
+fn off_again_requests_are_quick_again() {
+    with_slabs::<1>(1024, |slabs| {
+        let cache = slabs.create("quick", 40, 0, SlabFlags::SLAB_NO_MERGE, None).unwrap();
+        let held = slabs.take_object(cache, KERNEL).unwrap();
+        assert!(is_quick(slabs, cache));
+        slabs.inject_failures(FailConfig::one_in(3));
+        assert!(slabs.injects_failures() && !is_quick(slabs, cache));
+        let made = slabs.create("made meanwhile", 40, 0, SlabFlags::SLAB_NO_MERGE, None).unwrap();
+        let fails: Vec<bool> = [cache, cache, cache, made, made, made, cache]
+            .into_iter()
+            .map(|cache| {
+                let fails = take_and_give(slabs, cache).is_err();
+                assert!(!is_quick(slabs, cache));
+                fails
+            })
+            .collect();
+        assert_eq!(fails, [false, false, true, false, false, true, false]);
+        assert_eq!((slabs.injected_failures(), slabs.validate()), (2, Ok(())));
+
+        slabs.inject_failures(FailConfig::OFF);
+        assert!(!slabs.injects_failures());
+        for cache in [cache, made] {
+            assert_eq!(take_and_give(slabs, cache), Ok(()));
+            assert!(is_quick(slabs, cache));
+        }
+        // SAFETY: it was taken above.
+        assert_eq!(unsafe { slabs.free_object(cache, held) }, Ok(()));
+        assert_eq!((cache.slabs.load(Relaxed), slabs.validate()), (1, Ok(())));
+    });
+}
+
+#[test]
+fn a_refusal_looks_like_want_of_memory() {
+    with_slabs::<1>(1024, |slabs| {
+        let refusals = |size, gfp| {
+            slabs.inject_failures(FailConfig::nth(1));
+            let refused = slabs.kmalloc(size, gfp);
+            slabs.inject_failures(FailConfig::OFF);
+            refused
+        };
+        let want = |order, zone| Err(AllocError::no_memory(Order::new(order).unwrap(), zone));
+        assert_eq!(refusals(64, Gfp::GFP_KERNEL), want(0, ZoneKind::Normal));
+        assert_eq!(refusals(8192, Gfp::GFP_ATOMIC), want(1, ZoneKind::Normal));
+        assert_eq!(refusals(64, Gfp::GFP_DMA), want(0, ZoneKind::Dma));
+        // The same as without a page.
+        slabs.shrink_all();
+        slabs.pages.inject_failures(FailConfig::one_in(1));
+        let cache = slabs.create("no page", 100, 0, SlabFlags::SLAB_NO_MERGE, None);
+        assert!(
+            cache.is_err()
+                || slabs.take_object(cache.unwrap(), KERNEL) == want(0, ZoneKind::Normal)
+        );
+        slabs.pages.inject_failures(FailConfig::OFF);
+        assert_eq!(slabs.memory().told(), [""; 0]);
+        // Nothing, and what is too large for a cache, is no object.
+        for size in [0, 8193] {
+            let given = refusals(size, Gfp::GFP_KERNEL).unwrap();
+            // SAFETY: it was just taken.
+            assert_eq!(unsafe { slabs.kfree(given) }, Ok(()));
+        }
+        // What is wrong with the flags comes first, and is no request.
+        let flags = Gfp::GFP_KERNEL | Gfp::__GFP_HIGHMEM;
+        assert!(matches!(refusals(64, flags).unwrap_err().why(), Why::Flags(_)));
+    });
+}
+
+#[test]
+fn space_is_bytes_of_objects() {
+    with_slabs::<1>(1024, |slabs| {
+        slabs.inject_failures(FailConfig { space: 400, ..FailConfig::one_in(1) });
+        let given: Vec<u32> = [100, 100, 100, 40]
+            .into_iter()
+            .map_while(|size| slabs.kmalloc(size, KERNEL).ok().map(|_| size))
+            .collect();
+        // 128 of 400 each time, and then what is left.
+        assert_eq!(given, [100, 100, 100, 40]);
+        assert_eq!(slabs.failures_to_come().to_string(), "1,100,0,-1");
+        assert!(slabs.kmalloc(1, KERNEL).is_err());
+    });
+}
+
+#[test]
+fn the_letter_says_which_caches() {
+    let mut options = SlabOptions::default();
+    options.read_debug(Some("A,later,kmalloc-64;FA,both")).unwrap();
+    with_options::<1>(1024, options, |slabs| {
+        let create = |name| slabs.create(name, 40, 0, SlabFlags::empty(), None).unwrap();
+        let fails = |cache| take_and_give(slabs, cache).is_err();
+        slabs.inject_failures(FailConfig::one_in(1));
+        let other = create("other");
+        assert!(!fails(other), "also before there is a cache with the letter");
+        assert!(is_quick(slabs, other), "it is not watched");
+        let later = create("later");
+        assert!(!core::ptr::eq(later, other), "they do not share slabs");
+        let by_flag = slabs.create("flag", 40, 0, SlabFlags::SLAB_FAILSLAB, None).unwrap();
+        assert!(fails(later) && fails(create("both")) && fails(by_flag) && !fails(other));
+        assert!(slabs.kmalloc(64, KERNEL).is_err() && slabs.kmalloc(65, KERNEL).is_ok());
+    });
+}
+
+/// Another CPU notices when its slab has nothing left, or at its tick.
+#[test]
+fn other_cpus_follow() {
+    with_slabs::<2>(1024, |slabs| {
+        let flags = SlabFlags::SLAB_NO_MERGE;
+        let caches = ["one", "other"].map(|name| slabs.create(name, 2000, 0, flags, None).unwrap());
+        slabs.memory().set_cpu(1);
+        assert_eq!(caches.map(|cache| take_and_give(slabs, cache)), [Ok(()); 2]);
+        slabs.memory().set_cpu(0);
+        slabs.inject_failures(FailConfig::one_in(1));
+        slabs.memory().set_cpu(1);
+        let [one, other] = caches;
+        assert!(is_quick(slabs, one) && is_quick(slabs, other));
+        let taken = core::iter::from_fn(|| slabs.take_object(one, KERNEL).ok());
+        assert_eq!(taken.count() as u32, one.geometry.objects(one.geometry.order));
+        assert!(take_and_give(slabs, other).is_ok());
+        slabs.tick();
+        assert!(take_and_give(slabs, other).is_err());
+        assert_eq!(slabs.validate(), Ok(()));
+        slabs.inject_failures(FailConfig::OFF);
+        assert!(take_and_give(slabs, one).is_ok() && is_quick(slabs, one));
+    });
 }
