@@ -66,6 +66,10 @@ pub fn unreadable() {
         "'X' in \"UX\" of slab_debug=: the letters are F Z P U T A O and -\n",
         "error: no cache remembers who took its objects: boot with slab_debug=U\n",
     ]);
+    let run = self::run(&["-m", "64M", "--append", "failslab=1,200,0,1"], "failslab; kmalloc 30");
+    run.expect_status(0);
+    run.expect(&["\"200\" in failslab=: N, or INTERVAL,PROBABILITY,SPACE,TIMES was expected"]);
+    run.expect(&["vmsplit> failslab\nfailslab is off\n"]);
 }
 
 /// A line for each object that comes and goes.
@@ -77,11 +81,62 @@ pub fn trace() {
     assert!(!run.text.contains("TRACE kmalloc-128"), "{}", run.text);
 }
 
+/// Those requests for objects fail, and no other.
+pub fn failures() {
+    const REFUSED: &str = "error: no free block of order 0 for zone Normal\n";
+    let takes: Vec<_> = (0..8).map(|n| format!("kmalloc 3{n}")).collect();
+    for (value, failing) in
+        [("3", &[2][..]), ("4,100,0,-1", &[3, 7]), ("2,100,0,2", &[1, 3]), ("1,100,256,1", &[4])]
+    {
+        let parameter = format!("failslab={value}");
+        let run = run(&["-m", "64M", "--append", &parameter], &takes.join("; "));
+        run.expect_status(1);
+        run.expect(&["failslab: "]);
+        for (n, take) in takes.iter().enumerate() {
+            let failed = run.output_of(take) == REFUSED;
+            assert_eq!(failed, failing.contains(&n), "{parameter}: {take}\n{}", run.text);
+        }
+        // A page was not wanting.
+        assert!(!run.text.contains("page allocation failure"), "{}", run.text);
+    }
+
+    let run = run(
+        &["-m", "64M", "--append", "slab_debug=A,kmalloc-64"],
+        "failslab; failslab 1,100,0,-1; kmalloc 30; kmalloc 31 GFP_KERNEL|__GFP_NOFAIL; kmalloc 100; \
+         kmalloc 9000; 'failslab'; failslab off; kmalloc 32; \"failslab\"; failslab 1,100",
+    );
+    run.expect_status(1);
+    assert_eq!(run.output_of("failslab"), "failslab is off\n");
+    assert_eq!(run.output_of("kmalloc 30"), REFUSED);
+    for spared in
+        ["kmalloc 31 GFP_KERNEL|__GFP_NOFAIL", "kmalloc 100", "kmalloc 9000", "kmalloc 32"]
+    {
+        assert!(run.output_of(spared).starts_with("0xc"), "{spared}: {}", run.text);
+    }
+    assert_eq!(run.output_of("'failslab'"), "failslab=1,100,0,-1, 1 failed so far\n");
+    assert_eq!(run.output_of("\"failslab\""), "failslab is off\n");
+    let complaint = run.output_of("failslab 1,100");
+    assert!(complaint.starts_with("error: \"1,100\" in failslab=: N, or "), "{complaint}");
+}
+
+/// The kernel gets on while requests for objects fail.
+pub fn suites_with_failures() {
+    for parameter in ["failslab=7,50,1000,-1", "slab_debug=FZPU failslab=3,100,0,-1"] {
+        let run = run(&["-m", "128M", "--release", "--append", parameter], "selftest; failslab");
+        run.expect_status(0);
+        run.expect(&[PASSED[0], "selftest: heap: skipped: requests fail on purpose\n"]);
+        run.expect(&["selftest: all ", " suites passed, "]);
+        assert!(!run.output_of("failslab").contains(" 0 failed"), "{parameter}: {}", run.text);
+    }
+}
+
 /// The boots of this file.
-pub const BOOTS: [(&str, fn()); 5] = [
+pub const BOOTS: [(&str, fn()); 7] = [
     ("objects: on small and large machines", everywhere),
     ("objects: while caches are debugged", debugging),
     ("objects: where there is no memory", without_memory),
     ("objects: a parameter that can not be read", unreadable),
     ("objects: a line for each that comes and goes", trace),
+    ("objects: failslab=: those requests fail and no other", failures),
+    ("objects: every suite passes while requests fail", suites_with_failures),
 ];
