@@ -354,7 +354,7 @@ fn a_refusal_looks_like_want_of_memory() {
 }
 
 #[test]
-fn space_is_bytes_of_objects() {
+fn space_is_counted_in_bytes() {
     with_slabs::<1>(1024, |slabs| {
         slabs.inject_failures(FailConfig { space: 400, ..FailConfig::one_in(1) });
         let given: Vec<u32> = [100, 100, 100, 40]
