@@ -126,7 +126,8 @@ impl<'t> SlabOptions<'t> {
     }
 
     /// Does any block have one of these flags, also for caches that are not there yet?
-    pub(super) fn names_caches_for(&self, flags: SlabFlags) -> bool {
+    #[must_use]
+    pub fn names_caches_for(&self, flags: SlabFlags) -> bool {
         self.blocks.iter().any(|block| block.flags.intersects(flags))
     }
 
