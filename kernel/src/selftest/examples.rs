@@ -14,7 +14,7 @@ use mm::object::mempool::{Counted, SlabElements};
 use mm::object::typed::{Cache as ValueCache, Construct, ReadyCache};
 use mm::object::{Mempool, SlabFlags};
 use mm::zone::Gfp;
-use mm::zone::fault::FailConfig;
+use mm::fault::FailConfig;
 
 use super::Checks;
 use super::ledger::Ledger;
