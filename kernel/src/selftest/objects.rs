@@ -27,7 +27,7 @@ pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
         Ok(cache) => {
             of_a_cache(slabs, cache, checks);
             checks.equal(slabs.objects_out(cache), 0, format_args!("objects of {}", cache.name()));
-            // SAFETY: 1. created above; 2. nobody uses it any more.
+            // SAFETY: 1. created above; 2. and 3. nobody uses it any more.
             let destroyed = unsafe { slabs.destroy(cache) };
             checks.that(destroyed.is_ok(), format_args!("{destroyed:?}"));
         }

@@ -478,10 +478,17 @@ impl Page {
         self.own.load(Relaxed)
     }
 
+    /// As [`own`](Self::own), for who has no object of that slab: what was written to the record before
+    /// [`set_own`](Self::set_own) is seen.
+    #[cfg(not(loom))]
+    pub(crate) fn own_of_others(&self) -> u32 {
+        self.own.load(Acquire)
+    }
+
     /// Makes the page part of a slab, or of none.
     #[cfg(not(loom))]
     pub(crate) fn set_own(&self, own: u32) {
-        self.own.store(own, Relaxed);
+        self.own.store(own, Release);
     }
 
     /// The next block on the free list; only of a free block's head.

@@ -16,7 +16,8 @@
 
 use core::mem::MaybeUninit;
 
-use super::cache::{Constructor, Destructor, KmemCache};
+use super::cache::KmemCache;
+use super::caches::Caches;
 use super::error::CreateError;
 use super::flags::SlabFlags;
 use super::geometry::Geometry;
@@ -38,14 +39,6 @@ use crate::zone::{AllocError, Gfp, PageAllocator};
 
 /// Of lowmem, the part that empty slabs may keep.
 const SPARE_PART: u32 = 64;
-
-/// All caches there are.
-#[derive(Debug)]
-pub(super) struct Caches {
-    /// The newest; 0 before there is one.
-    pub(super) first: AtomicU32,
-    pub(super) count: u32,
-}
 
 /// The caches of a machine with `CPUS` CPUs.
 ///
@@ -121,7 +114,7 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
             early: AtomicU32::new(Gfp::__GFP_MOVABLE.bits()),
             options,
             records: Lock::new(Records::new()),
-            caches: Lock::new(Caches { first: AtomicU32::new(0), count: 0 }),
+            caches: Lock::new(Caches::new()),
             classes: Default::default(),
             nothing: 0,
             cache_hints: Hints::new(),
@@ -231,180 +224,6 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
     #[inline(always)]
     pub(super) fn address_of(&self, cache: &KmemCache<CPUS>) -> u32 {
         self.memory().address(core::ptr::from_ref(cache).cast()).as_u32()
-    }
-
-    /// Makes a cache of objects of `size` bytes, aligned to `align` (0: as the size demands). Linux's
-    /// `kmem_cache_create`.
-    ///
-    /// A cache that is alike in all that matters is used instead, if there is one and `flags` do not forbid
-    /// it: then the name is not seen anywhere. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// [`CreateError`].
-    ///
-    /// # Panics
-    ///
-    /// Instead of an error, if `flags` have `SLAB_PANIC`.
-    pub fn create(
-        &self,
-        name: &str,
-        size: u32,
-        align: u32,
-        flags: SlabFlags,
-        constructor: Option<Constructor>,
-    ) -> Result<CacheRef<'_, CPUS>, CreateError> {
-        self.create_with(name, size, align, flags, constructor, None)
-    }
-
-    /// As [`create`](Self::create), with a destructor: Linux's interface until 2.6.23.
-    ///
-    /// # Errors
-    ///
-    /// [`CreateError`].
-    ///
-    /// # Panics
-    ///
-    /// As `create`.
-    pub fn create_with(
-        &self,
-        name: &str,
-        size: u32,
-        align: u32,
-        flags: SlabFlags,
-        constructor: Option<Constructor>,
-        destructor: Option<Destructor>,
-    ) -> Result<CacheRef<'_, CPUS>, CreateError> {
-        let made = self.try_create(name, size, align, flags, constructor, destructor);
-        if let Err(error) = &made
-            && flags.contains(SlabFlags::SLAB_PANIC)
-        {
-            panic!("cache {name}: {error}");
-        }
-        made
-    }
-
-    fn try_create(
-        &self,
-        name: &str,
-        size: u32,
-        align: u32,
-        flags: SlabFlags,
-        constructor: Option<Constructor>,
-        destructor: Option<Destructor>,
-    ) -> Result<CacheRef<'_, CPUS>, CreateError> {
-        let name = Name::new(name)?;
-        let refused = flags.difference(SlabFlags::all())
-            | flags.intersection(SlabFlags::SLAB_TYPESAFE_BY_RCU);
-        if !refused.is_empty() {
-            return Err(CreateError::Flags { flags: refused });
-        }
-        let (geometry, flags) = self.geometry(&name, size, align, flags)?;
-        let may_merge = constructor.is_none() && destructor.is_none();
-        if may_merge && let Some(alike) = self.alike(&geometry, flags) {
-            return Ok(alike);
-        }
-        let mut cache = KmemCache::new(name, geometry, flags, constructor);
-        cache.destructor = destructor;
-        self.insert(cache).map_err(CreateError::NoMemory)
-    }
-
-    /// How the objects of a cache lie, and its flags, with what the options add for its name.
-    pub(super) fn geometry(
-        &self,
-        name: &Name,
-        size: u32,
-        align: u32,
-        flags: SlabFlags,
-    ) -> Result<(Geometry, SlabFlags), CreateError> {
-        let new = |flags| Geometry::new(size, align, flags, CPUS as u32);
-        let plain = new(flags).map_err(CreateError::Geometry)?;
-        let (debug, only_if_free) = self.options.debug_flags(name.as_str());
-        if debug.is_empty() {
-            return Ok((plain, flags));
-        }
-        // Objects that are too large for it are not debugged.
-        match new(flags | debug) {
-            Ok(larger) if !only_if_free || larger.min_order == plain.min_order => {
-                Ok((larger, flags | debug))
-            }
-            _ => Ok((plain, flags)),
-        }
-    }
-
-    /// Puts a cache into memory, and on the list.
-    pub(super) fn insert(&self, cache: KmemCache<CPUS>) -> Result<CacheRef<'_, CPUS>, AllocError> {
-        cache.home.store(core::ptr::from_ref(self).cast_mut().cast(), Relaxed);
-        let place = self.take_object(self.cache(self.root), Gfp::GFP_KERNEL)?.as_u32();
-        self.memory().write_cache(place, cache);
-        self.list(place);
-        let cache = self.cache(place);
-        self.watch(cache);
-        Ok(cache)
-    }
-
-    /// A cache whose slabs a new one can share, which has a name more then.
-    fn alike(&self, geometry: &Geometry, flags: SlabFlags) -> Option<CacheRef<'_, CPUS>> {
-        if self.options.nomerge || flags.intersects(SlabFlags::NEVER_MERGE) {
-            return None;
-        }
-        let same = |flags: SlabFlags| flags.intersection(SlabFlags::MERGE_SAME);
-        let _masked = self.memory().mask();
-        let caches = self.caches.lock(|| self.memory().contended());
-        let mut next = caches.first.load(Relaxed);
-        while next != 0 {
-            let cache = self.cache(next);
-            let Geometry { stride, align, .. } = cache.geometry;
-            // Who destroys one has said so under this lock.
-            let is_alike = !cache.is_dying.load(Relaxed)
-                && cache.constructor.is_none()
-                && cache.destructor.is_none()
-                && !cache.flags.intersects(SlabFlags::NEVER_MERGE)
-                && same(cache.flags) == same(flags)
-                && stride >= geometry.stride
-                && stride - geometry.stride < 4
-                && stride.is_multiple_of(geometry.align)
-                && align.is_multiple_of(geometry.align);
-            if is_alike {
-                cache.names.fetch_add(1, Relaxed);
-                cache.object_size.fetch_max(geometry.object_size, Relaxed);
-                return Some(cache);
-            }
-            next = cache.next.load(Relaxed);
-        }
-        None
-    }
-
-    fn list(&self, at: u32) {
-        let _masked = self.memory().mask();
-        let mut caches = self.caches.lock(|| self.memory().contended());
-        let first = caches.first.load(Relaxed);
-        let cache = self.cache(at);
-        cache.next.store(first, Relaxed);
-        cache.prev.store(0, Relaxed);
-        if first != 0 {
-            self.cache(first).prev.store(at, Relaxed);
-        }
-        caches.first.store(at, Relaxed);
-        caches.count += 1;
-    }
-
-    pub(super) fn unlist(&self, at: u32) {
-        let _masked = self.memory().mask();
-        let mut caches = self.caches.lock(|| self.memory().contended());
-        let (next, prev) = {
-            let cache = self.cache(at);
-            (cache.next.load(Relaxed), cache.prev.load(Relaxed))
-        };
-        if next != 0 {
-            self.cache(next).prev.store(prev, Relaxed);
-        }
-        if prev != 0 {
-            self.cache(prev).next.store(next, Relaxed);
-        } else {
-            caches.first.store(next, Relaxed);
-        }
-        caches.count -= 1;
     }
 
     /// The cache of caches.

@@ -4,7 +4,11 @@
 use super::allocator::SlabAllocator;
 use super::cache::KmemCache;
 use super::error::Busy;
+use super::kmalloc::LARGE;
+use super::memory::Books;
+use super::slab::Slab;
 use crate::addr::VirtAddr;
+use crate::frame::Page;
 use crate::platform::{Answer, Lowmem, Report, Shortage};
 use crate::sync::Ordering::Relaxed;
 use crate::zone::Gfp;
@@ -23,10 +27,11 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     ///
     /// 1. The caller answers for one name of the cache: it was created, and not destroyed since.
     /// 2. With `Ok`, who created it under that name uses it no more.
+    /// 3. No call that takes or gives back an object of it under that name is still running, on any CPU.
     pub unsafe fn destroy(&self, cache: &KmemCache<CPUS>) -> Result<(), Busy> {
         {
             let _masked = self.memory().mask();
-            // Whoever looks for a cache to share takes a name of it under the lock.
+            // Whoever looks for a cache to share takes a name of it under the lock, and of none that is dying.
             let _caches = self.caches.lock(|| self.memory().contended());
             if cache.names.fetch_sub(1, Relaxed) > 1 {
                 return Ok(());
@@ -46,32 +51,63 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             }
             shortage.round += 1;
         }
-        let at = self.address_of(cache);
-        self.unlist(at);
-        // It was an object of that cache.
-        let _ = self.give_object(self.root(), VirtAddr::new(at));
+        self.unlist(self.address_of(cache));
         Ok(())
     }
 
     fn still_busy(&self, cache: &KmemCache<CPUS>) -> Busy {
-        cache.is_dying.store(false, Relaxed);
-        cache.names.fetch_add(1, Relaxed);
+        {
+            let _masked = self.memory().mask();
+            let _caches = self.caches.lock(|| self.memory().contended());
+            cache.is_dying.store(false, Relaxed);
+            cache.names.store(1, Relaxed);
+        }
         let objects = self.objects_out(cache);
         let busy = Busy { objects, slabs: cache.slabs.load(Relaxed) };
         self.memory().report(&Report::CacheBusy { cache: &cache.name, busy });
         busy
     }
 
-    /// The objects of a cache that are allocated, by ascending address. While others use the cache, some may
-    /// be missed.
+    /// The objects of a cache that are allocated, by ascending address; those that lie in a pool are. While
+    /// others use the cache, some may be missed. Any context.
     pub fn live_objects(&self, cache: &KmemCache<CPUS>) -> impl Iterator<Item = VirtAddr> {
-        let at = self.address_of(cache);
-        let stride = cache.geometry.stride;
-        self.slabs_of(at).flat_map(move |slab| {
-            slab.objects().filter_map(move |(number, entry)| {
-                let object = slab.object(number, stride);
-                (entry.load(Relaxed) == object.as_u32()).then_some(object)
+        let pages = self.lowmem_pages().filter(|(_, page)| page.own() > LARGE);
+        pages.flat_map(move |(virt, page)| {
+            let mut from = 1;
+            core::iter::from_fn(move || {
+                let (number, object) = self.live_object(cache, virt, page, from)?;
+                from = number + 1;
+                Some(object)
             })
+        })
+    }
+
+    /// The first allocated object, of those from a number on, of the slab of this cache that begins at a page;
+    /// with its number.
+    ///
+    /// Other CPUs may give the slab back meanwhile, but not its record: for that they need the lock, and before
+    /// they take it the page has forgotten the record.
+    fn live_object(
+        &self,
+        cache: &KmemCache<CPUS>,
+        virt: VirtAddr,
+        page: &Page,
+        from: u32,
+    ) -> Option<(u32, VirtAddr)> {
+        let _masked = self.memory().mask();
+        let _records = self.records.lock(|| self.memory().contended());
+        let record = page.own_of_others();
+        if record <= LARGE {
+            return None;
+        }
+        let slab = self.memory().slab(record);
+        let is = &slab.header.is;
+        if is.start != virt || is.cache != self.address_of(cache) {
+            return None;
+        }
+        slab.objects().skip(from as usize - 1).find_map(|(number, entry)| {
+            let object = slab.object(number, cache.geometry.stride);
+            Slab::is_out(entry.load(Relaxed), object).then_some((number, object))
         })
     }
 }

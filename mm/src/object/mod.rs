@@ -9,11 +9,12 @@
 //! | `cpu_slab` | what one CPU takes from: the quick paths |
 //! | [`cache`] | one kind of objects |
 //! | [`allocator`] | all caches |
+//! | `create`, [`destroy`] | a cache is made, and ends |
+//! | `caches` | the list of all caches, and who walks it |
 //! | `take`, `give` | the ways of an object when the current slab does not do |
 //! | `hints` | where one that comes back is looked for first |
 //! | [`typed`] | caches of values, whose boxes give themselves back |
 //! | [`raw`], [`bulk`] | the forms for C, and many objects at once |
-//! | [`destroy`] | the end of a cache |
 //! | `taken` | an object or an error, in one word |
 //! | [`kmalloc`], [`family`] | memory by size, and what stands on it |
 //! | [`heap`] | memory by layout, for the kernel's own collections |
@@ -33,9 +34,13 @@ pub mod bulk;
 #[cfg(not(loom))]
 pub mod cache;
 #[cfg(not(loom))]
+mod caches;
+#[cfg(not(loom))]
 pub mod count;
 #[cfg(not(loom))]
 mod cpu_slab;
+#[cfg(not(loom))]
+mod create;
 #[cfg(not(loom))]
 pub mod destroy;
 pub mod error;

@@ -70,22 +70,6 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         }
     }
 
-    /// All caches, the newest first. Caches may be made meanwhile, but not destroyed.
-    pub fn caches(&self) -> impl Iterator<Item = &KmemCache<CPUS>> {
-        let mut next = {
-            let _masked = self.memory().mask();
-            self.caches.lock(|| self.memory().contended()).first.load(Relaxed)
-        };
-        core::iter::from_fn(move || {
-            if next == 0 {
-                return None;
-            }
-            let cache = self.cache(next);
-            next = cache.next.load(Relaxed);
-            Some(cache)
-        })
-    }
-
     /// Is every object of a listed slab free?
     fn is_empty(&self, record: u32) -> bool {
         self.memory().slab(record).header.left.load(Relaxed) == 0

@@ -38,7 +38,8 @@ impl<'s, P: Lowmem, const CPUS: usize> Named<'s, '_, '_, P, CPUS> {
 
     /// Ends the name. The caller answers for nobody using it any more.
     fn end(&self) -> Result<(), Busy> {
-        // SAFETY: 1. the name is ours, and this runs once with `Ok`; 2. the borrows of all boxes have ended.
+        // SAFETY: 1. the name is ours, and this runs once with `Ok`; 2. and 3. the borrows of all boxes
+        // have ended.
         unsafe { self.slabs.destroy(self.cache) }
     }
 }

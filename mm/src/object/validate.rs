@@ -139,13 +139,6 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         self.live_objects(cache).count() as u32
     }
 
-    /// The slabs of the cache with this address.
-    pub(super) fn slabs_of(&self, cache: u32) -> impl Iterator<Item = Slab<'_>> {
-        self.slab_heads()
-            .map(|(_, record)| self.memory().slab(record))
-            .filter(move |slab| slab.header.is.cache == cache)
-    }
-
     /// The first page of each slab, and the slab's record.
     fn slab_heads(&self) -> impl Iterator<Item = (VirtAddr, u32)> {
         self.lowmem_pages().filter_map(|(virt, page)| {

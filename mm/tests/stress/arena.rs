@@ -1,10 +1,12 @@
 //! A machine whose CPUs are threads, and whose lowmem is an arena: for what lies in it.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::cell::Cell;
 use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread;
+use std::time::Duration;
 
 use mm::addr::{Order, PAGE_SIZE, Pfn, PfnRange, PhysAddr, VirtAddr};
 use mm::frame::{FrameTable, Page, PageBlocks};
@@ -60,7 +62,13 @@ impl Arena {
             ZoneSpan::empty(ZoneKind::HighMem),
         ];
         let bytes = self.frames.len() * PAGE_SIZE;
-        let machine = ArenaMachine { bytes: self.bytes, len: bytes, told: Mutex::default() };
+        let machine = ArenaMachine {
+            bytes: self.bytes,
+            len: bytes,
+            told: Mutex::default(),
+            patience: AtomicU32::new(0),
+            interrupts: AtomicU32::new(0),
+        };
         let pages = PageAllocator::new(table, &spans, machine).unwrap();
         pages.release(PfnRange::new(start.saturating_add(1), end)).unwrap();
         pages.start();
@@ -85,6 +93,13 @@ pub struct ArenaMachine {
     bytes: NonNull<u8>,
     len: u32,
     told: Mutex<Vec<String>>,
+    patience: AtomicU32,
+    /// Of so many masks one comes late; 0 for none.
+    interrupts: AtomicU32,
+}
+
+thread_local! {
+    static MASKS: Cell<u32> = const { Cell::new(0) };
 }
 
 // SAFETY: the bytes are reached by who has them, as the allocators say.
@@ -96,6 +111,17 @@ impl ArenaMachine {
     /// What was reported since it was asked last.
     pub fn told(&self) -> Vec<String> {
         std::mem::take(&mut self.told.lock().unwrap())
+    }
+
+    /// From now on who waits has so many rounds. None at first: nobody can help.
+    pub fn set_patience(&self, rounds: u32) {
+        self.patience.store(rounds, Relaxed);
+    }
+
+    /// From now on each CPU is held up before every so many-th time that it masks interrupts, as by a handler
+    /// that runs there: others get far in this time.
+    pub fn interrupt_every(&self, masks: u32) {
+        self.interrupts.store(masks, Relaxed);
     }
 
     /// So many bytes at an offset.
@@ -121,7 +147,15 @@ impl ArenaMachine {
 impl Platform for ArenaMachine {
     type Masked = ();
 
-    fn mask(&self) {}
+    fn mask(&self) {
+        let every = self.interrupts.load(Relaxed);
+        if every > 0 {
+            MASKS.set(MASKS.get() + 1);
+            if MASKS.get().is_multiple_of(every) {
+                thread::sleep(Duration::from_micros(500));
+            }
+        }
+    }
 
     fn cpu(&self, (): &()) -> usize {
         this_cpu()
@@ -145,8 +179,12 @@ impl Platform for ArenaMachine {
         0
     }
 
-    fn wait(&self, _: &Shortage) -> Answer {
-        Answer::NobodyCanHelp
+    fn wait(&self, shortage: &Shortage) -> Answer {
+        if shortage.round >= self.patience.load(Relaxed) {
+            return Answer::NobodyCanHelp;
+        }
+        thread::yield_now();
+        Answer::Retry
     }
 
     fn report(&self, report: &Report<'_>) {

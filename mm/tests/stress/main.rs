@@ -12,12 +12,14 @@
 //! | `pools` | elements of pools, which no two have at once |
 //! | `arena` | threads for CPUs, and memory in which something lies |
 //! | `objects` | objects that pass from hand to hand |
+//! | `destroy` | caches that end while other CPUs look at them |
 //! | `waits` | requests that wait for what other threads have |
 
 #![cfg(not(loom))]
 #![allow(clippy::unwrap_used, reason = "a thread that failed fails the test")]
 
 mod arena;
+mod destroy;
 mod lock;
 mod machine;
 mod objects;

@@ -20,8 +20,8 @@ use crate::arena::{Arena, ArenaMachine};
 use crate::machine::become_cpu;
 use crate::pages::Random;
 
-type Slabs<'p, 'a, const CPUS: usize> = SlabAllocator<'p, 'a, ArenaMachine, CPUS>;
-type Pages<'a, const CPUS: usize> = PageAllocator<'a, ArenaMachine, CPUS>;
+pub type Slabs<'p, 'a, const CPUS: usize> = SlabAllocator<'p, 'a, ArenaMachine, CPUS>;
+pub type Pages<'a, const CPUS: usize> = PageAllocator<'a, ArenaMachine, CPUS>;
 
 /// Bytes and alignment of the objects of each cache.
 const CACHES: [(u32, u32); 6] = [(8, 0), (24, 0), (64, 64), (200, 0), (1000, 128), (5000, 0)];

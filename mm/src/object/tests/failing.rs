@@ -37,7 +37,7 @@ fn everything(slabs: &Slabs<'_, '_>) -> bool {
             assert_eq!(unsafe { slabs.free_objects(cache, &many) }, Ok(()));
         }
         assert_eq!(slabs.objects_out(cache), 0);
-        // SAFETY: 1. it was just created; 2. nobody uses it.
+        // SAFETY: 1. it was just created; 2. and 3. nobody uses it.
         assert_eq!(unsafe { slabs.destroy(cache) }, Ok(()));
     }
     // Memory by size, and other sizes.

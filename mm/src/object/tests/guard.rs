@@ -189,7 +189,7 @@ fn free_elsewhere_then_destroy() {
 #[test]
 fn leak_destroy() {
     with_object(SlabFlags::empty(), |slabs, cache, object| {
-        // SAFETY: 1. created once; 2. it is not destroyed.
+        // SAFETY: 1. created once; 2. it is not destroyed; 3. nobody else uses it.
         assert!(unsafe { slabs.destroy(cache) }.is_err());
         assert_eq!(slabs.memory().told().len(), 1);
         assert!(slabs.live_objects(cache).eq([object]));

@@ -53,9 +53,10 @@ fn caches_that_are_alike_are_one_until_the_last_name_goes() {
         ];
         assert!(other.iter().all(|cache| !std::ptr::eq(*cache, one)));
         let object = slabs.take_object(one, KERNEL).unwrap();
-        // SAFETY: 1. two names, each once; 2. what it is used for below is the other name's.
+        // SAFETY: 1. two names, each once; 2. what it is used for below is the other name's; 3. there is one
+        // thread.
         assert_eq!(unsafe { slabs.destroy(two) }, Ok(()));
-        // SAFETY: 1. as above; 2. it is not destroyed.
+        // SAFETY: 1. and 3. as above; 2. it is not destroyed.
         let busy = unsafe { slabs.destroy(one) };
         assert_eq!(busy, Err(Busy { objects: 1, slabs: 1 }));
         let told = "kmem_cache_destroy one: Slab cache still has objects: 1 objects in 1 slabs are \
