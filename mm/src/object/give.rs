@@ -3,8 +3,8 @@
 use super::allocator::SlabAllocator;
 use super::cache::KmemCache;
 use super::error::{NotGiven, ObjectError};
+use super::hand_over;
 use super::kmalloc::LARGE;
-use super::mailbox;
 use super::memory::Books;
 use super::slab::{Back, Is, Owner, Slab};
 use crate::addr::VirtAddr;
@@ -130,7 +130,8 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         } else {
             let cpu = self.memory().cpu(&masked) & (CPUS - 1);
             self.learn(cache, &slab, object, cpu);
-            let is_given = self.give_to(cache, cpu, record, Back::Allocated(object));
+            let is_given =
+                hand_over::give_to(&self.of_cache(cache), cpu, record, Back::Allocated(object));
             drop(masked);
             if !is_given {
                 return self.refuse(object, self.why_not(cache, &slab, object));
@@ -153,46 +154,6 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         self.memory().report(&Report::WrongObject { error });
     }
 
-    /// Gives an object to its slab, whosever that is. Interrupts are masked.
-    fn give_to(&self, cache: &KmemCache<CPUS>, cpu: usize, record: u32, back: Back) -> bool {
-        let slab = self.memory().slab(record);
-        loop {
-            let owner = slab.owner();
-            match owner.of_cpu() {
-                Some(owner_cpu) if owner_cpu == cpu && owner.is_current() => {
-                    return cache.cpu[cpu].give_back(back);
-                }
-                Some(owner_cpu) if owner_cpu == cpu => {
-                    let is_given = slab.give_back(back);
-                    if is_given && slab.one_came_back() {
-                        self.attend(cpu, record);
-                    }
-                    return is_given;
-                }
-                Some(owner_cpu) => {
-                    let Some(claimed) = slab.claim_back(back) else { return false };
-                    if slab.post(claimed) {
-                        let next_posted = &slab.header.next_posted;
-                        mailbox::push(&cache.cpu[owner_cpu].mailbox, record, next_posted);
-                    }
-                    return true;
-                }
-                None => {
-                    let shared = cache.shared.lock(|| self.memory().contended());
-                    if slab.owner() != owner {
-                        // A CPU has adopted it meanwhile.
-                        continue;
-                    }
-                    let is_given = slab.give_back(back);
-                    if is_given && slab.one_came_back() {
-                        self.attend_shared(cache, &shared, record);
-                    }
-                    return is_given;
-                }
-            }
-        }
-    }
-
     /// Takes back what other CPUs gave to slabs of this one. Interrupts are masked.
     #[inline]
     pub(super) fn empty_mailbox(&self, cache: &KmemCache<CPUS>, cpu: usize) {
@@ -203,14 +164,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
 
     #[cold]
     fn read_mail(&self, cache: &KmemCache<CPUS>, cpu: usize) {
-        let memory = self.memory();
-        let next_posted = |record| &memory.slab(record).header.next_posted;
-        for record in mailbox::take_all(&cache.cpu[cpu].mailbox, next_posted) {
-            for claimed in memory.slab(record).take_posted() {
-                // To this CPU, or to where the slab has gone meanwhile.
-                self.give_to(cache, cpu, record, Back::Claimed(claimed));
-            }
-        }
+        hand_over::read_mail(&self.of_cache(cache), cpu);
     }
 
     /// Why there was nothing to give.

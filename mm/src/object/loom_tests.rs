@@ -1,8 +1,7 @@
 //! Slabs that several CPUs give objects back to, in every order.
 //!
-//! The books of a slab are `slab`'s own, in ordinary Rust values, and so is the `mailbox`. What stands
-//! between them in `give` and `take` can not be reached here, since it finds books by their addresses: the
-//! [`Machine`] has the same few lines once more.
+//! The code is that of the kernel: `slab`, `mailbox` and `hand_over`. Only what finds books by their addresses
+//! is not: the [`Machine`] has them in ordinary Rust values.
 //!
 //! Objects and lists are cells in which nothing lies, and which `loom` watches: it fails a model in which two
 //! have the same object, or both write the same list, or one has an object before the last owner's writes
@@ -17,11 +16,11 @@ use std::sync::Arc;
 use loom::cell::UnsafeCell;
 use loom::thread::{self, JoinHandle};
 
-use super::mailbox;
+use super::hand_over::{self, CacheSlabs};
 use super::slab::{Back, Constants, Header, NONE, Owner, Slab};
 use crate::addr::VirtAddr;
 use crate::sync::loom_support::{outcomes, outcomes_within, quietly};
-use crate::sync::{AtomicU32, Lock, Ordering::Relaxed};
+use crate::sync::{AtomicU32, Lock, LockGuard, Ordering::Relaxed};
 
 const CPUS: usize = 3;
 /// Bytes from one object to the next.
@@ -46,8 +45,8 @@ struct Books {
 struct Machine {
     slabs: Vec<Books>,
     mailboxes: [AtomicU32; CPUS],
-    /// The cache's lock: is the first slab on the list of shared ones?
-    shared: Lock<bool>,
+    /// The cache's lock, and the list of shared slabs.
+    shared: Lock<Vec<u32>>,
 }
 
 #[expect(unsafe_code, reason = "cells that are only watched")]
@@ -83,7 +82,7 @@ fn machine<const SLABS: usize>(objects: [usize; SLABS]) -> Arc<Machine> {
         Arc::new(Machine {
             slabs: objects.into_iter().enumerate().map(books).collect(),
             mailboxes: std::array::from_fn(|_| AtomicU32::new(0)),
-            shared: Lock::new(false),
+            shared: Lock::new(Vec::new()),
         })
     })
 }
@@ -100,11 +99,6 @@ fn on_another_cpu<T: 'static>(
 impl Machine {
     fn books(&self, record: u32) -> &Books {
         &self.slabs[record as usize - 1]
-    }
-
-    fn slab(&self, record: u32) -> Slab<'_> {
-        let Books { header, entries, .. } = self.books(record);
-        Slab { header, entries }
     }
 
     fn object(&self, (record, number): At) -> VirtAddr {
@@ -132,6 +126,9 @@ impl Machine {
     fn give_back(&self, record: u32, back: Back) -> bool {
         self.books(record).list.with_mut(|_| ());
         let slab = self.slab(record);
+        if let Back::Claimed(claimed) = &back {
+            self.write((record, claimed.number() - 1));
+        }
         let is_given = slab.give_back(back);
         if is_given {
             // A model's slab counts what is out, as one that is on a list does.
@@ -140,35 +137,9 @@ impl Machine {
         is_given
     }
 
-    /// As `give_to` of `give`.
-    fn give_to(&self, cpu: usize, record: u32, back: Back) -> bool {
-        let slab = self.slab(record);
-        loop {
-            let owner = slab.owner();
-            match owner.of_cpu() {
-                Some(owner_cpu) if owner_cpu == cpu => return self.give_back(record, back),
-                Some(owner_cpu) => {
-                    let Some(claimed) = slab.claim_back(back) else { return false };
-                    if slab.post(claimed) {
-                        let next_posted = &slab.header.next_posted;
-                        mailbox::push(&self.mailboxes[owner_cpu], record, next_posted);
-                    }
-                    return true;
-                }
-                None => {
-                    let _shared = self.shared.lock(thread::yield_now);
-                    if slab.owner() != owner {
-                        continue;
-                    }
-                    return self.give_back(record, back);
-                }
-            }
-        }
-    }
-
     /// Gives back an object that the CPU may not have.
     fn give(&self, cpu: usize, at: At) -> bool {
-        self.give_to(cpu, at.0, Back::Allocated(self.object(at)))
+        hand_over::give_to(self, cpu, at.0, Back::Allocated(self.object(at)))
     }
 
     /// Gives back an object that the CPU has.
@@ -177,36 +148,47 @@ impl Machine {
         assert!(self.give(cpu, at));
     }
 
-    /// As `read_mail` of `give`. Says how many slabs were in the mailbox.
+    /// How many slabs were in the mailbox.
     fn read_mail(&self, cpu: usize) -> usize {
-        let mut count = 0;
-        let next_posted = |record| &self.books(record).header.next_posted;
-        for record in mailbox::take_all(&self.mailboxes[cpu], next_posted) {
-            count += 1;
-            assert!(count <= self.slabs.len(), "a slab is in the mailbox twice");
-            for claimed in self.slab(record).take_posted() {
-                self.write((record, claimed.number() - 1));
-                self.give_to(cpu, record, Back::Claimed(claimed));
-            }
-        }
-        count
+        hand_over::read_mail(self, cpu)
+    }
+}
+
+impl CacheSlabs for Machine {
+    type Shared<'l> = LockGuard<'l, Vec<u32>>;
+
+    fn slab(&self, record: u32) -> Slab<'_> {
+        let Books { header, entries, .. } = self.books(record);
+        Slab { header, entries }
     }
 
-    /// CPU 0 gives the first slab up.
-    fn share(&self) {
-        let mut is_listed = self.shared.lock(thread::yield_now);
-        self.books(1).list.with_mut(|_| ());
-        self.slab(1).set_owner(Owner::SHARED);
-        *is_listed = true;
+    fn mailbox(&self, cpu: usize) -> &AtomicU32 {
+        &self.mailboxes[cpu]
     }
 
-    /// As `adopt` of `take`: makes the first slab this CPU's, if it is shared.
-    fn adopt(&self, cpu: usize) -> bool {
-        let mut is_listed = self.shared.lock(thread::yield_now);
-        if *is_listed {
-            self.slab(1).set_owner(Owner::cpu(cpu));
-        }
-        std::mem::take(&mut *is_listed)
+    fn shared(&self) -> LockGuard<'_, Vec<u32>> {
+        self.shared.lock(thread::yield_now)
+    }
+
+    fn give_to_current(&self, _: usize, _: Back) -> bool {
+        panic!("no slab is current here");
+    }
+
+    fn give_to_own(&self, _: usize, record: u32, back: Back) -> bool {
+        self.give_back(record, back)
+    }
+
+    fn give_to_shared(&self, _: &LockGuard<'_, Vec<u32>>, record: u32, back: Back) -> bool {
+        self.give_back(record, back)
+    }
+
+    fn push_shared(&self, shared: &mut LockGuard<'_, Vec<u32>>, record: u32) {
+        self.books(record).list.with_mut(|_| ());
+        shared.push(record);
+    }
+
+    fn pop_shared(&self, shared: &mut LockGuard<'_, Vec<u32>>) -> Option<u32> {
+        shared.pop()
     }
 }
 
@@ -285,7 +267,6 @@ fn two_cpus_post_while_the_owner_takes_what_was_posted() {
             let slab = machine.slab(1);
             let give = |claimed: super::slab::Claimed| {
                 let number = claimed.number() - 1;
-                machine.write((1, number));
                 assert!(machine.give_back(1, Back::Claimed(claimed)));
                 number
             };
@@ -367,8 +348,8 @@ fn two_cpus_mail_while_the_owner_reads() {
     assert_eq!(ends, BTreeSet::from([0, 1, 2]), "how many slabs were there in time");
 }
 
-/// Finds: a CPU that says that a slab is its own when it has let go of the lock (two write the list), and an
-/// owner that is not looked at again under the lock.
+/// Finds: a CPU that says that a slab is its own when it has let go of the lock (two write the list), an owner
+/// that is not looked at again under the lock, and mail that is taken for this CPU's wherever the slab is.
 #[test]
 fn a_slab_goes_to_another_cpu_while_a_third_one_frees() {
     // A third preemption was tried: 72000 runs, and nothing new.
@@ -376,7 +357,7 @@ fn a_slab_goes_to_another_cpu_while_a_third_one_frees() {
         let machine = machine([3]);
         quietly(|| machine.free(0, (1, 0)));
         let adopter = on_another_cpu(&machine, |machine| {
-            if !machine.adopt(1) {
+            if hand_over::adopt(machine, 1).is_none() {
                 return (false, 0);
             }
             let taken: Vec<At> = std::iter::from_fn(|| machine.take(1)).collect();
@@ -384,7 +365,7 @@ fn a_slab_goes_to_another_cpu_while_a_third_one_frees() {
             (true, taken.len())
         });
         let other = on_another_cpu(&machine, |machine| machine.free(2, (1, 1)));
-        machine.share();
+        hand_over::share(&*machine, 1);
         let mail = machine.read_mail(0);
         // The CPU that had the slab gives its last object to whose it is now.
         machine.free(0, (1, 2));

@@ -6,6 +6,7 @@
 //! | [`geometry`] | how objects lie in a slab |
 //! | `slab` | one slab's books, and what several CPUs do to them |
 //! | `mailbox` | slabs to which other CPUs gave something |
+//! | `hand_over`, `cache_slabs` | objects and slabs pass from CPU to CPU; what of a cache that is done to |
 //! | `cpu_slab` | what one CPU takes from: the quick paths |
 //! | [`cache`] | one kind of objects |
 //! | [`allocator`] | all caches |
@@ -34,6 +35,8 @@ pub mod bulk;
 #[cfg(not(loom))]
 pub mod cache;
 #[cfg(not(loom))]
+mod cache_slabs;
+#[cfg(not(loom))]
 mod caches;
 #[cfg(not(loom))]
 pub mod count;
@@ -56,6 +59,8 @@ mod give;
 #[cfg(not(loom))]
 pub mod guard;
 pub mod guarded;
+#[cfg_attr(all(loom, not(test)), expect(dead_code, reason = "only its model is run"))]
+mod hand_over;
 #[cfg(not(loom))]
 pub mod heap;
 #[cfg(not(loom))]

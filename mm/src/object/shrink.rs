@@ -2,6 +2,7 @@
 
 use super::allocator::SlabAllocator;
 use super::cache::KmemCache;
+use super::hand_over;
 use super::list;
 use super::memory::Books;
 use super::slab::Owner;
@@ -51,7 +52,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     }
 
     /// To be called by every CPU now and then, its tick for one: takes back what others gave to its slabs,
-    /// and notices that requests are to fail.
+    /// leaves to the others what it has too much of, and notices that requests are to fail.
     pub fn tick(&self) {
         if CPUS == 1 {
             return;
@@ -67,7 +68,21 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             if cache.is_watched.load(Relaxed) {
                 self.give_up_current(cache, cpu);
             }
+            self.share_surplus(cache, cpu);
         }
+    }
+
+    /// Leaves partial slabs beyond the cache's minimum to whichever CPU wants one next: those of a CPU that frees
+    /// more than it takes. No more at once than that minimum, so that a tick is short. Interrupts are masked.
+    fn share_surplus(&self, cache: &KmemCache<CPUS>, cpu: usize) {
+        let here = &cache.cpu[cpu];
+        let partial = here.partial_slabs.load(Relaxed);
+        let surplus = partial.saturating_sub(cache.min_partial).min(cache.min_partial);
+        for record in (0..surplus).map_while(|_| list::pop(self.memory(), &here.partial)) {
+            self.forget(&self.memory().slab(record), record, cpu);
+            hand_over::share(&self.of_cache(cache), record);
+        }
+        here.partial_slabs.store(partial - surplus, Relaxed);
     }
 
     /// Is every object of a listed slab free?

@@ -4,6 +4,7 @@ use super::allocator::SlabAllocator;
 use super::cache::KmemCache;
 use super::cpu_slab::Fresh;
 use super::flags::SlabFlags;
+use super::hand_over;
 use super::list;
 use super::memory::Books;
 use super::slab::Owner;
@@ -149,7 +150,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             .inspect(|_| {
                 here.partial_slabs.store(here.partial_slabs.load(Relaxed) - 1, Relaxed);
             })
-            .or_else(|| self.adopt(cache, cpu))?;
+            .or_else(|| hand_over::adopt(&self.of_cache(cache), cpu))?;
         self.make_current(cache, cpu, record);
         here.take()
     }
@@ -163,16 +164,6 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         slab.header.left.store(1, Relaxed);
         slab.set_owner(Owner::cpu(cpu));
         self.hint_slab(&slab, record, cpu);
-    }
-
-    /// A shared slab, which is this CPU's and on no list then. Interrupts are masked.
-    fn adopt(&self, cache: &KmemCache<CPUS>, cpu: usize) -> Option<u32> {
-        let shared = cache.shared.lock(|| self.memory().contended());
-        let record = list::pop(self.memory(), &shared.partial)?;
-        shared.partial_slabs.store(shared.partial_slabs.load(Relaxed) - 1, Relaxed);
-        // While the lock is held: who takes it next to give something to a shared slab looks once more.
-        self.memory().slab(record).set_owner(Owner::cpu(cpu));
-        Some(record)
     }
 
     /// Makes a slab that is on no list the current one. Interrupts are masked.

@@ -1,6 +1,7 @@
 //! The object core, on a machine in an arena.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod cpus;
 mod destroy;
 mod failing;
 mod guard;
