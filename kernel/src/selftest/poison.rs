@@ -5,7 +5,7 @@
 
 use mm::addr::{Order, Pfn};
 use mm::frame::FreeError;
-use mm::frame::page::PageState;
+use mm::frame::PageState;
 use mm::zone::debug::POISON;
 use mm::zone::{Gfp, ZoneKind};
 

@@ -24,9 +24,10 @@
 
 use super::counts::Counts;
 use super::error::{FreeError, ReleaseError};
+use super::head::{Class, Head, ZoneId};
 use super::list::FreeList;
 use super::mobility::Mobility;
-use super::page::{Class, Head, Page, ZoneId};
+use super::page::Page;
 use super::table::FrameTable;
 use crate::addr::{Order, Pfn, PfnRange};
 

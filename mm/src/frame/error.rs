@@ -6,7 +6,7 @@
 
 use core::fmt;
 
-use super::page::PageState;
+use super::head::PageState;
 use super::table::{Block, FrameTable};
 use crate::addr::{Order, Pfn, PfnRange, VirtAddr};
 

@@ -4,7 +4,8 @@
 //! before. Links are frame numbers, so the list needs neither memory of its own nor pointers, and a
 //! block is taken from its middle without a search.
 
-use super::page::{Head, Link, Page};
+use super::head::Head;
+use super::page::{Link, Page};
 use super::table::FrameTable;
 use crate::addr::Pfn;
 

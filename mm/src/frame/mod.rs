@@ -3,6 +3,7 @@
 //! | file | idea |
 //! |---|---|
 //! | [`page`] | the 16 bytes kept for each frame |
+//! | [`head`] | the first word of them: what begins there |
 //! | [`table`] | the array of them |
 //! | [`mobility`], [`page_block`] | which allocations go together, and which 4 MiB are whose |
 //! | `list` | the free lists that run through descriptors |
@@ -11,7 +12,7 @@
 //! | [`stack`] | each CPU's free blocks |
 //! | [`validate`] | checks all of it |
 //!
-//! Nothing here knows what a zone means: a descriptor carries a [`page::ZoneId`], and the `zone` module
+//! Nothing here knows what a zone means: a descriptor carries a [`ZoneId`], and the `zone` module
 //! says which frames have which.
 //!
 //! Locking: a buddy and the heads of its free blocks are under its zone's lock, which the `zone` module
@@ -21,6 +22,7 @@
 pub mod buddy;
 pub mod counts;
 pub mod error;
+pub mod head;
 mod list;
 pub mod mobility;
 pub mod page;
@@ -33,8 +35,9 @@ pub mod validate;
 pub use buddy::Buddy;
 pub use counts::Counts;
 pub use error::{FreeError, ReleaseError};
+pub use head::{Class, PageState, ZoneId};
 pub use mobility::Mobility;
-pub use page::{Class, Page, PageState, ZoneId};
+pub use page::Page;
 pub use page_block::PageBlocks;
 pub use table::{Block, FrameTable, FrameTableError};
 pub use validate::Inconsistency;

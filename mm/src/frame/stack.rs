@@ -28,7 +28,8 @@
 
 use core::ops::Range;
 
-use super::page::{Class, Head, Page, STACK_BITS};
+use super::head::{Class, Head, STACK_BITS};
+use super::page::Page;
 use super::table::{FrameTable, MAX_FRAMES, Place};
 use crate::addr::{Order, Pfn};
 use crate::sync::{AtomicU8, AtomicU32, Ordering};
@@ -455,7 +456,7 @@ impl<'a> Iterator for Blocks<'_, 'a> {
 #[cfg(not(loom))]
 mod tests {
     use super::*;
-    use crate::frame::page::PageState;
+    use crate::frame::PageState;
 
     const ORDER: Order = Order::ZERO;
     const CLASS: Class = Class::of_flags(8);

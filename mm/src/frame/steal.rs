@@ -11,8 +11,8 @@
 
 use super::buddy::Buddy;
 use super::counts::Counts;
+use super::head::{Class, Head, PageState};
 use super::mobility::Mobility;
-use super::page::{Class, Head, PageState};
 use super::page_block;
 use super::table::FrameTable;
 use crate::addr::{Order, Pfn};

@@ -10,7 +10,8 @@
 
 use core::fmt;
 
-use super::page::{Head, Page, PageState, ZoneId};
+use super::head::{Head, PageState, ZoneId};
+use super::page::Page;
 use super::page_block::PageBlocks;
 use crate::addr::{Order, Pfn, PfnRange};
 use crate::sync::AtomicU8;
@@ -226,7 +227,7 @@ impl<'a> FrameTable<'a> {
 #[cfg(not(loom))]
 mod tests {
     use super::*;
-    use crate::frame::page::Class;
+    use crate::frame::Class;
 
     fn table(base: u32, pages: &[Page]) -> FrameTable<'_> {
         FrameTable::new(Pfn::new(base), pages, &[]).unwrap()

@@ -9,8 +9,9 @@ use core::fmt;
 
 use super::buddy::{Buddy, buddy_of};
 use super::counts::Counts;
+use super::head::{Head, PageState};
 use super::mobility::Mobility;
-use super::page::{Head, Link, PageState};
+use super::page::Link;
 use super::table::FrameTable;
 use crate::addr::{Order, Pfn, PfnRange};
 

@@ -9,7 +9,7 @@ use super::page_alloc::PageAllocator;
 use super::request::NOT_QUICK;
 use crate::addr::{Order, Pfn};
 use crate::frame::Class;
-use crate::frame::page::Head;
+use crate::frame::head::Head;
 use crate::platform::Platform;
 
 impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {

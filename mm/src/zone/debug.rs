@@ -14,7 +14,7 @@ use super::page_alloc::PageAllocator;
 use super::request::Request;
 use crate::addr::{Order, Pfn, PfnRange};
 use crate::fault::{FailConfig, Fault};
-use crate::frame::page::Head;
+use crate::frame::head::Head;
 use crate::frame::stack::Asked;
 use crate::platform::{Platform, Report};
 use crate::sync::{AtomicU32, Ordering::Relaxed};

@@ -7,8 +7,9 @@ use super::error::NotFreed;
 use super::page_alloc::{PageAllocator, stack_ids};
 use super::request::classes;
 use crate::addr::{Order, Pfn, PfnRange};
-use crate::frame::page::{Head, Page, PageState};
+use crate::frame::head::Head;
 use crate::frame::stack::{Asked, Blocks, CpuStacks, Stack, StackId};
+use crate::frame::{Page, PageState};
 use crate::platform::{Platform, Report};
 
 impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {

@@ -9,7 +9,7 @@ use core::cmp::Reverse;
 use super::page_alloc::PageAllocator;
 use super::span::ZoneKind;
 use crate::addr::{Order, Pfn};
-use crate::frame::page::PageState;
+use crate::frame::PageState;
 use crate::frame::{Block, Mobility};
 use crate::platform::Platform;
 

@@ -14,7 +14,7 @@ use super::request::{NOT_QUICK, Request, class_in, classes};
 use super::span::ZoneKind;
 use super::state::{Mark, Zone};
 use crate::addr::{Order, Pfn};
-use crate::frame::page::Head;
+use crate::frame::head::Head;
 use crate::frame::stack::{Asked, CpuStacks, StackId};
 use crate::frame::{Buddy, Class};
 use crate::platform::Platform;

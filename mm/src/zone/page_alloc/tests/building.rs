@@ -1,7 +1,7 @@
 //! Making an allocator, and handing memory over to it.
 
 use super::*;
-use crate::frame::page::Head;
+use crate::frame::head::Head;
 use crate::frame::validate::Elsewhere;
 use crate::frame::{self, PageBlocks};
 
