@@ -48,6 +48,12 @@ pub trait Platform {
     fn call_site(&self) -> u32;
 
     /// Waits for memory to come free, in the context of a request that may sleep, without a lock held.
+    ///
+    /// Three wait here: a request for pages, one for an element of a pool that is empty, and who destroys a
+    /// cache, for the ticks of other CPUs. Nobody calls the machine when what they wait for has come: so this
+    /// must return after a tick at the latest, and may not sleep until it is woken. After
+    /// [`Answer::Retry`] the caller looks for itself and waits again, with `round` one higher; whether it is
+    /// served before others who wait is not promised.
     fn wait(&self, shortage: &Shortage) -> Answer;
 
     /// Something to be told to whoever watches the machine. No lock is held; interrupts may be masked
