@@ -10,11 +10,11 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use arrayvec::ArrayVec;
 use mm::addr::{Order, VirtAddr};
+use mm::fault::FailConfig;
 use mm::object::mempool::{Counted, SlabElements};
 use mm::object::typed::{Cache as ValueCache, Construct, ReadyCache};
 use mm::object::{Mempool, SlabFlags};
 use mm::zone::Gfp;
-use mm::fault::FailConfig;
 
 use super::Checks;
 use super::ledger::Ledger;
