@@ -124,6 +124,8 @@ impl Wasteful for Ours<'_> {
     }
 
     fn held(&mut self, _: &[Object]) -> u64 {
+        // As the peers' pages in which no block lies count as given back.
+        self.kernel.slabs.shrink_all();
         let pages = self.free_before.saturating_sub(self.free());
         let caches = self.kernel.slabs.caches().count() * size_of::<Cache>();
         pages * u64::from(PAGE_SIZE) + (size_of::<Slabs>() + caches) as u64
