@@ -121,6 +121,18 @@ impl Order {
         Self::new(pages.next_power_of_two().trailing_zeros() as u8)
     }
 
+    /// The smallest order whose blocks have at least so many bytes; `None` above the largest, and for no byte at
+    /// all.
+    #[inline]
+    #[must_use]
+    pub const fn for_bytes(bytes: u32) -> Option<Self> {
+        if bytes == 0 || bytes > Self::MAX.bytes() {
+            return None;
+        }
+        let last_page = (bytes - 1) / PAGE_SIZE;
+        Self::new((u32::BITS - last_page.leading_zeros()) as u8)
+    }
+
     /// The largest order whose blocks have at most so many pages; the smallest for no page.
     #[must_use]
     pub const fn within_pages(pages: u32) -> Self {
@@ -169,6 +181,13 @@ mod tests {
         ] {
             assert_eq!(Order::for_pages(pages).map(Order::as_u8), at_least, "{pages}");
             assert_eq!(Order::within_pages(pages).as_u8(), at_most, "{pages}");
+            if let Some(bytes) = pages.checked_mul(PAGE_SIZE) {
+                assert_eq!(Order::for_bytes(bytes).map(Order::as_u8), at_least, "{bytes}");
+                let one_less = bytes.checked_sub(1).and_then(Order::for_bytes);
+                assert_eq!(one_less, Order::for_pages(pages).filter(|_| pages > 0), "{bytes} - 1");
+                let one_more = Order::for_pages(pages + 1);
+                assert_eq!(Order::for_bytes(bytes + 1), one_more, "{bytes} + 1");
+            }
         }
     }
 }

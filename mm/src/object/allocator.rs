@@ -180,18 +180,34 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
     /// The address of a block of pages that was just allocated; gives it back if it has none.
     #[inline]
     pub(super) fn address(&self, pfn: Pfn, order: Order) -> Result<VirtAddr, AllocError> {
-        let index = pfn.as_u32().wrapping_sub(self.first_pfn.as_u32());
-        if index < self.lowmem.len() as u32 {
-            return Ok(VirtAddr::new((self.first_page + index) * PAGE_SIZE));
+        match self.lowmem_page(pfn) {
+            Some((virt, _)) => Ok(virt),
+            None => Err(self.no_address(pfn, order)),
         }
+    }
+
+    /// The address of a page of lowmem, and its descriptor.
+    #[inline(always)]
+    pub(super) fn lowmem_page(&self, pfn: Pfn) -> Option<(VirtAddr, &'a Page)> {
+        let index = pfn.as_u32().wrapping_sub(self.first_pfn.as_u32());
+        let page = self.lowmem.get(index as usize)?;
+        Some((VirtAddr::new((self.first_page + index) * PAGE_SIZE), page))
+    }
+
+    /// Gives back a block of pages that have no address.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn no_address(&self, pfn: Pfn, order: Order) -> AllocError {
         self.free_pages(pfn, order);
-        Err(AllocError::flags(crate::zone::GfpError::NoAddress))
+        AllocError::flags(crate::zone::GfpError::NoAddress)
     }
 
     /// The frame of a page of the linear map.
     #[inline(always)]
     pub(super) fn pfn_of(&self, virt: VirtAddr) -> Pfn {
-        self.first_pfn.saturating_add((virt.as_u32() / PAGE_SIZE).wrapping_sub(self.first_page))
+        // Of a page of lowmem this is below the last frame.
+        let page = virt.as_u32() / PAGE_SIZE;
+        Pfn::new(self.first_pfn.as_u32().wrapping_add(page.wrapping_sub(self.first_page)))
     }
 
     /// Gives back pages that this allocator took.

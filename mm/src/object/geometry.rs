@@ -175,7 +175,7 @@ const fn objects(order: Order, stride: u32) -> u32 {
 
 /// The smallest order of so many bytes.
 const fn order_for(bytes: u32) -> Option<Order> {
-    Order::for_pages(bytes.div_ceil(PAGE_SIZE))
+    Order::for_bytes(bytes)
 }
 
 /// The smallest order with enough objects of which little is lost at the end; Linux's `calculate_order`.

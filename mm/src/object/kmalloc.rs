@@ -182,13 +182,14 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         if gfp.contains(Gfp::__GFP_HIGHMEM) {
             gfp.check_addressable().map_err(AllocError::flags)?;
         }
-        let pages = size.div_ceil(PAGE_SIZE);
-        let order = Order::for_pages(pages).ok_or(AllocError::too_large(pages))?;
+        let Some(order) = Order::for_bytes(size) else {
+            return Err(AllocError::too_large(size.div_ceil(PAGE_SIZE)));
+        };
         let pfn = self.pages.alloc_raw(gfp, order)?;
-        let virt = self.address(pfn, order)?;
-        if let Some(page) = self.page(virt) {
-            page.set_own(LARGE);
-        }
+        let Some((virt, page)) = self.lowmem_page(pfn) else {
+            return Err(self.no_address(pfn, order));
+        };
+        page.set_own(LARGE);
         Ok(virt)
     }
 

@@ -134,7 +134,7 @@ impl<'s, 'p, 'a, P: Lowmem, const CPUS: usize> KmallocElements<'s, 'p, 'a, P, CP
 
     /// Pages of a piece that comes from the page allocator.
     fn order(&self) -> Option<Order> {
-        Order::for_pages(self.size.div_ceil(PAGE_SIZE))
+        Order::for_bytes(self.size)
     }
 
     fn is_ours(&self, cache: &KmemCache<CPUS>) -> bool {
