@@ -144,6 +144,13 @@ impl<'a> FrameTable<'a> {
         Place(pfn.as_u32().wrapping_sub(self.base.as_u32()))
     }
 
+    /// Where this descriptor is, which is one of the table's.
+    #[inline(always)]
+    pub(crate) fn place_of(&self, page: &Page) -> Place {
+        let bytes = core::ptr::from_ref(page).addr().wrapping_sub(self.pages.as_ptr().addr());
+        Place((bytes / size_of::<Page>()) as u32)
+    }
+
     /// The frame of a place in the table.
     #[inline(always)]
     pub(crate) const fn pfn(&self, place: Place) -> Pfn {

@@ -244,7 +244,8 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             && object.is_aligned(PAGE_SIZE)
         {
             page.set_own(0);
-            self.free_pages(self.pfn_of(object), order);
+            // What can go wrong is somebody else's mistake, and the page allocator has reported it.
+            let _ = self.pages.free_block_of(page, order);
             return Ok(());
         }
         self.free_large_with_care(page, object)

@@ -41,7 +41,7 @@ use super::watermark::{
 use crate::addr::{Order, Pfn, PfnRange};
 use crate::frame::page_block;
 use crate::frame::stack::{Asked, Behind, CpuStacks, Current, MAX_ROOM, StackId};
-use crate::frame::{Class, FrameTable, FreeError, Mobility};
+use crate::frame::{Class, FrameTable, FreeError, Mobility, Page};
 use crate::platform::Platform;
 use crate::sync::{AtomicU8, Ordering::Relaxed};
 
@@ -241,6 +241,21 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
             }
         }
         self.free_to_zones(pfn, order)
+    }
+
+    /// As [`free_block`](Self::free_block), of the block that begins at the frame of this descriptor, which is
+    /// one of this allocator's.
+    #[inline]
+    pub(crate) fn free_block_of(&self, page: &Page, order: Order) -> Result<(), NotFreed> {
+        let place = self.frames.place_of(page);
+        {
+            let masked = self.platform.mask();
+            let head = page.head();
+            if head.is_sole(order) && self.current(&masked).push(page, place, head) {
+                return Ok(());
+            }
+        }
+        self.free_to_zones(self.frames.pfn(place), order)
     }
 
     /// Why a block of `order` at `pfn` could not be given back now; what
