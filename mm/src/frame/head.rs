@@ -239,11 +239,10 @@ impl Head {
         self.0 >> ORDER_SHIFT == order.as_u32() + (KIND_ALLOCATED >> ORDER_SHIFT)
     }
 
-    /// The order for which [`is_sole`](Self::is_sole) is true.
+    /// As [`is_sole`](Self::is_sole), of a block of whichever order.
     #[inline(always)]
-    pub(crate) const fn sole_order(self) -> Option<Order> {
-        let order = (self.0 >> ORDER_SHIFT).wrapping_sub(KIND_ALLOCATED >> ORDER_SHIFT);
-        if order <= Order::MAX.as_u32() { Order::new(order as u8) } else { None }
+    pub(crate) const fn is_sole_of_any_order(self) -> bool {
+        self.0 >> KIND_SHIFT == KIND_ALLOCATED >> KIND_SHIFT
     }
 
     /// As [`is_sole`](Self::is_sole), but there may have been others.
@@ -415,12 +414,12 @@ mod tests {
             for class in classes() {
                 let head = Head::allocated(order, class);
                 assert_eq!(head.is_sole(other), order == other);
-                assert_eq!(head.sole_order(), Some(order));
+                assert!(head.is_sole_of_any_order());
                 let shared = head.one_more().unwrap();
                 let last = shared.one_less().unwrap();
                 assert!(!shared.is_sole(other) && !shared.is_last(other));
                 assert!(!last.is_sole(other), "it wants care");
-                assert_eq!((shared.sole_order(), last.sole_order()), (None, None));
+                assert!(!shared.is_sole_of_any_order() && !last.is_sole_of_any_order());
                 assert_eq!(
                     (head.is_last(other), last.is_last(other)),
                     (order == other, order == other)
@@ -429,14 +428,14 @@ mod tests {
                 assert!(!Head::stacked(order, class).is_sole(other));
                 assert!(!Head::bad(order, class).is_sole(other));
                 let others = [Head::stacked(order, class), Head::bad(order, class), Head::NONE];
-                assert_eq!(others.map(Head::sole_order), [None; 3]);
+                assert_eq!(others.map(Head::is_sole_of_any_order), [false; 3]);
                 assert!(zones().all(|zone| !head.is_free(zone, other)));
             }
             for zone in zones() {
                 for mobility in Mobility::ALL {
                     let free = Head::free(order, zone, mobility);
                     assert!(!free.is_sole(other));
-                    assert_eq!(free.sole_order(), None);
+                    assert!(!free.is_sole_of_any_order());
                     for asked in zones() {
                         assert_eq!(free.is_free(asked, other), zone == asked && order == other);
                     }

@@ -240,18 +240,17 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     /// Gives back what a large `kmalloc` took.
     #[inline]
     fn free_large(&self, page: &Page, object: VirtAddr) -> Result<(), NotGiven> {
-        if let Some(order) = page.head().sole_order()
-            && object.is_aligned(PAGE_SIZE)
-        {
+        if object.is_aligned(PAGE_SIZE) {
             page.set_own(0);
-            // What can go wrong is somebody else's mistake, and the page allocator has reported it.
-            let _ = self.pages.free_block_of(page, order);
-            return Ok(());
+            if self.pages.free_quickly(page) {
+                return Ok(());
+            }
+            page.set_own(LARGE);
         }
         self.free_large_with_care(page, object)
     }
 
-    /// As `free_large`, of a block that has had further references, or of none.
+    /// As `free_large`, when that is not quick, or wrong.
     #[cold]
     #[inline(never)]
     fn free_large_with_care(&self, page: &Page, object: VirtAddr) -> Result<(), NotGiven> {
