@@ -298,14 +298,14 @@ impl Current {
     ) {
         let current = &self.0[StackId::of(head).index()];
         let mut stack = Stack(current.load(Relaxed));
-        for number in numbers.rev() {
-            let pfn = first.saturating_add(number << order.as_u8());
-            let page = frames.at(pfn);
-            let more = stack.with(frames.place(pfn));
-            debug_assert!(more.is_some(), "no room for what was taken from the buddy");
+        debug_assert!(stack.room_left() >= numbers.len() as u32, "no room for what the buddy gave");
+        let mut place = frames.place(first).after(numbers.end << order.as_u32());
+        for _ in numbers {
+            place = place.before(order.pages());
+            let page = frames.at_place(place);
             page.set_below(stack.0);
             page.set_head(head);
-            stack = more.unwrap_or(stack);
+            stack = stack.over(place);
         }
         current.store(stack.0, Relaxed);
     }

@@ -45,6 +45,18 @@ impl Place {
     pub(crate) const fn as_u32(self) -> u32 {
         self.0
     }
+
+    /// The place so many frames up.
+    #[inline(always)]
+    pub(crate) const fn after(self, frames: u32) -> Self {
+        Self(self.0.wrapping_add(frames))
+    }
+
+    /// The place so many frames down.
+    #[inline(always)]
+    pub(crate) const fn before(self, frames: u32) -> Self {
+        Self(self.0.wrapping_sub(frames))
+    }
 }
 
 /// A frame table that cannot be.
@@ -226,7 +238,13 @@ impl<'a> FrameTable<'a> {
     /// of a link. Panics otherwise, since then the descriptors themselves are broken.
     #[inline]
     pub(crate) fn at(&self, pfn: Pfn) -> &'a Page {
-        &self.pages[self.place(pfn).0 as usize]
+        self.at_place(self.place(pfn))
+    }
+
+    /// As [`at`](Self::at), by the place.
+    #[inline]
+    pub(crate) fn at_place(&self, place: Place) -> &'a Page {
+        &self.pages[place.0 as usize]
     }
 }
 
