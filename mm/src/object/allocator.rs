@@ -7,6 +7,8 @@
 //!
 //! free  ─▶ this CPU's current slab ─┬─▶ done
 //!                                   └ none of its objects:
+//!          [hints] a slab of this CPU ─┬─▶ done
+//!                                      └ none of its objects:
 //!          [give] ─▶ page descriptor ─▶ record: whose slab? ─▶ its list, or remote
 //! ```
 //!

@@ -182,7 +182,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         self.hint_cache(cache, &slab, cpu);
     }
 
-    /// Puts a slab that nobody else knows on this CPU's list. Interrupts are masked.
+    /// Puts a slab that is on no list, and nobody else's, on this CPU's. Interrupts are masked.
     pub(super) fn keep(&self, cache: &KmemCache<CPUS>, cpu: usize, record: u32) {
         let slab = self.memory().slab(record);
         let here = &cache.cpu[cpu];
