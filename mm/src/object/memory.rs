@@ -1,8 +1,8 @@
 //! Lowmem as this module sees it: where addresses become references.
 //!
-//! The one file, beside [`cpu_slab`](super::cpu_slab), that looks at memory by its address: at records, the heads of record
-//! pages, caches, the arrays of pools, and of objects at what surrounds those of guarded caches. What a user
-//! put into an object is only ever copied, for `krealloc` and its like.
+//! The one file, beside [`cpu_slab`](super::cpu_slab), that looks at memory by its address: at records, the heads
+//! of record pages, caches, the arrays of pools, and at what surrounds the objects of guarded caches. What a
+//! user put into an object is only ever copied, for `krealloc` and its like.
 #![expect(unsafe_code, reason = "records lie in memory that the page allocator gave")]
 
 use core::mem::{align_of, size_of};
