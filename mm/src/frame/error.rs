@@ -26,11 +26,11 @@ pub enum FreeError {
         /// The order given.
         order: Order,
     },
-    /// The frame is free already.
+    /// The frame is free already, or lies in a pool.
     DoubleFree {
         /// The frame.
         pfn: Pfn,
-        /// The free block that it lies in.
+        /// The block that it lies in.
         block: Block,
     },
     /// A block of another order was allocated here, or the frame lies inside one.
@@ -152,7 +152,7 @@ impl FrameTable<'_> {
         };
         match block.state {
             PageState::NoHead => FreeError::Reserved { pfn },
-            PageState::Free { .. } | PageState::Stacked { .. } => {
+            PageState::Free { .. } | PageState::Stacked { .. } | PageState::Parked { .. } => {
                 FreeError::DoubleFree { pfn, block }
             }
             PageState::Allocated { order: real, .. } if block.head == pfn && real == order => {

@@ -104,6 +104,14 @@ pub enum PageState {
         /// What it was asked for last.
         class: Class,
     },
+    /// The first frame of an allocated block that lies in a pool: whoever set it aside there keeps
+    /// it, and nobody may free it.
+    Parked {
+        /// Size of the block.
+        order: Order,
+        /// What it was asked for.
+        class: Class,
+    },
     /// A first word that nothing writes: the descriptor has been overwritten.
     Corrupt {
         /// The word as found.
@@ -119,7 +127,8 @@ impl PageState {
             Self::Free { order, .. }
             | Self::Allocated { order, .. }
             | Self::Stacked { order, .. }
-            | Self::Bad { order, .. } => Some(order),
+            | Self::Bad { order, .. }
+            | Self::Parked { order, .. } => Some(order),
             Self::NoHead | Self::Corrupt { .. } => None,
         }
     }
@@ -141,6 +150,9 @@ impl fmt::Display for PageState {
                 write!(f, "in a per-CPU stack, order {order}, {}", class.mobility())
             }
             Self::Bad { order, class } => write!(f, "bad, order {order}, {}", class.mobility()),
+            Self::Parked { order, class } => {
+                write!(f, "in a pool, order {order}, {}", class.mobility())
+            }
             Self::Corrupt { word } => write!(f, "corrupt, {word:#010x}"),
         }
     }
@@ -168,6 +180,7 @@ const KIND_FREE: u32 = 1 << KIND_SHIFT;
 const KIND_ALLOCATED: u32 = 2 << KIND_SHIFT;
 const KIND_STACKED: u32 = 3 << KIND_SHIFT;
 const KIND_BAD: u32 = 8 << KIND_SHIFT;
+const KIND_PARKED: u32 = 9 << KIND_SHIFT;
 const KIND_MASK: u32 = 0xf << KIND_SHIFT;
 /// Of an allocated block: there have been further references to it.
 const SHARED: u32 = 1 << 14;
@@ -222,6 +235,11 @@ impl Head {
     /// The head of a block that is kept out.
     pub(crate) const fn bad(order: Order, class: Class) -> Self {
         Self::encode(KIND_BAD, order, class.bits())
+    }
+
+    /// The head of an allocated block that lies in a pool.
+    pub(crate) const fn parked(order: Order, class: Class) -> Self {
+        Self::encode(KIND_PARKED, order, class.bits())
     }
 
     /// Is this the head of a free block of `order` in `zone`, on whichever list?
@@ -319,6 +337,7 @@ impl Head {
             }
             (KIND_STACKED, _) if !is_shared => PageState::Stacked { order, class },
             (KIND_BAD, _) if !is_shared => PageState::Bad { order, class },
+            (KIND_PARKED, _) if !is_shared => PageState::Parked { order, class },
             _ => corrupt,
         }
     }
@@ -351,6 +370,8 @@ mod tests {
                 let stacked = Head::stacked(order, class);
                 assert_eq!(stacked.decode(), PageState::Stacked { order, class });
                 assert_eq!(Head::bad(order, class).decode(), PageState::Bad { order, class });
+                let parked = Head::parked(order, class);
+                assert_eq!(parked.decode(), PageState::Parked { order, class });
                 let mut head = Head::allocated(order, class);
                 assert_eq!(head.toggle_stacked(), stacked);
                 assert_eq!(stacked.toggle_stacked(), head);
@@ -371,8 +392,9 @@ mod tests {
     #[test]
     fn every_first_word_decodes_to_one_state_that_encodes_back() {
         // The low half exhaustively, and each bit of the high half beside some low halves.
-        let low = [0, 1, KIND_FREE, KIND_ALLOCATED, KIND_ALLOCATED | 1, KIND_STACKED, KIND_BAD];
-        let low = low.into_iter().flat_map(|low| [low, low | SHARED]).collect::<Vec<_>>();
+        let kinds = [KIND_FREE, KIND_ALLOCATED, KIND_STACKED, KIND_BAD, KIND_PARKED];
+        let low = [0, 1, KIND_ALLOCATED | 1].into_iter().chain(kinds);
+        let low = low.flat_map(|low| [low, low | SHARED]).collect::<Vec<_>>();
         let high = (16..32).flat_map(|bit| low.iter().map(move |low| 1 << bit | low));
         let mut known = 0;
         for word in (0..=0xffff).chain(high) {
@@ -381,6 +403,7 @@ mod tests {
                 PageState::Free { order, zone, mobility } => Head::free(order, zone, mobility).0,
                 PageState::Stacked { order, class } => Head::stacked(order, class).0,
                 PageState::Bad { order, class } => Head::bad(order, class).0,
+                PageState::Parked { order, class } => Head::parked(order, class).0,
                 PageState::Allocated { order, class, further_references } => {
                     let once_shared = word & SHARED;
                     let references = u32::from(further_references) << 16;
@@ -392,8 +415,8 @@ mod tests {
             let corrupt = matches!(Head(word).decode(), PageState::Corrupt { .. });
             known += u32::from(word <= 0xffff && !corrupt);
         }
-        // Allocated, once shared or not; stacked; bad.
-        assert_eq!(known, 1 + (4 * 32 + 4 * Mobility::COUNT as u32) * Order::COUNT as u32);
+        // Allocated, once shared or not; stacked; bad; parked.
+        assert_eq!(known, 1 + (5 * 32 + 4 * Mobility::COUNT as u32) * Order::COUNT as u32);
     }
 
     #[test]
@@ -427,8 +450,11 @@ mod tests {
                 assert_eq!((last.alone(), head.alone()), (head, head));
                 assert!(!Head::stacked(order, class).is_sole(other));
                 assert!(!Head::bad(order, class).is_sole(other));
-                let others = [Head::stacked(order, class), Head::bad(order, class), Head::NONE];
-                assert_eq!(others.map(Head::is_sole_of_any_order), [false; 3]);
+                let parked = Head::parked(order, class);
+                assert!(!parked.is_sole(other) && !parked.is_last(other));
+                let others =
+                    [Head::stacked(order, class), Head::bad(order, class), parked, Head::NONE];
+                assert_eq!(others.map(Head::is_sole_of_any_order), [false; 4]);
                 assert!(zones().all(|zone| !head.is_free(zone, other)));
             }
             for zone in zones() {

@@ -19,6 +19,7 @@
 //!    2  allocated  request's  further references  the owner's, and no meaning at first
 //!    3  stacked    request's  0                   stack below  -               -        in a CPU's stack
 //!    8  bad        request's  0                   -            -               -        kept out for good
+//!    9  parked     request's  0                   as of an allocated one                allocated, and set aside in a pool
 //!    others are kept for tail, slab, kernel and user pages: decision record 0006
 //! ```
 //!

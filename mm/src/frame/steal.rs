@@ -120,7 +120,9 @@ impl Buddy {
                     census.free += order.pages();
                     self.relist(frames, counts, pfn, order, from, mobility);
                 }
-                PageState::Allocated { order, class, .. } | PageState::Stacked { order, class }
+                PageState::Allocated { order, class, .. }
+                | PageState::Stacked { order, class }
+                | PageState::Parked { order, class }
                     if class.mobility() == Mobility::Movable =>
                 {
                     census.movable += order.pages();

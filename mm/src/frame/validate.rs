@@ -153,7 +153,7 @@ impl Buddy {
                     found[order.index()][mobility.index()] += 1;
                     order
                 }
-                PageState::Allocated { order, .. } => {
+                PageState::Allocated { order, .. } | PageState::Parked { order, .. } => {
                     elsewhere.allocated += order.pages();
                     order
                 }

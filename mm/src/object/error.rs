@@ -123,7 +123,7 @@ pub enum ObjectError<'r> {
         /// The slab's cache.
         cache: &'r Name,
     },
-    /// The element lies in the pool that it is given back to.
+    /// The memory lies in a pool, which set it aside.
     InPool {
         /// The address.
         object: VirtAddr,
@@ -164,7 +164,7 @@ impl fmt::Display for ObjectError<'_> {
                 write!(f, "{cache}: Object already free: {object}")
             }
             Self::InPool { object } => {
-                write!(f, "mempool: Element already free: {object} is in the pool")
+                write!(f, "mempool: Element already free: {object} is in a pool")
             }
             Self::WrongCache { object, cache, named } => {
                 write!(f, "{named}: Wrong slab cache: {object} is an object of {cache}")

@@ -255,9 +255,10 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     #[inline(never)]
     fn free_large_with_care(&self, page: &Page, object: VirtAddr) -> Result<(), NotGiven> {
         let pfn = self.pfn_of(object);
-        let state = page.state();
-        let PageState::Allocated { order, .. } = state else {
-            return self.refuse(object, ObjectError::NoSlab { object, pfn, state });
+        let order = match page.state() {
+            PageState::Allocated { order, .. } => order,
+            PageState::Parked { .. } => return self.refuse(object, ObjectError::InPool { object }),
+            state => return self.refuse(object, ObjectError::NoSlab { object, pfn, state }),
         };
         if !object.is_aligned(PAGE_SIZE) {
             return self.refuse(object, ObjectError::NotLargeStart { object, pfn });

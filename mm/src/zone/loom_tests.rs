@@ -383,6 +383,44 @@ fn references_to_a_block_of_no_stack_end_at_once() {
 }
 
 #[test]
+fn two_set_a_block_aside_and_one_succeeds() {
+    let parked = outcomes(|| {
+        let pages = machine(1, NO_MARKS);
+        let pfn = quietly(|| take(&pages, NOWAIT, SINGLE).unwrap());
+        let other = on_cpu_1(&pages, move |pages| pages.park(pfn, SINGLE));
+        let mine = pages.park(pfn, SINGLE);
+        let parked = (mine, other.join().unwrap());
+        pages.unpark(pfn, SINGLE);
+        pages.free_block(pfn, SINGLE).unwrap();
+        come_to_rest(&pages);
+        parked
+    });
+    assert_eq!(parked, BTreeSet::from([(true, false), (false, true)]));
+}
+
+#[test]
+fn a_block_is_set_aside_while_another_reference_ends() {
+    let parked = outcomes(|| {
+        let (pages, pfn) = shared(1, SINGLE);
+        let other = on_cpu_1(&pages, move |pages| {
+            pages.platform().read(pfn);
+            pages.free_block(pfn, SINGLE).unwrap();
+        });
+        let parked = pages.park(pfn, SINGLE);
+        if parked {
+            // Who has it next writes into it.
+            pages.platform().write(pfn, SINGLE);
+            pages.unpark(pfn, SINGLE);
+        }
+        other.join().unwrap();
+        pages.free_block(pfn, SINGLE).unwrap();
+        come_to_rest(&pages);
+        parked
+    });
+    assert_eq!(parked, BTreeSet::from([true, false]));
+}
+
+#[test]
 fn a_reference_is_taken_while_another_one_ends() {
     let ends = outcomes(|| {
         let (pages, pfn) = shared(1, SINGLE);

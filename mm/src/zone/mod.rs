@@ -10,6 +10,7 @@
 //! | [`shrink`] | who can free memory then |
 //! | `request`, `state` | a request taken apart; one zone at work |
 //! | [`block`], [`bulk`], [`range`], [`raw`] | owned blocks, many at once, sizes that are no power of two, and the forms for C |
+//! | `park` | allocated blocks that are set aside in a pool |
 //! | [`watermark`] | how much each zone keeps back |
 //! | [`debug`] | poison, owners, made-up failures ([`fault`](crate::fault)) |
 //! | [`figures`] | the figures of one moment, for reports |
@@ -129,6 +130,8 @@ mod give;
 mod loom_tests;
 pub mod owner;
 pub mod page_alloc;
+#[cfg_attr(all(loom, not(test)), expect(dead_code, reason = "only its model is run"))]
+mod park;
 pub mod range;
 pub mod raw;
 mod request;

@@ -69,8 +69,8 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         }
     }
 
-    /// Adds up all allocated blocks by who took them, in `table`; `None` when owners are not tracked. Who
-    /// is found when the table is full counts among the others. Takes a look at every frame and, for
+    /// Adds up all allocated blocks, those that lie in pools among them, by who took them, in `table`;
+    /// `None` when owners are not tracked. Who is found when the table is full counts among the others. Takes a look at every frame and, for
     /// each block, at the table.
     pub fn holdings<'h>(&self, table: &'h mut [Holding]) -> Option<Holdings<'h>> {
         if !self.tracks_owners() {
@@ -107,7 +107,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
                 let state = frames.get(pfn)?.state();
                 let order = state.order().unwrap_or(Order::ZERO);
                 next = pfn.saturating_add(order.pages());
-                if let PageState::Allocated { .. } = state {
+                if let PageState::Allocated { .. } | PageState::Parked { .. } = state {
                     return Some((pfn, order));
                 }
             }

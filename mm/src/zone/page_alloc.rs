@@ -13,8 +13,8 @@
 //! ```
 //!
 //! Every page that is neither reserved nor in a hole is in exactly one of four places: free in the buddy of
-//! its zone, in a stack of some CPU, allocated, or kept out since it is bad. So `managed = free +
-//! stacked + allocated + bad` for each zone, and `managed <= present <= spanned`;
+//! its zone, in a stack of some CPU, allocated (perhaps parked in a pool), or kept out since it is bad. So
+//! `managed = free + stacked + allocated + bad` for each zone, and `managed <= present <= spanned`;
 //! [`PageAllocator::validate`] checks it.
 //!
 //! Context: everything here may be called with interrupts on or off, and from a handler. A request
@@ -213,14 +213,20 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     /// block and nobody can help.
     #[inline]
     pub(super) fn alloc_block(&self, gfp: Gfp, order: Order) -> Result<Pfn, AllocError> {
-        if !gfp.intersects(NOT_QUICK) {
-            let masked = self.platform.mask();
-            let id = StackId::new(Class::of_flags(gfp.bits()), order);
-            if let Some(pfn) = self.current(&masked).pop(&self.frames, id) {
-                return Ok(pfn);
-            }
+        if !gfp.intersects(NOT_QUICK)
+            && let Some(pfn) = self.take_at_hand(gfp, order)
+        {
+            return Ok(pfn);
         }
         self.alloc_from_zones(gfp, order)
+    }
+
+    /// The block on top of this CPU's stack for such requests, whose flags want nothing else.
+    #[inline(always)]
+    pub(crate) fn take_at_hand(&self, gfp: Gfp, order: Order) -> Option<Pfn> {
+        let masked = self.platform.mask();
+        let id = StackId::new(Class::of_flags(gfp.bits()), order);
+        self.current(&masked).pop(&self.frames, id)
     }
 
     /// Gives back the block of `order` at `pfn`, or one reference to it. Takes the same time whatever is

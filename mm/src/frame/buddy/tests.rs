@@ -61,6 +61,10 @@ fn bad(size: u8, mobility: Mobility) -> Head {
     Head::bad(order(size), class(mobility))
 }
 
+fn parked(size: u8, mobility: Mobility) -> Head {
+    Head::parked(order(size), class(mobility))
+}
+
 fn free(size: u8, mobility: Mobility) -> Head {
     Head::free(order(size), ZONE, mobility)
 }
@@ -452,7 +456,7 @@ fn a_frame_is_handed_over_once() {
 /// bad, is somebody's.
 #[test]
 fn frames_that_are_not_free_are_not_handed_over_either() {
-    for head in [allocated, stacked, bad] {
+    for head in [allocated, stacked, bad, parked] {
         let mut arena = Arena::free(0, 64);
         arena.alloc(0).unwrap();
         arena.frames().at(pfn(0)).set_head(head(0, Movable));
@@ -469,6 +473,7 @@ fn each_wrong_free_is_named_and_changes_nothing() {
     arena.frames().at(pfn(26)).set_head(shared);
     arena.frames().at(pfn(64)).set_head(stacked(2, Unmovable));
     arena.frames().at(pfn(68)).set_head(bad(1, Movable));
+    arena.frames().at(pfn(72)).set_head(parked(1, Movable));
     // A zone ends before the frames do, and what is allocated beyond is another's.
     arena.buddy.span = range(4, 100);
     arena.frames().at(pfn(104)).set_head(allocated(1, Movable));
@@ -482,6 +487,7 @@ fn each_wrong_free_is_named_and_changes_nothing() {
     let free = block(32, free(5, Movable).decode());
     let stacked = block(64, stacked(2, Unmovable).decode());
     let bad = block(68, bad(1, Movable).decode());
+    let parked = block(72, parked(1, Movable).decode());
     let corrupt = block(80, PageState::Corrupt { word: 0xff });
     for (at, size, error) in [
         (0, 0, FreeError::NotCovered { pfn: pfn(0) }),
@@ -498,6 +504,8 @@ fn each_wrong_free_is_named_and_changes_nothing() {
         (67, 0, FreeError::DoubleFree { pfn: pfn(67), block: stacked }),
         (68, 1, FreeError::Bad { pfn: pfn(68), block: bad }),
         (69, 0, FreeError::Bad { pfn: pfn(69), block: bad }),
+        (72, 1, FreeError::DoubleFree { pfn: pfn(72), block: parked }),
+        (73, 0, FreeError::DoubleFree { pfn: pfn(73), block: parked }),
         (80, 0, FreeError::Corrupt { pfn: pfn(80), block: corrupt }),
         (5, 0, FreeError::Reserved { pfn: pfn(5) }),
         (104, 1, FreeError::OtherZone { pfn: pfn(104) }),

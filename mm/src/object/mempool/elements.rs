@@ -6,7 +6,6 @@ use super::super::kmalloc::{CLASSES, LARGE, MAX_CACHED};
 use super::super::memory::Books;
 use super::super::slab::Slab;
 use crate::addr::{Order, PAGE_SIZE, VirtAddr};
-use crate::frame::PageState;
 use crate::object::{CacheRef, KmemCache, NotGiven, SlabAllocator};
 use crate::platform::Lowmem;
 use crate::sync::AtomicU32;
@@ -132,9 +131,9 @@ impl<'s, 'p, 'a, P: Lowmem, const CPUS: usize> KmallocElements<'s, 'p, 'a, P, CP
         Self { slabs, size, place }
     }
 
-    /// Pages of a piece that comes from the page allocator.
-    fn order(&self) -> Option<Order> {
-        Order::for_bytes(self.size)
+    /// The order of pieces that come from the page allocator; `None` of all others.
+    fn large_order(&self) -> Option<Order> {
+        if self.size > MAX_CACHED { Order::for_bytes(self.size) } else { None }
     }
 
     fn is_ours(&self, cache: &KmemCache<CPUS>) -> bool {
@@ -171,25 +170,29 @@ impl<P: Lowmem, const CPUS: usize> Elements for KmallocElements<'_, '_, '_, P, C
 
     #[inline(always)]
     fn parks(&self) -> bool {
-        self.size <= MAX_CACHED
+        true
     }
 
     fn park(&self, element: VirtAddr) -> bool {
-        if self.parks() {
+        let Some(order) = self.large_order() else {
             return self.slabs.park(element, |cache| self.is_ours(cache));
-        }
+        };
         self.slabs.page(element).is_some_and(|page| page.own() == LARGE)
-            && self.slabs.allocated_order(element) == self.order()
+            && self.slabs.park_pages(element, order)
     }
 
     fn unpark(&self, element: VirtAddr) {
-        if self.parks() {
-            self.slabs.unpark(element);
+        match self.large_order() {
+            Some(order) => self.slabs.unpark_pages(element, order),
+            None => self.slabs.unpark(element),
         }
     }
 }
 
 /// Blocks of pages of lowmem, by the addresses of their first bytes; aligned to their size.
+///
+/// A block to which somebody else has a reference is not set aside: then a free ends one reference,
+/// and the last one frees the block.
 pub struct PageElements<'s, 'p, 'a, P, const CPUS: usize = 1> {
     slabs: &'s SlabAllocator<'p, 'a, P, CPUS>,
     order: Order,
@@ -206,6 +209,7 @@ impl<'s, 'p, 'a, P: Lowmem, const CPUS: usize> PageElements<'s, 'p, 'a, P, CPUS>
 }
 
 impl<P: Lowmem, const CPUS: usize> Elements for PageElements<'_, '_, '_, P, CPUS> {
+    #[inline]
     fn take(&self, gfp: Gfp) -> Result<VirtAddr, AllocError> {
         let gfp = gfp | self.place;
         gfp.check_addressable().map_err(AllocError::flags)?;
@@ -213,15 +217,36 @@ impl<P: Lowmem, const CPUS: usize> Elements for PageElements<'_, '_, '_, P, CPUS
         self.slabs.address(pfn, self.order)
     }
 
+    #[inline(always)]
+    fn take_at_hand(&self) -> Option<VirtAddr> {
+        if !self.place.is_empty() {
+            return None;
+        }
+        let pfn = self.slabs.pages.take_at_hand(Gfp::empty(), self.order)?;
+        self.slabs.address(pfn, self.order).ok()
+    }
+
+    #[inline(always)]
     unsafe fn give(&self, element: VirtAddr) -> Result<(), NotGiven> {
         let Self { slabs, order, .. } = *self;
-        // SAFETY: 1. the block is the caller's; 2. the allocator made the address with this map.
-        let freed = unsafe { slabs.pages.free_pages(&slabs.linear, element, order) };
-        freed.map_err(|_| NotGiven { object: element })
+        if element.is_aligned(PAGE_SIZE) && slabs.page(element).is_some() {
+            let freed = slabs.pages.free_block(slabs.pfn_of(element), order);
+            return freed.map_err(|_| NotGiven { object: element });
+        }
+        slabs.no_page(element, order)
+    }
+
+    #[inline(always)]
+    fn parks(&self) -> bool {
+        true
     }
 
     fn park(&self, element: VirtAddr) -> bool {
-        self.slabs.allocated_order(element) == Some(self.order)
+        self.slabs.park_pages(element, self.order)
+    }
+
+    fn unpark(&self, element: VirtAddr) {
+        self.slabs.unpark_pages(element, self.order);
     }
 }
 
@@ -308,11 +333,25 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         (record > LARGE).then(|| self.memory().slab(record))
     }
 
-    /// The order of the allocated block that begins at an address; `None` if there is none.
-    fn allocated_order(&self, block: VirtAddr) -> Option<Order> {
-        match self.page(block)?.state() {
-            PageState::Allocated { order, .. } if block.is_aligned(PAGE_SIZE) => Some(order),
-            _ => None,
-        }
+    /// Parks the allocated pages that begin at an address, if nobody else has a reference to them. Any
+    /// context.
+    fn park_pages(&self, block: VirtAddr, order: Order) -> bool {
+        block.is_aligned(PAGE_SIZE)
+            && self.page(block).is_some()
+            && self.pages.park(self.pfn_of(block), order)
+    }
+
+    /// Says what is wrong with giving back pages at an address where none begin.
+    #[cold]
+    #[inline(never)]
+    fn no_page(&self, element: VirtAddr, order: Order) -> Result<(), NotGiven> {
+        // SAFETY: 1. there is no such block; 2. the allocator makes addresses with this map.
+        let freed = unsafe { self.pages.free_pages(&self.linear, element, order) };
+        freed.map_err(|_| NotGiven { object: element })
+    }
+
+    /// Makes parked pages allocated ones.
+    fn unpark_pages(&self, block: VirtAddr, order: Order) {
+        self.pages.unpark(self.pfn_of(block), order);
     }
 }

@@ -23,8 +23,9 @@
 //!
 //! What lies in the pool is *parked*: the allocator still counts it as allocated, and its books say
 //! that nobody may give it back. So a second free of an element is found, also when the pool is
-//! full and the element goes to the allocator without a look at the pool. Of allocators without
-//! such books the pool looks through its own addresses at each free.
+//! full and the element goes to the allocator without a look at the pool. Objects are parked in
+//! their slab's books, pages in their descriptors. Of allocators without such books, which only
+//! somebody else's [`Elements`] can have, the pool looks through its own addresses at each free.
 //!
 //! Protocol: the lock guards the stock, interrupts masked. With it held nothing is allocated, given
 //! back, waited for or reported, and no function of [`Elements`] is called. Only how many elements
@@ -173,8 +174,8 @@ impl<'s, 'p, 'a, P: Lowmem, E: Elements, const CPUS: usize> Mempool<'s, 'p, 'a, 
     /// Gives back an element: to the pool if that is not full, otherwise to the allocator. Any
     /// context. Linux's `mempool_free`, but a null pointer is as wrong as any other.
     ///
-    /// Elements come back last in, first out. A full pool of objects of a cache costs one load more
-    /// than the cache without a pool.
+    /// Elements come back last in, first out. A full pool of elements that are parked costs one load
+    /// more than their allocator without a pool.
     ///
     /// # Errors
     ///

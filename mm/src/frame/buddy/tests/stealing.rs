@@ -96,8 +96,9 @@ fn a_page_block_changes_hands_when_half_of_it_is_free_or_used_alike() {
 }
 
 #[test]
-fn stacked_pages_count_as_used_and_reserved_ones_as_what_does_not_move() {
-    for (head, block) in [(stacked as fn(u8, Mobility) -> Head, Movable), (bad, Unmovable)] {
+fn stacked_and_parked_pages_count_as_used_and_reserved_ones_as_what_does_not_move() {
+    let stacked = (stacked as fn(u8, Mobility) -> Head, Movable);
+    for (head, block) in [stacked, (parked, Movable), (bad, Unmovable)] {
         let mut arena = Arena::free(0, 1024);
         assert_eq!((arena.alloc(9), arena.alloc(0)), (Some(0), Some(512)));
         arena.frames().at(pfn(512)).set_head(head(0, Movable));

@@ -1,11 +1,11 @@
 //! Elements that are given back by who does not have them.
 
 use super::super::super::mempool::{Elements, Mempool};
-use super::super::super::test_machine::{Machine, with_slabs};
+use super::super::super::test_machine::{FIRST, Machine, with_slabs};
 use super::super::super::{NotGiven, SlabAllocator, SlabFlags};
 use super::free;
-use crate::addr::{Order, VirtAddr};
-use crate::zone::Gfp;
+use crate::addr::{Order, PAGE_SIZE, VirtAddr};
+use crate::zone::{AllocError, Gfp};
 
 type Slabs<'p, 'a> = SlabAllocator<'p, 'a, Machine, 2>;
 
@@ -20,6 +20,12 @@ fn refused<E: Elements>(
     assert_eq!((pool.curr_nr(), slabs.validate()), (before, Ok(())));
     let [report] = &slabs.memory().told()[..] else { panic!() };
     report.clone()
+}
+
+/// What is reported of an element: its address and its page's frame are put where the text has a place.
+fn report_of(text: &str, element: VirtAddr) -> String {
+    let pfn = FIRST + element.as_u32() % 0x4000_0000 / PAGE_SIZE;
+    text.replace("{}", &element.to_string()).replace("{pfn}", &format!("{pfn:#x}"))
 }
 
 /// A pool with elements of which one lies in it, and is found at a second free wherever the pool
@@ -38,14 +44,12 @@ fn given_twice<E: Elements>(
         slabs.memory().set_cpu(cpu);
         assert_eq!(free(pool, one), Ok(()));
         // The pool is not full.
-        let told = refused(slabs, pool, one);
-        assert_eq!(told, report.replace("{}", &one.to_string()));
+        assert_eq!(refused(slabs, pool, one), report_of(report, one));
         assert_eq!(free(pool, two), Ok(()));
         // It is.
         assert_eq!(pool.curr_nr(), pool.min_nr());
         for element in [one, two] {
-            let told = refused(slabs, pool, element);
-            assert_eq!(told, report.replace("{}", &element.to_string()));
+            assert_eq!(refused(slabs, pool, element), report_of(report, element));
         }
         assert_eq!([pool.pop_for_test(), pool.pop_for_test()], [two, one]);
     }
@@ -67,6 +71,24 @@ fn given_twice<E: Elements>(
     }
 }
 
+const IN_A_POOL: &str = "BUG: mempool: Element already free: {} is in a pool";
+const PAGES_IN_A_POOL: &str = "BUG: Bad page state: double free: pfn {pfn} is in the block at {pfn} \
+    (in a pool, order 1, Unmovable)";
+
+/// Elements of an allocator that does not keep in mind what is parked.
+struct Forgetful<'e, E>(&'e E);
+
+impl<E: Elements> Elements for Forgetful<'_, E> {
+    fn take(&self, gfp: Gfp) -> Result<VirtAddr, AllocError> {
+        self.0.take(gfp)
+    }
+
+    unsafe fn give(&self, element: VirtAddr) -> Result<(), NotGiven> {
+        // SAFETY: 1. to 3. are the caller's.
+        unsafe { self.0.give(element) }
+    }
+}
+
 #[test]
 fn an_element_in_the_pool_is_found_to_be_there() {
     with_slabs::<2>(2048, |slabs| {
@@ -74,16 +96,20 @@ fn an_element_in_the_pool_is_found_to_be_there() {
         let pool = slabs.slab_pool(4, cache).unwrap();
         given_twice(slabs, &pool, "BUG: twice: Object already free: {}");
         assert_eq!(pool.destroy(), Ok(()));
-        for (size, report) in [
-            (128, "BUG: kmalloc-128: Object already free: {}"),
-            (9000, "BUG: mempool: Element already free: {} is in the pool"),
-        ] {
+        for (size, report) in
+            [(128, "BUG: kmalloc-128: Object already free: {}"), (9000, IN_A_POOL)]
+        {
             let pool = slabs.kmalloc_pool(4, size).unwrap();
             given_twice(slabs, &pool, report);
             assert_eq!(pool.destroy(), Ok(()));
         }
-        let pool = slabs.page_pool(4, Order::new(1).unwrap()).unwrap();
-        given_twice(slabs, &pool, "BUG: mempool: Element already free: {} is in the pool");
+        let order = Order::new(1).unwrap();
+        let pool_of_one = slabs.page_pool(1, order).unwrap();
+        let pool = slabs.page_pool(4, order).unwrap();
+        given_twice(slabs, &pool, PAGES_IN_A_POOL);
+        assert_eq!(pool.destroy(), Ok(()));
+        let pool = Mempool::new(slabs, 4, Forgetful(pool_of_one.elements())).unwrap();
+        given_twice(slabs, &pool, IN_A_POOL);
         assert_eq!(pool.destroy(), Ok(()));
         assert_eq!((slabs.objects_out(cache), slabs.validate()), (0, Ok(())));
     });
@@ -106,6 +132,58 @@ fn who_gives_it_to_the_allocator_is_found_as_well() {
             assert_eq!(slabs.memory().told(), [told.clone(), told]);
         }
         assert_eq!((pool.curr_nr(), pool.destroy()), (2, Ok(())));
+    });
+}
+
+#[test]
+fn who_gives_pages_to_the_allocator_is_found_as_well() {
+    with_slabs::<2>(2048, |slabs| {
+        let order = Order::new(2).unwrap();
+        let pages = slabs.page_pool(2, order).unwrap();
+        let large = slabs.kmalloc_pool(2, order.bytes()).unwrap();
+        let (block, piece) = (pages.pop_for_test(), large.pop_for_test());
+        assert_eq!((free(&pages, block), free(&large, piece)), (Ok(()), Ok(())));
+        for cpu in [0, 1] {
+            slabs.memory().set_cpu(cpu);
+            for element in [block, piece] {
+                // SAFETY: it is the pool's, which must be found.
+                let given = unsafe {
+                    (
+                        slabs.pages.free_pages(&slabs.linear, element, order).is_err(),
+                        slabs.kfree(element),
+                    )
+                };
+                assert_eq!(given, (true, Err(NotGiven { object: element })));
+                assert_eq!((slabs.ksize(element), slabs.memory().told().len()), (None, 2));
+            }
+            // Nor does another pool take it, full or not.
+            let other_pages = slabs.page_pool(1, order).unwrap();
+            let other_large = slabs.kmalloc_pool(1, order.bytes()).unwrap();
+            refused(slabs, &other_pages, block);
+            refused(slabs, &other_large, piece);
+            let held = (other_pages.pop_for_test(), other_large.pop_for_test());
+            refused(slabs, &other_pages, block);
+            refused(slabs, &other_large, piece);
+            assert_eq!((free(&other_pages, held.0), free(&other_large, held.1)), (Ok(()), Ok(())));
+        }
+        assert_eq!((pages.destroy(), large.destroy(), slabs.validate()), (Ok(()), Ok(()), Ok(())));
+        assert_eq!(slabs.pages.validate(), Ok(()));
+    });
+}
+
+#[test]
+fn a_block_that_others_have_is_not_set_aside() {
+    with_slabs::<2>(2048, |slabs| {
+        let pool = slabs.page_pool(1, Order::ZERO).unwrap();
+        let page = pool.pop_for_test();
+        let pfn = slabs.pfn_of(page);
+        // SAFETY: 1. the page is allocated.
+        unsafe { slabs.pages.get_page_raw(pfn) }.unwrap();
+        assert_eq!((free(&pool, page), pool.curr_nr()), (Ok(()), 0));
+        assert_eq!((free(&pool, page), pool.curr_nr()), (Ok(()), 1));
+        refused(slabs, &pool, page);
+        assert_eq!(pool.destroy(), Ok(()));
+        assert_eq!(slabs.pages.validate(), Ok(()));
     });
 }
 
