@@ -16,7 +16,7 @@ use spin::Once;
 use crate::platform::Hardware;
 
 /// The heap of this machine.
-type KernelHeap = Heap<'static, 'static, 'static, Hardware>;
+pub type KernelHeap = Heap<'static, 'static, 'static, Hardware>;
 
 static HEAP: Once<KernelHeap> = Once::new();
 

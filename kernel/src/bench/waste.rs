@@ -6,8 +6,8 @@
 //!
 //! *Asked* is what was asked for; *usable* is that with what each block was rounded up by; *held* is all
 //! that is gone: pages, and the allocator's own books. For ours those are the pages by which the page
-//! allocator has fewer, records and slabs with free objects included, the allocator itself, and the
-//! caches of `kmalloc`. A peer has been given all of its memory, so for it the pages are counted that any
+//! allocator has fewer, records and slabs with free objects included, the allocator itself, all caches, and
+//! the heap's table of them. A peer has been given all of its memory, so for it the pages are counted that any
 //! byte of a block lies in, as if it gave all others back, which none does. That is in their favour.
 
 use core::alloc::Layout;
@@ -22,6 +22,7 @@ use workload::mix::{self, Moment, Object};
 use super::peers::bytes::{self, BuddySystem, LinkedList, Rlsf, Talc};
 use super::peers::{Memory, Peers};
 use crate::console::println;
+use crate::heap::KernelHeap;
 use crate::monitor::Kernel;
 use crate::slabs::{Cache, Slabs};
 
@@ -128,7 +129,8 @@ impl Wasteful for Ours<'_> {
         self.kernel.slabs.shrink_all();
         let pages = self.free_before.saturating_sub(self.free());
         let caches = self.kernel.slabs.caches().count() * size_of::<Cache>();
-        pages * u64::from(PAGE_SIZE) + (size_of::<Slabs>() + caches) as u64
+        let heap = if self.is_heap { size_of::<KernelHeap>() } else { 0 };
+        pages * u64::from(PAGE_SIZE) + (size_of::<Slabs>() + caches + heap) as u64
     }
 }
 

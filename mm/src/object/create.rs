@@ -7,6 +7,7 @@ use super::flags::SlabFlags;
 use super::geometry::Geometry;
 use super::memory::Books;
 use super::name::Name;
+use crate::addr::Order;
 use crate::platform::Lowmem;
 use crate::sync::Ordering::Relaxed;
 use crate::zone::{AllocError, Gfp};
@@ -20,6 +21,14 @@ struct CacheSpec<'n> {
     flags: SlabFlags,
     constructor: Option<Constructor>,
     destructor: Option<Destructor>,
+    /// How large its slabs are, if not as Linux's rule says.
+    order: Option<Order>,
+}
+
+impl<'n> CacheSpec<'n> {
+    const fn new(name: &'n str, size: u32, align: u32, flags: SlabFlags) -> Self {
+        Self { name, size, align, flags, constructor: None, destructor: None, order: None }
+    }
 }
 
 impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
@@ -44,7 +53,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         flags: SlabFlags,
         constructor: Option<Constructor>,
     ) -> Result<CacheRef<'_, CPUS>, CreateError> {
-        self.create_spec(&CacheSpec { name, size, align, flags, constructor, destructor: None })
+        self.create_spec(&CacheSpec { constructor, ..CacheSpec::new(name, size, align, flags) })
     }
 
     /// As [`create`](Self::create), with a destructor: Linux's interface until 2.6.23.
@@ -65,7 +74,21 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         constructor: Option<Constructor>,
         destructor: Option<Destructor>,
     ) -> Result<CacheRef<'_, CPUS>, CreateError> {
-        self.create_spec(&CacheSpec { name, size, align, flags, constructor, destructor })
+        let spec = CacheSpec::new(name, size, align, flags);
+        self.create_spec(&CacheSpec { constructor, destructor, ..spec })
+    }
+
+    /// As [`create`](Self::create), with slabs of `order`, for a cache that Linux does not have. It is shared
+    /// with nobody.
+    pub(super) fn create_in_slabs_of(
+        &self,
+        order: Order,
+        name: &str,
+        size: u32,
+        align: u32,
+    ) -> Result<CacheRef<'_, CPUS>, CreateError> {
+        let spec = CacheSpec::new(name, size, align, SlabFlags::SLAB_NO_MERGE);
+        self.create_spec(&CacheSpec { order: Some(order), ..spec })
     }
 
     fn create_spec(&self, spec: &CacheSpec<'_>) -> Result<CacheRef<'_, CPUS>, CreateError> {
@@ -86,7 +109,11 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         if !refused.is_empty() {
             return Err(CreateError::Flags { flags: refused });
         }
-        let (geometry, flags) = self.geometry(&name, size, align, flags)?;
+        let (mut geometry, flags) = self.geometry(&name, size, align, flags)?;
+        if let Some(order) = spec.order {
+            // Debugging may have made the objects too large for it.
+            geometry.order = order.max(geometry.min_order);
+        }
         let may_merge = constructor.is_none() && destructor.is_none();
         if may_merge && let Some(alike) = self.alike(&geometry, flags) {
             return Ok(alike);

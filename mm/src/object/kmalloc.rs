@@ -119,9 +119,9 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         Ok(())
     }
 
-    /// The cache of ordinary memory of the class at this place of [`CLASSES`].
-    pub(super) fn kmalloc_cache(&self, class: usize) -> &KmemCache<CPUS> {
-        self.cache(self.classes[Kind::Normal as usize][class])
+    /// The cache of ordinary memory for so many bytes, at most [`MAX_CACHED`].
+    pub(super) fn kmalloc_cache(&self, size: u32) -> &KmemCache<CPUS> {
+        self.cache(self.classes[Kind::Normal as usize][class(size)])
     }
 
     /// Takes `size` bytes, from a cache line on, a power of two at a multiple of itself (up to a page).
@@ -177,8 +177,9 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         Self::take_with_care(cache, gfp.difference(Gfp::__GFP_RECLAIMABLE))
     }
 
+    /// Takes pages for `size` bytes, whatever the size. [`kfree`](Self::kfree) knows them.
     #[inline]
-    fn take_large(&self, size: u32, gfp: Gfp) -> Result<VirtAddr, AllocError> {
+    pub(super) fn take_large(&self, size: u32, gfp: Gfp) -> Result<VirtAddr, AllocError> {
         if gfp.contains(Gfp::__GFP_HIGHMEM) {
             gfp.check_addressable().map_err(AllocError::flags)?;
         }
@@ -226,8 +227,9 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         Self::of(cache).kfree_with_care(object)
     }
 
+    /// As [`kfree`](Self::kfree), of what is probably no object of a current slab.
     #[inline(never)]
-    fn kfree_with_care(&self, object: VirtAddr) -> Result<(), NotGiven> {
+    pub(super) fn kfree_with_care(&self, object: VirtAddr) -> Result<(), NotGiven> {
         match self.page(object) {
             Some(page) if page.own() == LARGE => return self.free_large(page, object),
             Some(page) if self.give_own(page, None, object) => return Ok(()),

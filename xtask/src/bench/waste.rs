@@ -34,8 +34,8 @@ pub fn write(out: &mut impl Write, image: &Image, memory: MemorySize) -> Result<
         "{} objects of 8 to 8192 bytes, half of them below 64: when all have been taken, and when random\n\
          ones have been replaced, four times as many. KiB of memory held, and of it in percent: asked for;\n\
          rounding inside blocks; free between blocks, and the allocator's books. Of the others only the pages\n\
-         count in which a block lies, though they give none back. Ours has no class below 64 bytes yet:\n\
-         small ones come with the kernel heap.\n",
+         count in which a block lies, though they give none back; our slabs without an object count as given\n\
+         back as well. The smallest class of kmalloc is a cache line, as devices need it.\n",
         workload::MAX_HELD
     )?;
     let header = std::iter::once(String::new()).chain(MOMENTS.iter().flat_map(|(_, says)| {
