@@ -104,7 +104,7 @@ pub enum ObjectError<'r> {
         /// The object that it is inside of, or the first of the slab.
         nearest: VirtAddr,
     },
-    /// The address is inside the pages that a large `kmalloc` took, but not their first.
+    /// The address is inside the pages that `kmalloc` or the heap took, but not their first.
     NotLargeStart {
         /// The address.
         object: VirtAddr,

@@ -40,7 +40,7 @@ pub const MAX_CACHED: u32 = 8192;
 pub const CLASSES: [u32; 9] = [64, 128, 192, 256, 512, 1024, 2048, 4096, 8192];
 /// Entries of the table of sizes: one for each line that a request may need.
 pub(super) const SIZES: usize = (MAX_CACHED / CACHE_LINE) as usize;
-/// In word 3 of the first page's descriptor: `kmalloc` took the block. Records have other addresses.
+/// In word 3 of the first page's descriptor: `kmalloc` or the heap took the block. Records have other addresses.
 pub(super) const LARGE: u32 = 1;
 
 /// The three kinds of caches, in the order in which they win.
