@@ -95,13 +95,13 @@ impl Peers {
                 // SAFETY: 1. as above.
                 unsafe { floor::measure(&mut task, order) };
             }
-            // SAFETY: 1. as above.
             What::Bytes { .. }
             | What::ConstBytes { .. }
             | What::Object { .. }
-            | What::Objects { .. } => unsafe {
-                bytes::measure(&mut task);
-            },
+            | What::Objects { .. } => {
+                // SAFETY: 1. as above.
+                unsafe { bytes::measure(&mut task) };
+            }
             _ => {}
         }
     }
