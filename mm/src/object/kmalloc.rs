@@ -178,7 +178,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     }
 
     /// Takes pages for `size` bytes, whatever the size. [`kfree`](Self::kfree) knows them.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take_large(&self, size: u32, gfp: Gfp) -> Result<VirtAddr, AllocError> {
         if gfp.contains(Gfp::__GFP_HIGHMEM) {
             gfp.check_addressable().map_err(AllocError::flags)?;
