@@ -74,7 +74,7 @@ impl Platform for Hardware {
     fn report(&self, report: &Report<'_>) {
         let limit = match report {
             Report::AllocationFailed { .. } => &FAILURES,
-            Report::WrongFree { .. } => &WRONG_FREES,
+            Report::WrongFree { .. } | Report::StackCut { .. } => &WRONG_FREES,
             Report::WrongObject { .. } | Report::CacheBusy { .. } | Report::Overwritten { .. } => {
                 &WRONG_OBJECTS
             }
@@ -109,7 +109,10 @@ impl Platform for Hardware {
                 // The console can not fail.
                 let _ = show_mem::write(&mut Out, figures, CPU as u32);
             }
-            Report::WrongFree { .. } | Report::WrongObject { .. } | Report::CacheBusy { .. } => {
+            Report::WrongFree { .. }
+            | Report::StackCut { .. }
+            | Report::WrongObject { .. }
+            | Report::CacheBusy { .. } => {
                 println!("Call site: {}", Site(self.call_site()))
             }
             Report::Overwritten { .. } | Report::ObjectTrace { .. } => {}

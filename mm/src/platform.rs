@@ -8,7 +8,7 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use crate::addr::{Order, Pfn, PhysAddr, VirtAddr};
-use crate::frame::FreeError;
+use crate::frame::{FreeError, PageState};
 use crate::object::guarded::{ObjectState, Overwritten, Way};
 use crate::object::{Busy, Name, ObjectError};
 use crate::zone::Gfp;
@@ -117,6 +117,14 @@ pub enum Report<'r> {
         /// What was wrong.
         error: FreeError,
     },
+    /// Somebody has overwritten a descriptor in a CPU's stack. The blocks below are kept out of
+    /// circulation.
+    StackCut {
+        /// Where the stack goes on.
+        pfn: Pfn,
+        /// What is there, which is no block of the stack; `None` if that is no memory.
+        state: Option<PageState>,
+    },
     /// Somebody gave back an object that was not theirs. Nothing has changed, unless the error says so.
     WrongObject {
         /// What was wrong.
@@ -176,6 +184,15 @@ impl fmt::Display for Report<'_> {
                 gfp.bits()
             ),
             Self::WrongFree { error } => write!(f, "BUG: Bad page state: {error}"),
+            Self::StackCut { pfn, state: Some(state) } => {
+                write!(
+                    f,
+                    "BUG: Bad page state: a per-CPU stack goes on at pfn {pfn}, which is {state}"
+                )
+            }
+            Self::StackCut { pfn, state: None } => {
+                write!(f, "BUG: Bad page state: a per-CPU stack goes on at pfn {pfn}: no memory")
+            }
             Self::WrongObject { error } => write!(f, "BUG: {error}"),
             Self::Overwritten { cache, overwritten, .. } => {
                 write!(f, "BUG {cache} (Not tainted): {} overwritten", overwritten.what)

@@ -232,6 +232,11 @@ impl Head {
         Self::encode(KIND_STACKED, order, class.bits())
     }
 
+    /// The head of the blocks in the stack with this number.
+    pub(crate) const fn in_stack(number: u32) -> Self {
+        Self(KIND_STACKED | number << CLASS_SHIFT)
+    }
+
     /// The head of a block that is kept out.
     pub(crate) const fn bad(order: Order, class: Class) -> Self {
         Self::encode(KIND_BAD, order, class.bits())
@@ -374,6 +379,7 @@ mod tests {
                 assert_eq!(parked.decode(), PageState::Parked { order, class });
                 let mut head = Head::allocated(order, class);
                 assert_eq!(head.toggle_stacked(), stacked);
+                assert_eq!(Head::in_stack(stacked.stack()), stacked);
                 assert_eq!(stacked.toggle_stacked(), head);
                 for further_references in 0..3 {
                     let state = PageState::Allocated { order, class, further_references };

@@ -150,7 +150,7 @@ impl Page {
 
     /// Puts a block on top of a stack.
     #[inline(always)]
-    pub(super) fn set_below(&self, stack: u32) {
+    pub(crate) fn set_below(&self, stack: u32) {
         self.next.store(stack, Relaxed);
     }
 

@@ -428,15 +428,25 @@ impl Asked {
 
 /// The blocks of a stack that was taken out of its CPU's hands, from the top. Each is read before it is
 /// handed out, so that whoever gets it may write it.
+///
+/// Who gets a block makes its head another one before it asks for the next. So a walk ends whatever the
+/// links say: one that has been overwritten leads out of the table, to what is in no such stack, or
+/// back.
 pub(crate) struct Blocks<'t, 'a> {
     frames: &'t FrameTable<'a>,
     rest: Stack,
+    head: Head,
 }
 
 impl<'t, 'a> Blocks<'t, 'a> {
-    /// The blocks of `stack`.
-    pub(crate) const fn of(frames: &'t FrameTable<'a>, stack: Stack) -> Self {
-        Self { frames, rest: stack }
+    /// The blocks of `stack`, which has this number.
+    pub(crate) const fn of(frames: &'t FrameTable<'a>, stack: Stack, id: StackId) -> Self {
+        Self { frames, rest: stack, head: Head::in_stack(id.0) }
+    }
+
+    /// Where a walk came to what is no block of the stack; `None` if it came to the stack's end.
+    pub(crate) fn cut_at(&self) -> Option<Pfn> {
+        (!self.rest.is_empty()).then(|| self.frames.pfn(self.rest.top()))
     }
 }
 
@@ -446,7 +456,7 @@ impl<'a> Iterator for Blocks<'_, 'a> {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let place = self.rest.top();
-        let page = self.frames.page(place)?;
+        let page = self.frames.page(place).filter(|page| page.head() == self.head)?;
         self.rest = Stack(page.below());
         Some((self.frames.pfn(place), page))
     }
@@ -519,8 +529,9 @@ mod tests {
             assert!(give(frames, stacks, 0) && give(frames, stacks, 1));
             assert!(stacks.retire(id).is_empty());
             assert!(give(frames, stacks, 2) && give(frames, stacks, 3));
-            let older: Vec<_> =
-                Blocks::of(frames, stacks.retire(id)).map(|(pfn, _)| pfn.as_u32() & 0xff).collect();
+            let older: Vec<_> = Blocks::of(frames, stacks.retire(id), id)
+                .map(|(pfn, _)| pfn.as_u32() & 0xff)
+                .collect();
             assert_eq!(older, [1, 0]);
             assert_eq!((stacks.current.pop(frames, id), stacks.take_spare(id)), (None, true));
             assert_eq!(stacks.len(id), 2);
@@ -541,6 +552,28 @@ mod tests {
             }
             assert_eq!(stacks.len(id), 0);
         });
+    }
+
+    /// As the drain does it: each block is no longer stacked when the next one is asked for.
+    #[test]
+    fn a_walk_ends_whatever_the_links_say() {
+        // From the last block on top down to the first: the link of one that leads elsewhere.
+        for (from, to, walked) in
+            [(2, 3, 2), (2, 2, 2), (1, 3, 3), (0, 3, 4), (3, 5, 1), (3, 200, 1), (3, 500, 1)]
+        {
+            with_frames(|frames, stacks, id| {
+                stacks.set_room(id, 4);
+                (0..4).for_each(|number| assert!(give(frames, stacks, number)));
+                let [stack, _] = stacks.empty(id);
+                frames.at(Pfn::new(0x40005)).set_head(Head::stacked(ORDER, Class::of_flags(9)));
+                frames.at(Pfn::new(0x40000 + from)).set_below(stack.0 & !PLACE_MASK | to);
+                let mut blocks = Blocks::of(frames, stack, id);
+                let blocks_walked =
+                    blocks.by_ref().take(1000).inspect(|(_, page)| page.set_head(Head::NONE));
+                assert_eq!(blocks_walked.count(), walked, "{from} to {to}");
+                assert_eq!(blocks.cut_at(), Some(Pfn::new(0x40000 + to)));
+            });
+        }
     }
 
     #[test]

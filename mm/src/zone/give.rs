@@ -91,7 +91,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
             return self.give_block(pfn, order);
         }
         if !stacks.current.push(page, self.frames.place(pfn), head) {
-            self.give_stack(stacks.retire(id), order);
+            self.give_stack(stacks.retire(id), id, order);
             let pushed = stacks.current.push(page, self.frames.place(pfn), head);
             debug_assert!(pushed, "an empty stack with room is full");
         }
@@ -129,7 +129,7 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
         for (id, order, _) in classes().flat_map(stack_ids) {
             let masked = self.platform.mask();
             for stack in self.stacks(&masked).empty(id) {
-                self.give_stack(stack, order);
+                self.give_stack(stack, id, order);
             }
         }
     }
@@ -138,18 +138,20 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     pub(super) fn empty_stacks(&self, stacks: CpuStacks<'_>) {
         for (id, order, _) in classes().flat_map(stack_ids) {
             for stack in stacks.empty(id) {
-                self.give_stack(stack, order);
+                self.give_stack(stack, id, order);
             }
         }
     }
 
     /// Gives back the blocks of a stack that has left its CPU's hands. They are all of one zone, unless
-    /// somebody has overwritten a head.
-    fn give_stack(&self, stack: Stack, order: Order) {
-        let mut blocks = Blocks::of(&self.frames, stack);
+    /// somebody has overwritten a head; and all that there are, unless it was a link. Then what lies below
+    /// is lost, and that is reported.
+    fn give_stack(&self, stack: Stack, id: StackId, order: Order) {
+        let mut blocks = Blocks::of(&self.frames, stack, id);
         let mut next = blocks.next();
-        while let Some((pfn, _)) = next {
+        while let Some((pfn, page)) = next {
             let Some(zone) = self.zone_of(pfn) else {
+                page.set_head(Head::NONE);
                 next = blocks.next();
                 continue;
             };
@@ -170,6 +172,15 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
             }
             buddy.insert_range(&self.frames, &zone.counts, run);
         }
+        if let Some(pfn) = blocks.cut_at() {
+            self.report_cut(pfn);
+        }
+    }
+
+    #[cold]
+    fn report_cut(&self, pfn: Pfn) {
+        let state = self.frames.get(pfn).map(Page::state);
+        self.platform.report(&Report::StackCut { pfn, state });
     }
 }
 

@@ -98,6 +98,7 @@ enum Content {
 pub(super) enum Told {
     Failed { gfp: Gfp, order: Order, figures: Box<MemoryFigures> },
     WrongFree(FreeError),
+    StackCut { pfn: Pfn, state: Option<PageState> },
     Written { pfn: Pfn, order: Order, at: PhysAddr, found: u8, freed_by: Option<u32> },
 }
 
@@ -314,6 +315,7 @@ impl Platform for TestMachine<'_> {
                 Told::Failed { gfp, order, figures: Box::new(*figures) }
             }
             Report::WrongFree { error } => Told::WrongFree(error),
+            Report::StackCut { pfn, state } => Told::StackCut { pfn, state },
             Report::WrongObject { .. }
             | Report::Overwritten { .. }
             | Report::ObjectTrace { .. }

@@ -2,6 +2,7 @@
 //! at nothing else.
 
 use super::*;
+use crate::platform::Report;
 use crate::zone::gfp::GfpError;
 
 use ZoneKind::{HighMem, Normal};
@@ -68,6 +69,37 @@ fn stacks_are_bounded_whatever_is_freed() {
     let managed: u32 = allocator.managed().iter().sum();
     assert_eq!(free_pages(&allocator).iter().sum::<u32>(), managed);
     allocator.validate().unwrap();
+}
+
+#[test]
+fn a_stack_that_leads_back_into_itself_is_emptied_once_and_reported() {
+    let memory = Memory::new(0, 32768);
+    let allocator = started::<1>(&memory, BORDERS);
+    allocator.drain();
+    let before = allocator.figures().free();
+    let taken: Vec<_> =
+        (0..4).map(|_| allocator.alloc_block(Gfp::GFP_KERNEL, Order::ZERO).unwrap()).collect();
+    allocator.drain();
+    for at in &taken {
+        allocator.free_block(*at, Order::ZERO).unwrap();
+    }
+    // The third from the top leads to the top, where it should lead to the first that came.
+    let [first, second, _, top] = taken[..] else { panic!() };
+    let table = memory.table();
+    table.at(second).set_below(table.place(top).as_u32());
+    allocator.drain();
+    let told = allocator.platform().told();
+    let [Told::StackCut { pfn, state: Some(state) }] = told[..] else { panic!("{told:?}") };
+    assert_eq!(pfn, top);
+    let report = Report::StackCut { pfn, state: Some(state) }.to_string();
+    let text =
+        format!("BUG: Bad page state: a per-CPU stack goes on at pfn {pfn}, which is {state}");
+    assert_eq!(report, text);
+    // All but one are free once, and that one stays out.
+    assert_eq!(allocator.figures().free(), before - 1);
+    assert!(matches!(table.at(first).state(), PageState::Stacked { .. }));
+    allocator.drain();
+    assert_eq!((allocator.platform().told().len(), allocator.figures().free()), (0, before - 1));
 }
 
 /// A refill takes what there is of its mobility. Only a request that would get nothing steals.
