@@ -52,6 +52,13 @@ pub enum FreeError {
         /// The frame.
         pfn: Pfn,
     },
+    /// The block belongs to the slab allocator.
+    Slab {
+        /// The frame.
+        pfn: Pfn,
+        /// The block.
+        block: Block,
+    },
     /// The block is kept out of circulation.
     Bad {
         /// The frame.
@@ -95,6 +102,7 @@ impl fmt::Display for FreeError {
             }
             Self::Reserved { pfn } => write!(f, "pfn {pfn} is reserved"),
             Self::OtherZone { pfn } => write!(f, "pfn {pfn} belongs to another zone"),
+            Self::Slab { pfn, block } => write!(f, "wrong free: pfn {pfn} is in {block}"),
             Self::Bad { pfn, block } => write!(f, "pfn {pfn} is in {block}"),
             Self::NotLinear { virt } => write!(f, "{virt} is no address of the linear map"),
             Self::InsidePage { virt, pfn } => {
@@ -159,6 +167,7 @@ impl FrameTable<'_> {
                 FreeError::OtherZone { pfn }
             }
             PageState::Allocated { .. } => FreeError::WrongOrder { pfn, order, block },
+            PageState::Slab { .. } => FreeError::Slab { pfn, block },
             PageState::Bad { .. } => FreeError::Bad { pfn, block },
             PageState::Corrupt { .. } => FreeError::Corrupt { pfn, block },
         }

@@ -112,6 +112,14 @@ pub enum PageState {
         /// What it was asked for.
         class: Class,
     },
+    /// The first frame of an allocated block that is cut into objects, or that holds their books: the slab
+    /// allocator's to free alone.
+    Slab {
+        /// Size of the block.
+        order: Order,
+        /// What it was asked for.
+        class: Class,
+    },
     /// A first word that nothing writes: the descriptor has been overwritten.
     Corrupt {
         /// The word as found.
@@ -128,7 +136,8 @@ impl PageState {
             | Self::Allocated { order, .. }
             | Self::Stacked { order, .. }
             | Self::Bad { order, .. }
-            | Self::Parked { order, .. } => Some(order),
+            | Self::Parked { order, .. }
+            | Self::Slab { order, .. } => Some(order),
             Self::NoHead | Self::Corrupt { .. } => None,
         }
     }
@@ -152,6 +161,9 @@ impl fmt::Display for PageState {
             Self::Bad { order, class } => write!(f, "bad, order {order}, {}", class.mobility()),
             Self::Parked { order, class } => {
                 write!(f, "in a pool, order {order}, {}", class.mobility())
+            }
+            Self::Slab { order, class } => {
+                write!(f, "objects, order {order}, {}", class.mobility())
             }
             Self::Corrupt { word } => write!(f, "corrupt, {word:#010x}"),
         }
@@ -179,6 +191,7 @@ const KIND_SHIFT: u32 = 10;
 const KIND_FREE: u32 = 1 << KIND_SHIFT;
 const KIND_ALLOCATED: u32 = 2 << KIND_SHIFT;
 const KIND_STACKED: u32 = 3 << KIND_SHIFT;
+const KIND_SLAB: u32 = 5 << KIND_SHIFT;
 const KIND_BAD: u32 = 8 << KIND_SHIFT;
 const KIND_PARKED: u32 = 9 << KIND_SHIFT;
 const KIND_MASK: u32 = 0xf << KIND_SHIFT;
@@ -245,6 +258,11 @@ impl Head {
     /// The head of an allocated block that lies in a pool.
     pub(crate) const fn parked(order: Order, class: Class) -> Self {
         Self::encode(KIND_PARKED, order, class.bits())
+    }
+
+    /// The head of an allocated block of the slab allocator.
+    pub(crate) const fn slab(order: Order, class: Class) -> Self {
+        Self::encode(KIND_SLAB, order, class.bits())
     }
 
     /// Is this the head of a free block of `order` in `zone`, on whichever list?
@@ -343,6 +361,7 @@ impl Head {
             (KIND_STACKED, _) if !is_shared => PageState::Stacked { order, class },
             (KIND_BAD, _) if !is_shared => PageState::Bad { order, class },
             (KIND_PARKED, _) if !is_shared => PageState::Parked { order, class },
+            (KIND_SLAB, _) if !is_shared => PageState::Slab { order, class },
             _ => corrupt,
         }
     }
@@ -377,6 +396,7 @@ mod tests {
                 assert_eq!(Head::bad(order, class).decode(), PageState::Bad { order, class });
                 let parked = Head::parked(order, class);
                 assert_eq!(parked.decode(), PageState::Parked { order, class });
+                assert_eq!(Head::slab(order, class).decode(), PageState::Slab { order, class });
                 let mut head = Head::allocated(order, class);
                 assert_eq!(head.toggle_stacked(), stacked);
                 assert_eq!(Head::in_stack(stacked.stack()), stacked);
@@ -398,7 +418,7 @@ mod tests {
     #[test]
     fn every_first_word_decodes_to_one_state_that_encodes_back() {
         // The low half exhaustively, and each bit of the high half beside some low halves.
-        let kinds = [KIND_FREE, KIND_ALLOCATED, KIND_STACKED, KIND_BAD, KIND_PARKED];
+        let kinds = [KIND_FREE, KIND_ALLOCATED, KIND_STACKED, KIND_BAD, KIND_PARKED, KIND_SLAB];
         let low = [0, 1, KIND_ALLOCATED | 1].into_iter().chain(kinds);
         let low = low.flat_map(|low| [low, low | SHARED]).collect::<Vec<_>>();
         let high = (16..32).flat_map(|bit| low.iter().map(move |low| 1 << bit | low));
@@ -410,6 +430,7 @@ mod tests {
                 PageState::Stacked { order, class } => Head::stacked(order, class).0,
                 PageState::Bad { order, class } => Head::bad(order, class).0,
                 PageState::Parked { order, class } => Head::parked(order, class).0,
+                PageState::Slab { order, class } => Head::slab(order, class).0,
                 PageState::Allocated { order, class, further_references } => {
                     let once_shared = word & SHARED;
                     let references = u32::from(further_references) << 16;
@@ -421,8 +442,8 @@ mod tests {
             let corrupt = matches!(Head(word).decode(), PageState::Corrupt { .. });
             known += u32::from(word <= 0xffff && !corrupt);
         }
-        // Allocated, once shared or not; stacked; bad; parked.
-        assert_eq!(known, 1 + (5 * 32 + 4 * Mobility::COUNT as u32) * Order::COUNT as u32);
+        // Allocated, once shared or not; stacked; bad; parked; a slab's.
+        assert_eq!(known, 1 + (6 * 32 + 4 * Mobility::COUNT as u32) * Order::COUNT as u32);
     }
 
     #[test]
@@ -458,6 +479,9 @@ mod tests {
                 assert!(!Head::bad(order, class).is_sole(other));
                 let parked = Head::parked(order, class);
                 assert!(!parked.is_sole(other) && !parked.is_last(other));
+                let slab = Head::slab(order, class);
+                assert!(!slab.is_sole(other) && !slab.is_last(other));
+                assert!(!slab.is_sole_of_any_order());
                 let others =
                     [Head::stacked(order, class), Head::bad(order, class), parked, Head::NONE];
                 assert_eq!(others.map(Head::is_sole_of_any_order), [false; 4]);

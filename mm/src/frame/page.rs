@@ -18,9 +18,10 @@
 //!    1  free       list       0                   next frame   previous frame  -        on a list of its buddy
 //!    2  allocated  request's  further references  the owner's, and no meaning at first
 //!    3  stacked    request's  0                   stack below  -               -        in a CPU's stack
+//!    5  slab       request's  0                   as of an allocated one                allocated, for objects or their books
 //!    8  bad        request's  0                   -            -               -        kept out for good
 //!    9  parked     request's  0                   as of an allocated one                allocated, and set aside in a pool
-//!    others are kept for tail, slab, kernel and user pages: decision record 0006
+//!    others are kept for tail, kernel and user pages: decision record 0006
 //! ```
 //!
 //! The class of a free block is its list: the zone in two bits, the mobility in three. The class of all

@@ -123,6 +123,7 @@ impl Buddy {
                 PageState::Allocated { order, class, .. }
                 | PageState::Stacked { order, class }
                 | PageState::Parked { order, class }
+                | PageState::Slab { order, class }
                     if class.mobility() == Mobility::Movable =>
                 {
                     census.movable += order.pages();

@@ -153,7 +153,9 @@ impl Buddy {
                     found[order.index()][mobility.index()] += 1;
                     order
                 }
-                PageState::Allocated { order, .. } | PageState::Parked { order, .. } => {
+                PageState::Allocated { order, .. }
+                | PageState::Parked { order, .. }
+                | PageState::Slab { order, .. } => {
                     elsewhere.allocated += order.pages();
                     order
                 }

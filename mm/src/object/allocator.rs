@@ -142,6 +142,7 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
             .alloc_raw(Gfp::GFP_KERNEL | self.early(), order)
             .map_err(CreateError::NoMemory)?;
         self.root = self.address(pfn, order).map_err(CreateError::NoMemory)?.as_u32();
+        self.pages.make_slab(pfn, order);
         let cache = KmemCache::<CPUS>::new(name, geometry, flags, None);
         cache.home.store(core::ptr::from_ref(self).cast_mut().cast(), Relaxed);
         self.memory().write_cache(self.root, cache);

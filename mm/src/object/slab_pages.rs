@@ -32,6 +32,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let objects = cache.geometry.objects(order);
         let record = self.take_record(objects, gfp).map_err(give_up)?;
         let memory = self.memory();
+        self.pages.make_slab(pfn, order);
         let slab = memory.make_record(
             record,
             Constants {
@@ -74,7 +75,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         cache.objects.fetch_sub(objects, Relaxed);
         cache.pages.fetch_sub(order.pages(), Relaxed);
         self.give_record(record, objects);
-        self.free_pages(self.pfn_of(start), order);
+        self.free_slab_pages(self.pfn_of(start), order);
     }
 
     /// Pages for a slab: of the size that wastes least, if they are easy to have.
@@ -114,6 +115,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             }
             let pfn = self.pages.alloc_raw(gfp, Order::ZERO)?;
             let page = self.address(pfn, Order::ZERO)?;
+            self.pages.make_slab(pfn, Order::ZERO);
             let _masked = self.memory().mask();
             let mut records = self.records.lock(|| self.memory().contended());
             records.add(self.memory(), size, page.as_u32());
@@ -133,8 +135,13 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     fn free_record_page(&self, page: Option<u32>) {
         let pfn = page.and_then(|page| self.linear.virt_to_page(VirtAddr::new(page)));
         if let Some(pfn) = pfn {
-            self.free_pages(pfn, Order::ZERO);
+            self.free_slab_pages(pfn, Order::ZERO);
         }
+    }
+
+    fn free_slab_pages(&self, pfn: Pfn, order: Order) {
+        // What can go wrong is somebody else's mistake, and the page allocator has reported it.
+        let _ = self.pages.free_slab(pfn, order);
     }
 
     /// Gives back record pages that nobody needs, and says how many.

@@ -11,8 +11,9 @@ use super::kmalloc::LARGE;
 use super::list;
 use super::memory::Books;
 use super::name::Name;
-use super::slab::{Owner, Slab};
+use super::slab::{Constants, Owner, Slab};
 use crate::addr::{PAGE_SIZE, VirtAddr};
+use crate::frame::PageState;
 use crate::platform::Lowmem;
 use crate::sync::AtomicU32;
 use crate::sync::Ordering::Relaxed;
@@ -163,8 +164,12 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         first: VirtAddr,
         record: u32,
     ) -> Result<(), Broken> {
-        let pages = slab.header.is.order.pages();
-        for number in 0..pages {
+        let Constants { order, .. } = slab.header.is;
+        let is_slab = |state| matches!(state, PageState::Slab { order: of, .. } if of == order);
+        if !self.page(first).is_some_and(|page| is_slab(page.state())) {
+            return Err(Broken::Page { cache: cache.name, page: first });
+        }
+        for number in 0..order.pages() {
             let virt = VirtAddr::new(first.as_u32() + number * PAGE_SIZE);
             if self.page(virt).is_none_or(|page| page.own() != record) {
                 return Err(Broken::Page { cache: cache.name, page: virt });

@@ -59,6 +59,7 @@ pub fn write(
         PageState::Stacked { .. } => "free, in a per-CPU stack",
         PageState::Bad { .. } => "bad: written to while it was free, and kept out",
         PageState::Parked { .. } => "allocated, and set aside in a pool",
+        PageState::Slab { .. } => "allocated, for objects or their books",
         PageState::Corrupt { .. } => "not known: the descriptor has been overwritten",
     };
     writeln!(out, "state      : {state}")?;
@@ -75,7 +76,8 @@ pub fn write(
         PageState::Allocated { class, .. }
         | PageState::Stacked { class, .. }
         | PageState::Bad { class, .. }
-        | PageState::Parked { class, .. } => Some(class.mobility()),
+        | PageState::Parked { class, .. }
+        | PageState::Slab { class, .. } => Some(class.mobility()),
     };
     if let Some(own) = own {
         let around = page.page_block;
@@ -85,7 +87,10 @@ pub fn write(
         writeln!(out, "references : {}", u32::from(further_references) + 1)?;
     }
     if let Some(site) = page.owner {
-        let is_held = matches!(block.state, PageState::Allocated { .. } | PageState::Parked { .. });
+        let is_held = matches!(
+            block.state,
+            PageState::Allocated { .. } | PageState::Parked { .. } | PageState::Slab { .. }
+        );
         write!(out, "{}", if is_held { "owner      : " } else { "freed by   : " })?;
         name(out, site)?;
         writeln!(out)?;
@@ -158,9 +163,14 @@ owner      : 0xc0207f1c in somebody
             assert_eq!(lines[0], format!("state      : {word}"));
             assert_eq!((lines.len(), lines[3].as_str()), (4, "freed by   : 0x5 in somebody"));
         }
-        let parked = lines(Some(PageState::Parked { order, class }), Some(5));
-        assert_eq!(parked[0], "state      : allocated, and set aside in a pool");
-        assert_eq!((parked.len(), parked[3].as_str()), (4, "owner      : 0x5 in somebody"));
+        for (state, word) in [
+            (PageState::Parked { order, class }, "allocated, and set aside in a pool"),
+            (PageState::Slab { order, class }, "allocated, for objects or their books"),
+        ] {
+            let lines = lines(Some(state), Some(5));
+            assert_eq!(lines[0], format!("state      : {word}"));
+            assert_eq!((lines.len(), lines[3].as_str()), (4, "owner      : 0x5 in somebody"));
+        }
         let corrupt = Some(PageState::Corrupt { word: 0xdead_beef });
         assert_eq!(lines(corrupt, None)[1..], ["descriptor : 0xdeadbeef"]);
         assert_eq!(lines(None, None), ["state      : reserved"]);

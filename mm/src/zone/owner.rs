@@ -107,7 +107,10 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
                 let state = frames.get(pfn)?.state();
                 let order = state.order().unwrap_or(Order::ZERO);
                 next = pfn.saturating_add(order.pages());
-                if let PageState::Allocated { .. } | PageState::Parked { .. } = state {
+                if let PageState::Allocated { .. }
+                | PageState::Parked { .. }
+                | PageState::Slab { .. } = state
+                {
                     return Some((pfn, order));
                 }
             }

@@ -1,8 +1,10 @@
-//! Allocated blocks that are set aside in a pool.
+//! Allocated blocks that nobody may free just so: those that are set aside in a pool, and those that the slab
+//! allocator has cut into objects.
 //!
-//! A parked block is nobody's to free: its head is of another kind than *allocated*, so the one
-//! comparison that every free makes finds it, at no cost. Who set it aside makes it allocated again.
+//! The head of such a block is of another kind than *allocated*, so the one comparison that every free makes
+//! finds it, at no cost. Who made it so makes it allocated again.
 
+use super::error::NotFreed;
 use super::page_alloc::PageAllocator;
 use crate::addr::{Order, Pfn};
 use crate::frame::PageState;
@@ -32,12 +34,34 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
             let _ = page.exchange_head(head, Head::allocated(order, class));
         }
     }
+
+    /// Makes the block of `order` at `pfn`, which was just allocated, the slab allocator's. Any context.
+    pub(crate) fn make_slab(&self, pfn: Pfn, order: Order) {
+        if let Some(page) = self.frames.get(pfn) {
+            page.set_head(Head::slab(order, page.head().class()));
+        }
+    }
+
+    /// Gives back a block that was made the slab allocator's. Any context.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFreed`] when there is no such block, as of [`free_block`](Self::free_block).
+    pub(crate) fn free_slab(&self, pfn: Pfn, order: Order) -> Result<(), NotFreed> {
+        if let Some(page) = self.frames.get(pfn)
+            && let PageState::Slab { order: real, class } = page.state()
+            && real == order
+        {
+            page.set_head(Head::allocated(order, class));
+        }
+        self.free_block(pfn, order)
+    }
 }
 
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests {
-    use super::super::error::{NotFreed, ShareError};
+    use super::super::error::ShareError;
     use super::super::gfp::Gfp;
     use super::super::test_machine::{Memory, Told, with_one_zone};
     use super::*;
@@ -98,6 +122,29 @@ mod tests {
         pages.unpark(pfn, Order::ZERO);
         assert_eq!(pages.free_block(pfn, Order::ZERO), Ok(()));
         assert_eq!(pages.validate(), Ok(()));
+    }
+
+    #[test]
+    fn the_slab_allocator_alone_frees_its_blocks() {
+        let memory = Memory::new(0x40000, 0x42000);
+        let pages = with_one_zone(&memory, false);
+        for order in [0, 3, 5].map(|order| Order::new(order).unwrap()) {
+            let pfn = pages.alloc_raw(Gfp::GFP_KERNEL, order).unwrap();
+            pages.make_slab(pfn, order);
+            assert_eq!(pages.free_block(pfn, order), Err(NotFreed { pfn }));
+            let [Told::WrongFree(error @ FreeError::Slab { .. })] = pages.platform().told()[..]
+            else {
+                panic!()
+            };
+            assert!(error.to_string().contains("objects, order"), "{error}");
+            assert!(!pages.park(pfn, order));
+            assert_eq!(pages.add_reference(pfn), Err(ShareError::NotAllocated { pfn }));
+            assert_eq!(pages.validate(), Ok(()));
+            assert_eq!(pages.free_slab(pfn, order), Ok(()));
+            assert_eq!(pages.free_slab(pfn, order), Err(NotFreed { pfn }));
+            pages.platform().told();
+            assert_eq!(pages.validate(), Ok(()));
+        }
     }
 
     #[test]

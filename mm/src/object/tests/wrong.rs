@@ -3,8 +3,8 @@
 
 use super::super::test_machine::with_slabs;
 use super::super::{NotGiven, SlabFlags};
-use crate::addr::VirtAddr;
-use crate::zone::{AllocError, Gfp, GfpError};
+use crate::addr::{Order, VirtAddr};
+use crate::zone::{AllocError, Gfp, GfpError, NotFreed};
 
 #[test]
 fn any_free_object_is_found_to_be_free() {
@@ -61,6 +61,36 @@ fn what_is_no_object_is_refused() {
         assert_eq!(free(at), Ok(()));
         assert!(free(at).is_err());
         assert_eq!(slabs.memory().told().len(), 2);
+    });
+}
+
+/// Its pages are the slab's, whoever has an address of them.
+#[test]
+fn pages_of_slabs_are_not_freed_as_pages() {
+    with_slabs::<1>(1024, |slabs| {
+        let cache = slabs.create("pages", 4096, 4096, SlabFlags::SLAB_NO_MERGE, None).unwrap();
+        let object = slabs.take_object(cache, Gfp::GFP_KERNEL).unwrap();
+        let order = cache.geometry().order;
+        let pfn = slabs.linear.virt_to_page(object).unwrap();
+        for order in [Order::ZERO, order] {
+            assert_eq!(slabs.pages.free_block(pfn, order), Err(NotFreed { pfn }));
+        }
+        let pool = slabs.page_pool(1, Order::ZERO).unwrap();
+        let element = pool.alloc(Gfp::GFP_ATOMIC).unwrap();
+        for order in [Order::ZERO, order] {
+            let other = slabs.page_pool(1, order).unwrap();
+            // SAFETY: none: it is refused.
+            let given = unsafe { other.free(object) };
+            assert_eq!(given, Err(NotGiven { object }));
+            assert_eq!(other.destroy(), Ok(()));
+        }
+        // SAFETY: 1. it came from there; 2. nobody looks at it.
+        assert_eq!(unsafe { pool.free(element) }, Ok(()));
+        assert_eq!(pool.destroy(), Ok(()));
+        assert_eq!(slabs.validate(), Ok(()));
+        // SAFETY: 1. to 3. it came from there, and nobody looks at it.
+        assert_eq!(unsafe { slabs.free_object(cache, object) }, Ok(()));
+        slabs.memory().told();
     });
 }
 
