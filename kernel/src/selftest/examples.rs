@@ -45,7 +45,7 @@ const EXAMPLES: [(&str, Example); 6] = [
 /// The suite.
 pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
     let (pages, slabs) = (kernel.pages, kernel.slabs);
-    if pages.injects_failures() {
+    if pages.injects_failures() || slabs.injects_failures() {
         return checks.skip("requests fail on purpose");
     }
     slabs.shrink_all();

@@ -15,7 +15,8 @@ use super::ledger::Ledger;
 use crate::monitor::Kernel;
 use crate::slabs::{self, Cache, Slabs};
 
-const KERNEL: Gfp = Gfp::GFP_KERNEL.union(Gfp::__GFP_NOWARN);
+/// Also while requests for objects fail on purpose.
+const KERNEL: Gfp = Gfp::GFP_KERNEL.union(Gfp::__GFP_NOWARN).union(Gfp::__GFP_NOFAIL);
 const ZERO: Gfp = KERNEL.union(Gfp::__GFP_ZERO);
 /// `kmalloc` of 2^0 to 2^22 bytes: all that there is.
 const SHIFTS: core::ops::RangeInclusive<u32> = 0..=22;

@@ -11,7 +11,8 @@ use super::ledger::Ledger;
 use crate::monitor::Kernel;
 use crate::slabs::{self, Cache, Slabs};
 
-const KERNEL: Gfp = Gfp::GFP_KERNEL.union(Gfp::__GFP_NOWARN);
+/// Also while requests for objects fail on purpose.
+const KERNEL: Gfp = Gfp::GFP_KERNEL.union(Gfp::__GFP_NOWARN).union(Gfp::__GFP_NOFAIL);
 /// More than the caches of `kmalloc` have.
 const LARGE: u32 = 20_000;
 
@@ -48,9 +49,7 @@ fn of_a_cache(slabs: &Slabs, cache: &Cache, checks: &mut Checks) {
         unsafe { slabs::give(slabs, cache, object) }.is_ok()
     };
     let mut objects = [VirtAddr::new(0); 16];
-    // Also while requests fail on purpose.
-    let gfp = KERNEL | Gfp::__GFP_NOFAIL;
-    let taken = slabs.take_objects(cache, gfp, &mut objects);
+    let taken = slabs.take_objects(cache, KERNEL, &mut objects);
     checks.that(taken.is_ok(), format_args!("{taken:?}"));
     if taken.is_err() {
         return;

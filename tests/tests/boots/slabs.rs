@@ -42,10 +42,10 @@ pub fn debugging() {
 /// Whoever has requests fail, or takes all memory, ends no suite with a panic.
 pub fn without_memory() {
     let failing = run(&["-m", "64M", "--append", "fail_page_alloc=1,100,0,-1"], SUITES);
-    failing.expect_status(1);
+    failing.expect_status(0);
     failing.expect(&[
         "selftest: objects: skipped: requests fail on purpose\n",
-        "selftest: object-soak: FAILED: no caches and pools in 256 tries\n",
+        "selftest: object-soak: skipped: too many requests fail on purpose for caches and pools\n",
         "selftest: heap: skipped: requests fail on purpose\n",
     ]);
     let taken =
@@ -121,10 +121,21 @@ pub fn failures() {
 
 /// The kernel gets on while requests for objects fail.
 pub fn suites_with_failures() {
-    for parameter in ["failslab=7,50,1000,-1", "slab_debug=FZPU failslab=3,100,0,-1"] {
+    for parameter in [
+        "failslab=7,50,0,-1",
+        "failslab=7,50,1000,-1",
+        "failslab=1,100,0,-1",
+        "failslab=10 slab_debug=A,kmalloc-*",
+        "slab_debug=FZPU failslab=3,100,0,-1",
+    ] {
         let run = run(&["-m", "128M", "--release", "--append", parameter], "selftest; failslab");
         run.expect_status(0);
-        run.expect(&[PASSED[0], "selftest: heap: skipped: requests fail on purpose\n"]);
+        run.expect(&[
+            PASSED[0],
+            PASSED[2],
+            "selftest: examples: skipped: requests fail on purpose\n",
+            "selftest: heap: skipped: requests fail on purpose\n",
+        ]);
         run.expect(&["selftest: all ", " suites passed, "]);
         assert!(!run.output_of("failslab").contains(" 0 failed"), "{parameter}: {}", run.text);
     }
