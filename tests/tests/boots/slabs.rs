@@ -72,6 +72,22 @@ pub fn unreadable() {
     run.expect(&["vmsplit> failslab\nfailslab is off\n"]);
 }
 
+/// Who gave back wrongly is the one who called, and not what stands between.
+pub fn call_sites() {
+    for build in [&["-m", "64M"][..], &["-m", "64M", "--release"]] {
+        let run = run(build, "kfree 0xc0000000; selftest objects");
+        run.expect(&[
+            "BUG: free of 0xc0000000, ",
+            "Call site: 0xc0",
+            " in vmsplit::monitor::objects::kfree\n",
+            "BUG: selftest: Object already free: ",
+            "Call site: 0xc0",
+            " in vmsplit::selftest::objects::",
+        ]);
+        assert!(!run.text.contains(" in vmsplit::slabs::"), "{}", run.text);
+    }
+}
+
 /// A line for each object that comes and goes.
 pub fn trace() {
     let commands = "kmalloc 30; kmalloc 100";
@@ -142,11 +158,12 @@ pub fn suites_with_failures() {
 }
 
 /// The boots of this file.
-pub const BOOTS: [(&str, fn()); 7] = [
+pub const BOOTS: [(&str, fn()); 8] = [
     ("objects: on small and large machines", everywhere),
     ("objects: while caches are debugged", debugging),
     ("objects: where there is no memory", without_memory),
     ("objects: a parameter that can not be read", unreadable),
+    ("objects: who gives back wrongly is named", call_sites),
     ("objects: a line for each that comes and goes", trace),
     ("objects: failslab=: those requests fail and no other", failures),
     ("objects: every suite passes while requests fail", suites_with_failures),
