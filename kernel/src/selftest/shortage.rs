@@ -32,6 +32,8 @@ pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
     if let Err(error) = register(pages) {
         return checks.that(false, format_args!("{error}"));
     }
+    // The slabs that nobody has an object of go when memory is short.
+    kernel.slabs.shrink_all();
     let ledger = Ledger::open(pages);
     let mut hoard = Hoard::new();
     take_all(pages, &mut hoard, Gfp::GFP_HIGHUSER_MOVABLE);

@@ -37,6 +37,18 @@ pub fn of_requests() {
     }
 }
 
+/// A slab of which nobody has an object goes when memory is short, and that is no loss.
+pub fn with_a_free_slab() {
+    let options = ["-m", "64M"];
+    let taken = run(&options, "kmalloc 30");
+    let address = &taken.output_of("kmalloc 30")[..10];
+    for suite in ["shortage", "soak"] {
+        let run = run(&options, &format!("kmalloc 30; kfree {address}; selftest {suite}"));
+        run.expect_status(0);
+        run.expect(&[&format!("selftest: {suite}: ok, ")]);
+    }
+}
+
 /// Many failures in a row are not all reported, and the kernel goes on.
 pub fn many_reports() {
     let allocs: Vec<_> = (1..=40).map(|n| format!("alloc {}10", "0".repeat(n))).collect();
@@ -116,8 +128,9 @@ pub fn of_boot() {
 }
 
 /// The boots of this file.
-pub const BOOTS: [(&str, fn()); 3] = [
+pub const BOOTS: [(&str, fn()); 4] = [
     ("shortage: all memory taken, and given back", of_requests),
+    ("shortage: a slab without objects is no loss", with_a_free_slab),
     ("shortage: reports are limited", many_reports),
     ("shortage: too little memory at each step of boot", of_boot),
 ];

@@ -52,6 +52,8 @@ pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
 /// So many operations.
 pub fn run_for(kernel: &mut Kernel, operations: u32, seed: u32, checks: &mut Checks) {
     let pages = kernel.pages;
+    // The slabs that nobody has an object of go when memory is short.
+    kernel.slabs.shrink_all();
     let ledger = Ledger::open(pages);
     tick::watch(super::on_tick);
     handler::start(seed);
