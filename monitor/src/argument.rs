@@ -1,7 +1,8 @@
 //! The arguments of a command: what a row of the table declares, and what somebody gave.
 //!
 //! Words are given to declared arguments from left to right. A word that an optional argument can
-//! not read goes to the next; so `[COUNT] [b|h|w]` takes `peek ADDR b` without a count.
+//! not read goes to the next; so `[COUNT] [b|h|w]` takes `peek ADDR b` without a count. A number that
+//! is only out of bounds does not: it is refused.
 //!
 //! Invariant: what a command's function finds in its [`Args`] has been read as its row declares it:
 //! a number lies in its bounds, a choice is one of the list.
@@ -376,7 +377,8 @@ impl<'w> Giving<'w> {
         self.args.iter().take(required.map_or(self.args.len(), |index| index + 1))
     }
 
-    /// Gives `word` to the first argument that can read it.
+    /// Gives `word` to the first argument that can read it. A number that is out of that one's bounds is
+    /// for no other: `soak 0` has no count, and not the seed 0.
     pub(crate) fn give(&mut self, word: &'w str, known: &Known<'_>) -> Result<(), ParseError<'w>> {
         let mut complaint = None;
         for (index, arg) in self.possible().enumerate() {
@@ -389,6 +391,7 @@ impl<'w> Giving<'w> {
                 }
                 // That a word is not a certain flag says less than why it is no number.
                 Err(ParseError::TooMuch { .. }) => {}
+                Err(error @ ParseError::OutOfBounds { .. }) => return Err(error),
                 Err(error) => complaint = complaint.or(Some(error)),
             }
         }

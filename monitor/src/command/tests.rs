@@ -25,6 +25,8 @@ const PEEK: [Arg; 3] = [
     Arg::size("COUNT", 1, 4096).optional(),
     Arg::choice("UNIT", &UNITS).optional(),
 ];
+const SOAK: [Arg; 2] =
+    [Arg::number("COUNT", 1, 1000).optional(), Arg::number("SEED", 0, u32::MAX).optional()];
 
 const TABLE: Table<Seen, NotGiven> = Table::new(&[
     command("help", &[Arg::command("COMMAND").optional()], |seen, args| {
@@ -61,6 +63,10 @@ const TABLE: Table<Seen, NotGiven> = Table::new(&[
             Ok(())
         },
     ),
+    command("soak", &SOAK, |seen, args| {
+        seen.push(format!("soak {:?} {:?}", args.number("COUNT").ok(), args.number("SEED").ok()));
+        Ok(())
+    }),
     command("bad", &[Arg::text("WORD").optional()], |_, args| args.number("WORD").map(drop)),
 ]);
 
@@ -140,6 +146,8 @@ fn complaints_name_the_word() {
         ("peek 0 zz", format!("zz is no COUNT: {number}")),
         ("peek 0 0", "0 is no count: 1 to 4096 were expected".into()),
         ("peek 0 b 1", "nothing more was expected than stands before 1".into()),
+        ("soak 0", "0 is no count: 1 to 1000 were expected".into()),
+        ("soak 2000 7", "2000 is no count: 1 to 1000 were expected".into()),
         ("test x", "x is no suite: probe or kuser was expected".into()),
         ("panic 'a", "the quote before a is not closed".into()),
         ("panic", "KIND is missing: panic KIND [WORD ...]".into()),
@@ -165,7 +173,7 @@ fn offered(before: &str) -> Vec<String> {
 
 #[test]
 fn tab_offers_what_may_come() {
-    let commands = ["help", "layout", "alloc", "peek", "panic", "test", "take", "bad"];
+    let commands = ["help", "layout", "alloc", "peek", "panic", "test", "take", "soak", "bad"];
     assert_eq!(offered(""), commands);
     assert_eq!(offered("help "), commands);
     assert_eq!(offered("layout "), ["--json"]);
