@@ -18,7 +18,9 @@ use mm::addr::VirtAddr;
 
 mod receive;
 
-pub use receive::{losses, on_interrupt, receive_by_interrupt, wait_for_byte, waiting_bytes};
+pub use receive::{
+    losses, on_interrupt, receive_by_interrupt, stop_was_typed, wait_for_byte, waiting_bytes,
+};
 
 /// Bytes that are sent under one hold of the lock: half a FIFO.
 const CHUNK_BYTES: usize = 16;

@@ -16,8 +16,11 @@
 //! reader carries the bytes over itself, the same way. It also does when it finds the ring empty: a
 //! tree may name an interrupt that the UART does not have, and the console would be deaf. The tick
 //! wakes the reader often enough for a typist; without a tick it does not sleep at all.
+//!
+//! A command that takes long asks now and then whether Ctrl-C was typed ([`stop_was_typed`]). As with a
+//! terminal of Unix, what was typed before it is thrown away then; what nobody stops loses nothing.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use arch_arm::barrier;
 use arch_arm::interrupt;
@@ -33,6 +36,9 @@ const RING_BYTES: usize = 4096;
 /// Bytes that one interrupt carries over at most. If there is more, the line stays up and the next
 /// one follows, after whatever is more urgent.
 const BYTES_AT_ONCE: usize = 32;
+
+/// Ctrl-C.
+const STOP: u8 = 0x03;
 
 static RING: TakeCell<Queue<u8, RING_BYTES>> = TakeCell::new(Queue::new());
 
@@ -51,6 +57,19 @@ static TYPED: IrqLock<Option<Consumer<'static, u8>>> = IrqLock::new(None);
 static BY_INTERRUPT: AtomicBool = AtomicBool::new(false);
 /// Does the UART wait for the ring to empty, its interrupts masked?
 static HELD_BACK: AtomicBool = AtomicBool::new(false);
+/// How many Ctrl-C are in the ring. Each is counted before it is put there, so there are never more than
+/// this says.
+static STOPS: AtomicU32 = AtomicU32::new(0);
+
+/// Puts a byte into the ring, which has room.
+fn put(ring: &mut Producer<'static, u8>, byte: u8) {
+    if byte == STOP {
+        STOPS.fetch_add(1, Ordering::Relaxed);
+    }
+    if ring.enqueue(byte).is_err() && byte == STOP {
+        STOPS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 impl Line {
     /// Carries over what the UART has, until it is empty, the ring is full or `at_most` are done.
@@ -64,8 +83,7 @@ impl Line {
                 return true;
             }
             let Some(byte) = receiver.read_byte() else { break };
-            // There is room.
-            let _ = ring.enqueue(byte);
+            put(ring, byte);
         }
         false
     }
@@ -85,7 +103,7 @@ pub(super) fn use_receiver(receiver: Receiver) {
 pub(super) fn keep(byte: u8) {
     if let Some(ring) = &mut LINE.lock().ring {
         // More than the ring holds can not have arrived.
-        let _ = ring.enqueue(byte);
+        put(ring, byte);
     }
 }
 
@@ -109,16 +127,24 @@ pub fn on_interrupt() {
     }
 }
 
-/// The next byte that was typed, if there is one.
-fn read_byte() -> Option<u8> {
+/// Carries over what no interrupt does.
+fn poll() {
     if !BY_INTERRUPT.load(Ordering::Relaxed) || waiting_bytes() == 0 {
         LINE.lock().carry(BYTES_AT_ONCE);
     }
+}
+
+/// The next byte that was typed, if there is one.
+fn read_byte() -> Option<u8> {
+    poll();
     let (byte, left) = {
         let mut typed = TYPED.lock();
         let typed = typed.as_mut()?;
         (typed.dequeue(), typed.len())
     };
+    if byte == Some(STOP) {
+        STOPS.fetch_sub(1, Ordering::Relaxed);
+    }
     if HELD_BACK.load(Ordering::Relaxed) && left <= RING_BYTES / 2 {
         HELD_BACK.store(false, Ordering::Relaxed);
         if let Some(receiver) = &mut LINE.lock().receiver {
@@ -126,6 +152,16 @@ fn read_byte() -> Option<u8> {
         }
     }
     byte
+}
+
+/// Was Ctrl-C typed since the last line? Then it is gone, with what was typed before it.
+pub fn stop_was_typed() -> bool {
+    poll();
+    if STOPS.load(Ordering::Relaxed) == 0 {
+        return false;
+    }
+    while read_byte().is_some_and(|byte| byte != STOP) {}
+    true
 }
 
 /// Waits for a byte. The CPU sleeps, if the tick will wake it: the UART's interrupt alone may never

@@ -1,6 +1,9 @@
 //! The monitor's prompt as somebody at a terminal uses it: each key as a terminal sends it, over the
 //! real serial line.
 
+use std::thread;
+use std::time::Duration;
+
 use crate::serial::{PROMPT, Serial};
 
 pub fn keyboard() {
@@ -53,6 +56,22 @@ pub fn keyboard() {
     serial.send("cmdline\rversion\r");
     assert!(serial.wait_for(PROMPT).starts_with("cmdline\n"));
     assert!(serial.wait_for(PROMPT).ends_with(VERSION));
+
+    // Ctrl-C ends what would take hours: all is given back, and what was typed before it is gone.
+    for (soak, command) in
+        [("soak", "soak 4000000000"), ("object-soak", "object-soak 4000000000 3")]
+    {
+        serial.send(format!("{command}\r"));
+        serial.wait_for(&format!("{command}\n"));
+        thread::sleep(Duration::from_secs(1));
+        let stopped = serial.exchange("version\r\x03");
+        assert!(stopped.contains(&format!("{soak}: stopped by Ctrl-C\n")), "{stopped}");
+        assert!(stopped.contains(&format!("selftest: {soak}: ok, ")), "{stopped}");
+    }
+    assert_eq!(serial.exchange("version\r"), format!("version\n{VERSION}"));
+    // One that nobody waited for is nobody's any more.
+    assert_eq!(serial.exchange("\x03"), "^C\n");
+    assert!(serial.exchange("object-soak 3000\r").contains("selftest: object-soak: ok, "));
     serial.send("poweroff\r");
     let (status, rest) = serial.end();
     assert_eq!((status, rest.as_str()), (Some(0), "poweroff\nvmsplit: power off\n"));

@@ -28,7 +28,7 @@ use super::Checks;
 use super::hoard::Hoard;
 use super::ledger::Ledger;
 use super::soak::random::Random;
-use crate::console::println;
+use crate::console::{self, println};
 use crate::interrupts::tick;
 use crate::monitor::Kernel;
 use crate::pages::{self, Pages};
@@ -43,6 +43,8 @@ const TICKS: u32 = 8;
 const TIMES: u32 = 100;
 /// Operations after which there is a line, for who waits.
 const PROGRESS: u32 = 1_000_000;
+/// Operations after which the console is asked whether somebody wants no more.
+const PATIENCE: u32 = 1024;
 /// Operations of one tide, and those of a drought at most.
 const TIDE: u32 = 8192;
 const DROUGHT: u32 = 1024;
@@ -102,17 +104,25 @@ pub fn run_for(kernel: &mut Kernel, operations: u32, seed: u32, checks: &mut Che
 
 fn soak(pages: &'static Pages, world: &World, operations: u32, seed: u32, checks: &mut Checks) {
     let mut soak = Soak::new(pages, world, seed);
-    let mut done = 0;
+    let (mut done, mut is_stopped) = (0, false);
     let lacks_ticks = |done| {
         tick::clock().is_some()
             && done < operations.saturating_mul(TIMES)
             && handler::ticks() < TICKS.min(operations)
     };
-    while soak.wrong.is_none() && world.faults() == 0 && (done < operations || lacks_ticks(done)) {
+    while soak.wrong.is_none()
+        && world.faults() == 0
+        && !is_stopped
+        && (done < operations || lacks_ticks(done))
+    {
         soak.operate(done);
         done += 1;
         if done.is_multiple_of(PROGRESS) && done < operations {
             println!("object-soak: {done} of {operations} operations");
+        }
+        if done.is_multiple_of(PATIENCE) && console::stop_was_typed() {
+            println!("object-soak: stopped by Ctrl-C");
+            is_stopped = true;
         }
     }
     soak.end();
@@ -122,7 +132,7 @@ fn soak(pages: &'static Pages, world: &World, operations: u32, seed: u32, checks
     checks.that(taken > 0, format_args!("no object was taken"));
     let drawn = world.drawn.load(Relaxed);
     checks.that(droughts == 0 || drawn > 0, format_args!("no pool was drawn on"));
-    let came = tick::clock().is_none() || ticks >= TICKS.min(operations);
+    let came = is_stopped || tick::clock().is_none() || ticks >= TICKS.min(operations);
     checks.that(came, format_args!("{ticks} ticks came in {done} operations"));
     println!(
         "object-soak: {done} operations, seed {seed}: {taken} objects taken, {refused} refused; \

@@ -20,7 +20,7 @@ use mm::zone::{AllocError, Gfp, GfpError, PageBlock, PageRun, ZoneKind};
 use self::random::Random;
 use super::Checks;
 use super::ledger::Ledger;
-use crate::console::println;
+use crate::console::{self, println};
 use crate::interrupts::tick;
 use crate::monitor::Kernel;
 use crate::pages::{self, Pages};
@@ -35,6 +35,8 @@ const TICKS: u32 = 8;
 const TIMES: u32 = 100;
 /// Operations after which there is a line, for who waits.
 const PROGRESS: u32 = 1_000_000;
+/// Operations after which the console is asked whether somebody wants no more.
+const PATIENCE: u32 = 1024;
 /// Operations of one tide.
 const TIDE: u32 = 8192;
 /// Blocks held at once, at low and mean tide, and at the most.
@@ -58,12 +60,17 @@ pub fn run_for(kernel: &mut Kernel, operations: u32, seed: u32, checks: &mut Che
     tick::watch(super::on_tick);
     handler::start(seed);
     let mut soak = Soak::new(pages, seed, checks);
-    let mut done = 0;
-    while soak.is_well() && (done < operations || soak.lacks_ticks(done, operations)) {
+    let (mut done, mut is_stopped) = (0, false);
+    while soak.is_well() && !is_stopped && (done < operations || soak.lacks_ticks(done, operations))
+    {
         soak.operate(done);
         done += 1;
         if done.is_multiple_of(PROGRESS) && done < operations {
             println!("soak: {done} of {operations} operations");
+        }
+        if done.is_multiple_of(PATIENCE) && console::stop_was_typed() {
+            println!("soak: stopped by Ctrl-C");
+            is_stopped = true;
         }
     }
     while !soak.held.is_empty() {
@@ -83,7 +90,7 @@ pub fn run_for(kernel: &mut Kernel, operations: u32, seed: u32, checks: &mut Che
         println!(
             "soak: {ticks} ticks, whose handler took {taken} blocks, and found {refused} none"
         );
-        let came = tick::clock().is_none() || ticks >= TICKS.min(operations);
+        let came = is_stopped || tick::clock().is_none() || ticks >= TICKS.min(operations);
         checks.that(came, format_args!("{ticks} ticks came in {done} operations"));
     }
 }
