@@ -5,6 +5,7 @@ use mm::fault::{FAILSLAB, FailConfig};
 use mm::object::heap::Heap;
 use mm::object::{SlabAllocator, SlabOptions};
 use mm::param::params;
+use monitor::words;
 
 use super::LinearMap;
 use crate::heap;
@@ -64,10 +65,19 @@ fn read_options(command_line: &'static str) -> SlabOptions<'static> {
         } else if param.is("slab_nomerge") || param.is("slub_nomerge") {
             options.nomerge = true;
         } else if param.is("slab_freelist_random") {
-            // The seed that was typed, or what the counter of instructions or cycles has come to.
-            let typed = param.value.and_then(|value| value.parse().ok());
-            let counted = || pmu::instructions().unwrap_or(1);
-            options.random_seed = Some(typed.unwrap_or_else(counted));
+            options.random_seed = match param.value {
+                // What the counter of instructions or cycles has come to.
+                None => Some(pmu::instructions().unwrap_or(1)),
+                Some(value) => {
+                    let typed = words::number(value).ok();
+                    if typed.is_none() {
+                        log::warn!(
+                            "{value:?} in slab_freelist_random=: a number was expected, so it is off"
+                        );
+                    }
+                    typed
+                }
+            };
         }
     }
     options

@@ -72,6 +72,22 @@ pub fn unreadable() {
     run.expect(&["vmsplit> failslab\nfailslab is off\n"]);
 }
 
+/// The objects of a slab come in an order of their own for each seed, however it is written; without one that
+/// can be read they come as ever, and that is said.
+pub fn seeds() {
+    let random = |parameter| {
+        let takes = "kmalloc 30; kmalloc 31; kmalloc 32; kmalloc 33";
+        let run = run(&["-m", "64M", "--append", parameter], takes);
+        run.expect_status(0);
+        let addresses = takes.split("; ").map(|take| run.output_of(take)[..10].to_string());
+        (addresses.collect::<Vec<_>>(), run.text.contains("a number was expected, so it is off\n"))
+    };
+    assert_eq!(random("slab_freelist_random=zz"), (random("").0, true));
+    let (seventh, is_refused) = random("slab_freelist_random=77");
+    assert!(!is_refused && seventh != random("").0, "{seventh:?}");
+    assert_eq!(random("slab_freelist_random=0x4d"), (seventh, false));
+}
+
 /// Who gave back wrongly is the one who called, and not what stands between.
 pub fn call_sites() {
     for build in [&["-m", "64M"][..], &["-m", "64M", "--release"]] {
@@ -158,11 +174,12 @@ pub fn suites_with_failures() {
 }
 
 /// The boots of this file.
-pub const BOOTS: [(&str, fn()); 8] = [
+pub const BOOTS: [(&str, fn()); 9] = [
     ("objects: on small and large machines", everywhere),
     ("objects: while caches are debugged", debugging),
     ("objects: where there is no memory", without_memory),
     ("objects: a parameter that can not be read", unreadable),
+    ("objects: seeds of slab_freelist_random=", seeds),
     ("objects: who gives back wrongly is named", call_sites),
     ("objects: a line for each that comes and goes", trace),
     ("objects: failslab=: those requests fail and no other", failures),
