@@ -247,19 +247,22 @@ impl<'s, 'p, 'a, P: Lowmem, E: Elements, const CPUS: usize> Mempool<'s, 'p, 'a, 
 
     /// The element that came into the pool last.
     fn pop(&self) -> Option<VirtAddr> {
-        self.pop_above(0)
+        self.take_out(|stock| stock.pop(self.slabs.memory()))
     }
 
-    /// The element that came last, if there are more than so many.
-    fn pop_above(&self, keep: u32) -> Option<VirtAddr> {
+    /// The element that came last, if there are more than the pool sets aside now.
+    fn pop_excess(&self) -> Option<VirtAddr> {
+        self.take_out(|stock| stock.pop_excess(self.slabs.memory()))
+    }
+
+    /// Takes an element out, which is allocated then and no more.
+    #[inline]
+    fn take_out(&self, pop: impl FnOnce(&mut Stock) -> Option<VirtAddr>) -> Option<VirtAddr> {
         let element = {
             let memory = self.slabs.memory();
             let _masked = memory.mask();
             let mut stock = self.stock.lock(|| memory.contended());
-            if stock.curr_nr() <= keep {
-                return None;
-            }
-            let element = stock.pop(memory)?;
+            let element = pop(&mut stock)?;
             self.missing.store(stock.missing(), Relaxed);
             element
         };

@@ -2,7 +2,9 @@
 //!
 //! Growing makes a whole new stock first, with as many elements as are to be added, and then moves
 //! the others over in one step. So if memory is short nothing has changed; and what is missing
-//! before, because somebody has it, is missing after.
+//! before, because somebody has it, is missing after. If the pool has just been made smaller, and not
+//! all that was too much is out yet, there are others for which there is no room: they go back with
+//! the old array.
 #![expect(unsafe_code, reason = "the array is given back by its address")]
 
 use core::mem;
@@ -75,7 +77,8 @@ impl<'s, 'p, 'a, P: Lowmem, E: Elements, const CPUS: usize> Mempool<'s, 'p, 'a, 
             stock.set_min_nr(min_nr);
             self.missing.store(stock.missing(), Relaxed);
         }
-        while let Some(element) = self.pop_above(min_nr) {
+        // Somebody may make it another size meanwhile: what is too much is asked each time.
+        while let Some(element) = self.pop_excess() {
             // What can go wrong is somebody else's mistake, and has been reported.
             let _ = self.give(element);
         }
@@ -91,6 +94,7 @@ impl<'s, 'p, 'a, P: Lowmem, E: Elements, const CPUS: usize> Mempool<'s, 'p, 'a, 
             let mut current = self.stock.lock(|| memory.contended());
             let is_same = current.min_nr() == before;
             if is_same {
+                // What there is no room for stays in the old stock, and is given up with it.
                 stock.append(memory, &mut current);
                 mem::swap(&mut *current, &mut stock);
                 self.missing.store(current.missing(), Relaxed);

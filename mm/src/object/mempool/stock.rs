@@ -76,12 +76,20 @@ impl Stock {
         words.map(|word| word.load(Relaxed)).any(|other| other == element.as_u32())
     }
 
-    /// Puts all elements of another stock on top, in their order, and leaves it empty.
+    /// Puts the elements of another stock on top, in their order, from its top down as many as there is room
+    /// for. The others stay where they are.
     pub(super) fn append(&mut self, memory: &impl Books, other: &mut Self) {
-        for word in other.words(memory).iter().take(other.curr_nr as usize) {
+        let stay = other.curr_nr.saturating_sub(self.missing());
+        let elements = other.words(memory).iter().take(other.curr_nr as usize);
+        for word in elements.skip(stay as usize) {
             self.push(memory, VirtAddr::new(word.load(Relaxed)));
         }
-        other.curr_nr = 0;
+        other.curr_nr = stay;
+    }
+
+    /// Takes the element on top, if there are more than make it full.
+    pub(super) fn pop_excess(&mut self, memory: &impl Books) -> Option<VirtAddr> {
+        if self.curr_nr > self.min_nr { self.pop(memory) } else { None }
     }
 
     fn words<'m>(&self, memory: &'m impl Books) -> &'m [crate::sync::AtomicU32] {

@@ -21,8 +21,17 @@ struct Limited<E> {
     /// The same, but for who may reclaim.
     left_with_effort: Cell<u32>,
     asked: RefCell<Vec<Gfp>>,
-    /// What happens once while somebody reclaims.
-    meanwhile: Cell<Option<&'static dyn Fn()>>,
+    /// What happens once, and at which call.
+    meanwhile: Cell<Option<(At, &'static dyn Fn())>>,
+}
+
+/// A call in which something else happens.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// Somebody takes an element, and may reclaim.
+    Take,
+    /// Somebody gives one back.
+    Give,
 }
 
 impl<E> Limited<E> {
@@ -36,14 +45,22 @@ impl<E> Limited<E> {
         }
     }
 
-    /// Runs `run`, while `act` happens once when somebody reclaims.
-    fn with_meanwhile<T>(&self, act: &dyn Fn(), run: impl FnOnce() -> T) -> T {
+    /// Runs `run`, while `act` happens once: in the first such call.
+    fn with_meanwhile<T>(&self, at: At, act: &dyn Fn(), run: impl FnOnce() -> T) -> T {
         // SAFETY: it is called while `run` runs, and forgotten then.
         let act = unsafe { std::mem::transmute::<&dyn Fn(), &'static dyn Fn()>(act) };
-        self.meanwhile.set(Some(act));
+        self.meanwhile.set(Some((at, act)));
         let got = run();
-        assert!(self.meanwhile.take().is_none(), "nobody reclaimed");
+        assert!(self.meanwhile.take().is_none(), "there was no such call");
         got
+    }
+
+    /// Something happens here, if this is the call for it.
+    fn happen(&self, here: At) {
+        if let Some((_, act)) = self.meanwhile.get().filter(|(at, _)| *at == here) {
+            self.meanwhile.set(None);
+            act();
+        }
     }
 
     /// The requests since it was asked last.
@@ -61,10 +78,8 @@ fn one_less(count: &Cell<u32>) -> bool {
 impl<E: Elements> Elements for Limited<E> {
     fn take(&self, gfp: Gfp) -> Result<VirtAddr, AllocError> {
         self.asked.borrow_mut().push(gfp);
-        if gfp.may_reclaim()
-            && let Some(act) = self.meanwhile.take()
-        {
-            act();
+        if gfp.may_reclaim() {
+            self.happen(At::Take);
         }
         if one_less(&self.left) || gfp.may_reclaim() && one_less(&self.left_with_effort) {
             self.inner.take(gfp)
@@ -74,6 +89,7 @@ impl<E: Elements> Elements for Limited<E> {
     }
 
     unsafe fn give(&self, element: VirtAddr) -> Result<(), NotGiven> {
+        self.happen(At::Give);
         // SAFETY: 1. to 3. are the caller's.
         unsafe { self.inner.give(element)? };
         self.left.set(self.left.get() + 1);

@@ -6,7 +6,7 @@ use super::super::super::mempool::{
     SlabElements,
 };
 use super::super::super::test_machine::with_slabs;
-use super::{Limited, free, free_pages};
+use super::{At, Limited, free, free_pages};
 use crate::addr::{Order, VirtAddr};
 use crate::platform::{Answer, Shortage};
 use crate::zone::{AllocError, Gfp, GfpError};
@@ -119,7 +119,7 @@ fn what_comes_back_while_the_allocator_tries_hard_is_found() {
         // 4. The pool again.
         let comes_back = || free(&pool, held).unwrap();
         let take = || pool.alloc(Gfp::GFP_KERNEL);
-        assert_eq!(pool.elements().with_meanwhile(&comes_back, take), Ok(held));
+        assert_eq!(pool.elements().with_meanwhile(At::Take, &comes_back, take), Ok(held));
         assert_eq!(pool.elements().asked(), [EASILY, HARD]);
         assert!(slabs.memory().shortages().is_empty());
         free(&pool, held).unwrap();
@@ -135,9 +135,29 @@ fn two_who_resize_leave_one_of_the_sizes() {
                 Mempool::new(slabs, 3, Limited::new(SlabElements::new(slabs, cache), 20)).unwrap();
             let meanwhile = || assert_eq!(pool.resize(other), Ok(()));
             let resize = || pool.resize(one);
-            assert_eq!(pool.elements().with_meanwhile(&meanwhile, resize), Ok(()));
+            assert_eq!(pool.elements().with_meanwhile(At::Take, &meanwhile, resize), Ok(()));
             assert_eq!((pool.min_nr(), pool.curr_nr()), (one, one));
             assert_eq!(pool.elements().left.get() + one, 20);
+            assert_eq!((pool.destroy(), slabs.objects_out(cache)), (Ok(()), 0));
+        }
+        assert_eq!(slabs.validate(), Ok(()));
+    });
+}
+
+/// One makes the pool smaller, and gives back what is too much; with the first of that the other comes, and has
+/// its way. To be 9, it needs more elements than the pool has set aside; to be 5, not even those that lie there.
+#[test]
+fn who_resizes_a_pool_that_shrinks_leaves_no_element_behind() {
+    with_slabs::<1>(1024, |slabs| {
+        let cache = slabs.create("shrinks", 64, 0, SlabFlags::SLAB_NO_MERGE, None).unwrap();
+        for (one, other) in [(2, 5), (2, 9), (2, 12), (2, 1), (8, 3), (9, 10)] {
+            let pool =
+                Mempool::new(slabs, 10, Limited::new(SlabElements::new(slabs, cache), 40)).unwrap();
+            let meanwhile = || assert_eq!(pool.resize(other), Ok(()));
+            let resize = || pool.resize(one);
+            assert_eq!(pool.elements().with_meanwhile(At::Give, &meanwhile, resize), Ok(()));
+            assert_eq!((pool.min_nr(), pool.curr_nr(), pool.outstanding()), (other, other, 0));
+            assert_eq!((slabs.objects_out(cache), pool.elements().left.get()), (other, 40 - other));
             assert_eq!((pool.destroy(), slabs.objects_out(cache)), (Ok(()), 0));
         }
         assert_eq!(slabs.validate(), Ok(()));
