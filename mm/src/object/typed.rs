@@ -48,6 +48,8 @@ impl<'s, P: Lowmem, const CPUS: usize> Named<'s, '_, '_, P, CPUS> {
 /// stays, and that is reported.
 pub struct Cache<'s, 'p, 'a, T, P: Lowmem, const CPUS: usize = 1> {
     named: Named<'s, 'p, 'a, P, CPUS>,
+    /// The cache may be shared whatever `T` is: it keeps no value. Each is in its [`CacheBox`], which goes to
+    /// another CPU only if the value may, and drops it before the object goes back.
     values: PhantomData<fn() -> T>,
 }
 
@@ -177,7 +179,49 @@ unsafe impl<T: Sync, P: Lowmem + Sync, const CPUS: usize> Sync
 }
 
 /// A value that is made once, and used by one after another.
-pub trait Construct: Sized {
+///
+/// ```
+/// use mm::object::typed::Construct;
+///
+/// struct Table(Vec<u32>);
+///
+/// impl Construct for Table {
+///     fn construct() -> Self {
+///         Self(vec![1, 2, 3])
+///     }
+/// }
+/// ```
+///
+/// Whichever CPU makes a slab makes its values, another may use them, and a third give the slab back. So they
+/// are `Send`:
+///
+/// ```compile_fail,E0277
+/// use mm::object::typed::Construct;
+///
+/// struct Table(std::rc::Rc<u32>);
+///
+/// impl Construct for Table {
+///     fn construct() -> Self {
+///         Self(std::rc::Rc::new(1))
+///     }
+/// }
+/// ```
+///
+/// What one user leaves in a value the next one finds, and if the cache is leaked the value outlives that. So it
+/// borrows nothing:
+///
+/// ```compile_fail,E0478
+/// use mm::object::typed::Construct;
+///
+/// struct Table<'t>(&'t u32);
+///
+/// impl<'t> Construct for Table<'t> {
+///     fn construct() -> Self {
+///         Self(&1)
+///     }
+/// }
+/// ```
+pub trait Construct: Sized + Send + 'static {
     /// The value as its first user finds it. Each next one finds it as the one before left it.
     fn construct() -> Self;
 }
@@ -196,7 +240,9 @@ unsafe fn destruct<T: Construct>(place: NonNull<u8>) {
 /// [`Cache`] is.
 pub struct ReadyCache<'s, 'p, 'a, T, P: Lowmem, const CPUS: usize = 1> {
     named: Named<'s, 'p, 'a, P, CPUS>,
-    values: PhantomData<fn() -> T>,
+    /// Values stay, and are found again: so no cache passes for one of a subtype or a supertype. They go from CPU
+    /// to CPU, and [`Construct`] says that they may.
+    values: PhantomData<fn(T) -> T>,
 }
 
 impl<'s, 'p, 'a, T: Construct, P: Lowmem, const CPUS: usize> ReadyCache<'s, 'p, 'a, T, P, CPUS> {
