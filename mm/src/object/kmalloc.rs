@@ -131,8 +131,9 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     ///
     /// # Errors
     ///
-    /// [`AllocError`]: the flags contradict each other or want a page without an address, more than 4 MiB
-    /// are asked for, or there is no memory and nobody can help.
+    /// [`AllocError`]: the flags contradict each other (as far as [`take_object`](Self::take_object) looks at
+    /// them) or want a page without an address, more than 4 MiB are asked for, or there is no memory and nobody
+    /// can help.
     #[inline(always)]
     pub fn kmalloc(&self, size: u32, gfp: Gfp) -> Result<VirtAddr, AllocError> {
         self.kmalloc_raw(size, gfp).result()

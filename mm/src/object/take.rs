@@ -14,14 +14,16 @@ use crate::platform::Lowmem;
 use crate::sync::Ordering::Relaxed;
 use crate::zone::{AllocError, Gfp, GfpError};
 
-/// Flags that the quick path does not take: zeroing is more work, and what names a zone or a mobility is
-/// for the cache to say.
+/// Flags that the quick path does not take: zeroing is more work, what names a zone or a mobility is for the
+/// cache to say, and `__GFP_NOFAIL` contradicts several others. They fit one instruction, which `GFP_ATOMIC`'s
+/// must pass.
 pub(super) const NOT_QUICK: Gfp = Gfp::__GFP_DMA
     .union(Gfp::__GFP_HIGHMEM)
     .union(Gfp::__GFP_DMA32)
     .union(Gfp::__GFP_MOVABLE)
     .union(Gfp::__GFP_RECLAIMABLE)
-    .union(Gfp::__GFP_ZERO);
+    .union(Gfp::__GFP_ZERO)
+    .union(Gfp::__GFP_NOFAIL);
 
 impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     /// Takes an object. It holds whatever it held, or what the constructor made of it, unless the flags say
@@ -32,7 +34,8 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     /// # Errors
     ///
     /// [`AllocError`] when the flags contradict each other or want a page that the cache does not have,
-    /// or when there is no memory and nobody can help.
+    /// or when there is no memory and nobody can help. Two faults are not looked for if an object is at hand:
+    /// unknown flags, and `__GFP_ATOMIC` with leave to sleep.
     #[inline(always)]
     pub fn take_object(&self, cache: &KmemCache<CPUS>, gfp: Gfp) -> Result<VirtAddr, AllocError> {
         self.take_object_raw(cache, gfp).result()

@@ -10,7 +10,7 @@ use super::super::test_machine::with_slabs;
 use super::super::{Busy, CreateError, SlabFlags};
 use crate::addr::VirtAddr;
 use crate::platform::{Answer, Shortage};
-use crate::zone::{AllocError, Gfp};
+use crate::zone::{AllocError, Gfp, GfpError};
 
 const KERNEL: Gfp = Gfp::GFP_KERNEL;
 
@@ -144,6 +144,36 @@ fn an_object_is_constructed_once_and_destructed_once() {
             assert_eq!(slabs.destroy(cache), Ok(()));
         }
         assert_eq!(MADE.get(), 0);
+    });
+}
+
+/// Also where an object is at hand.
+#[test]
+fn flags_that_contradict_each_other_are_refused() {
+    with_slabs::<1>(256, |slabs| {
+        let cache = slabs.create("flags", 100, 0, SlabFlags::SLAB_NO_MERGE, None).unwrap();
+        let nofail = KERNEL | Gfp::__GFP_NOFAIL;
+        let at_hand = [
+            slabs.take_object(cache, nofail).unwrap(),
+            slabs.kmalloc(100, nofail).unwrap(),
+            slabs.kzalloc(100, nofail).unwrap(),
+        ];
+        for flags in [Gfp::__GFP_NORETRY, Gfp::__GFP_RETRY_MAYFAIL] {
+            let error = GfpError::NofailGivesUp { flags: flags | Gfp::__GFP_NOFAIL };
+            let error = AllocError::flags(error);
+            let gfp = nofail | flags;
+            assert_eq!(slabs.take_object(cache, gfp), Err(error));
+            assert_eq!(slabs.take_objects(cache, gfp, &mut [VirtAddr::new(0); 3]), Err(error));
+            assert_eq!([slabs.kmalloc(100, gfp), slabs.kzalloc(100, gfp)], [Err(error); 2]);
+        }
+        let atomic = Gfp::GFP_ATOMIC | Gfp::__GFP_NOFAIL;
+        let error = AllocError::flags(GfpError::NofailCannotWait);
+        assert_eq!([slabs.take_object(cache, atomic), slabs.kmalloc(9, atomic)], [Err(error); 2]);
+        for object in at_hand {
+            // SAFETY: it was taken above, and nobody looks at it.
+            assert_eq!(unsafe { slabs.kfree(object) }, Ok(()));
+        }
+        assert_eq!((slabs.objects_out(cache), slabs.validate()), (0, Ok(())));
     });
 }
 
