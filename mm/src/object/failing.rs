@@ -77,7 +77,11 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
 
     /// Has a cache watched from now on if it must be. It is on the list: who makes one and who switches failures
     /// on do not miss each other.
+    ///
+    /// Both do so under the lock, so that the one who comes second knows what is on, and has the last word.
     pub(super) fn watch(&self, cache: &KmemCache<CPUS>) {
+        let _masked = self.memory().mask();
+        let _caches = self.caches.lock(|| self.memory().contended());
         cache.is_watched.store(cache.is_guarded() || self.may_fail(cache), Relaxed);
     }
 
