@@ -21,7 +21,8 @@ pub const MIN_ALIGN: u32 = 8;
 /// The line that `SLAB_HWCACHE_ALIGN` aligns to: the largest L1 line of an ARMv7 core.
 pub const CACHE_LINE: u32 = 64;
 /// The most objects in one slab: as many as a record that takes half a page has entries for. Linux's limit is
-/// 32767; a slab of one page has more than ours only if they have 8 bytes.
+/// 32767; a slab of one page has more than ours only if they have 8 bytes. Of those a page would hold 512: 31
+/// places, 248 bytes, stay empty.
 pub const MAX_OBJECTS: u32 = 481;
 /// Slabs are no larger than that as long as one object fits.
 const MAX_USUAL_ORDER: Order = Order::COSTLY;
@@ -142,18 +143,6 @@ impl Geometry {
     pub fn min_partial(&self) -> u32 {
         (self.stride.ilog2() / 2).clamp(5, 10)
     }
-
-    /// How many slabs that are not full a CPU keeps for itself.
-    #[must_use]
-    pub fn cpu_partial_slabs(&self) -> u32 {
-        let objects: u32 = match self.stride {
-            4096.. => 6,
-            1024.. => 24,
-            256.. => 52,
-            _ => 120,
-        };
-        (2 * objects).div_ceil(self.objects(self.order))
-    }
 }
 
 /// What objects are aligned to.
@@ -220,8 +209,6 @@ mod tests {
             assert_eq!(order_of(size, 1), expected, "{size}");
         }
         let geometry = |size| Geometry::new(size, 0, SlabFlags::empty(), 4).unwrap();
-        let partial = sizes.map(|size| geometry(size).cpu_partial_slabs());
-        assert_eq!(partial, [4, 8, 12, 7, 7, 3, 3, 2, 3]);
         assert_eq!(sizes.map(|size| geometry(size).min_partial()), [5, 5, 5, 5, 5, 5, 5, 6, 6]);
     }
 
