@@ -12,8 +12,9 @@
 //!          [give] ─▶ page descriptor ─▶ record: whose slab? ─▶ its list, or remote
 //! ```
 //!
-//! Context: as of the page allocator. Slabs are made and given back without a lock held; taking and giving
-//! an object masks interrupts for a few dozen instructions. Lock order: a cache's, then that of the
+//! Context: as of the page allocator. Slabs are made and given back without a lock held, also those that were
+//! found under one; taking and giving an object masks interrupts for a few dozen instructions, or, when a slab
+//! goes with it, until that is given back. Lock order: a cache's, then that of the
 //! records; never two caches'.
 
 use core::mem::MaybeUninit;

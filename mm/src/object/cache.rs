@@ -15,6 +15,11 @@ use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, Lock};
 pub type Constructor = unsafe fn(object: NonNull<u8>);
 
 /// Takes apart what a [`Constructor`] made, once, when the object's slab is given back.
+///
+/// Context: no lock is held; interrupts are as they were, or masked. It runs in whichever call lets the slab go:
+/// one that gives back an object of it, on any CPU, a request that finds memory short, a tick, or the cache's
+/// end. So it does not sleep, takes no lock that may be held where any of these is called, and leaves its own
+/// cache alone.
 pub type Destructor = unsafe fn(object: NonNull<u8>);
 
 /// Slabs that no CPU owns.

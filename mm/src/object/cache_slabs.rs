@@ -57,11 +57,15 @@ impl<P: Lowmem, const CPUS: usize> CacheSlabs for OfCache<'_, '_, '_, P, CPUS> {
         is_given
     }
 
-    fn give_to_shared(&self, shared: &LockGuard<'_, Shared>, record: u32, back: Back) -> bool {
+    fn give_to_shared(&self, shared: LockGuard<'_, Shared>, record: u32, back: Back) -> bool {
         let slab = self.slab(record);
         let is_given = slab.give_back(back);
-        if is_given && slab.one_came_back() {
-            self.slabs.attend_shared(self.cache, shared, record);
+        let needs_attention = is_given && slab.one_came_back();
+        let unneeded =
+            needs_attention.then(|| self.slabs.attend_shared(self.cache, &shared, record));
+        drop(shared);
+        if let Some(record) = unneeded.flatten() {
+            self.slabs.release_slab(self.cache, record);
         }
         is_given
     }

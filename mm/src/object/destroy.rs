@@ -40,11 +40,16 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         }
         let mut shortage =
             Shortage { gfp: Gfp::GFP_KERNEL, order: Default::default(), round: 0, freed: 0 };
+        let mut slabs = cache.slabs.load(Relaxed);
         loop {
             self.shrink(cache);
-            if cache.slabs.load(Relaxed) == 0 {
+            let left = cache.slabs.load(Relaxed);
+            if left == 0 {
                 break;
             }
+            // Others give up a few at a time. As long as they do, it is worth to wait.
+            shortage.freed = slabs.saturating_sub(left) << cache.geometry.min_order.as_u32();
+            slabs = left;
             let others_may_help = CPUS > 1;
             if !others_may_help || self.memory().wait(&shortage) == Answer::NobodyCanHelp {
                 return Err(self.still_busy(cache));

@@ -141,14 +141,16 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
                 self.dress(cache, object, RED_INACTIVE);
                 let given = slab.give(object);
                 debug_assert!(given, "it was allocated");
-                if slab.one_came_back() {
-                    self.attend_shared(cache, &shared, record);
-                }
-                Ok(())
+                let unneeded =
+                    slab.one_came_back().then(|| self.attend_shared(cache, &shared, record));
+                Ok(unneeded.flatten())
             }
         };
         match found {
-            Ok(()) => {
+            Ok(unneeded) => {
+                if let Some(record) = unneeded {
+                    self.release_slab(cache, record);
+                }
                 self.trace(cache, object, Way::Given);
                 Ok(())
             }
@@ -160,8 +162,15 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         }
     }
 
-    /// A slab that no CPU owns needs a look: its first object came back, or its last. The lock is held.
-    pub(super) fn attend_shared(&self, cache: &KmemCache<CPUS>, shared: &Shared, record: u32) {
+    /// A slab that no CPU owns needs a look: its first object came back, or its last. The lock is held. Returns
+    /// the slab if nobody needs it any more: the caller's to give back without the lock.
+    #[must_use = "the slab is on no list"]
+    pub(super) fn attend_shared(
+        &self,
+        cache: &KmemCache<CPUS>,
+        shared: &Shared,
+        record: u32,
+    ) -> Option<u32> {
         let header = self.memory().slab(record).header;
         let Shared { partial, partial_slabs } = shared;
         let pages = header.is.order.pages();
@@ -172,13 +181,16 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             list::push(self.memory(), partial, record);
             partial_slabs.store(partial_slabs.load(Relaxed) + 1, Relaxed);
             if out > 0 {
-                return;
+                return None;
             }
         }
         let spare = self.spare_pages.fetch_add(pages, Relaxed) + pages;
-        if partial_slabs.load(Relaxed) > cache.min_partial && spare > self.most_spare {
-            self.drop_listed(cache, partial, partial_slabs, record);
-        }
+        let is_unneeded =
+            partial_slabs.load(Relaxed) > cache.min_partial && spare > self.most_spare;
+        is_unneeded.then(|| {
+            self.unlink_empty(partial, partial_slabs, record);
+            record
+        })
     }
 
     /// Brings a new slab's objects, and what lies between them, into the state of free ones.

@@ -30,8 +30,8 @@ pub(super) trait CacheSlabs {
     /// Makes an object of another slab of this CPU free.
     fn give_to_own(&self, cpu: usize, record: u32, back: Back) -> bool;
 
-    /// Makes an object of a slab that no CPU owns free.
-    fn give_to_shared(&self, shared: &Self::Shared<'_>, record: u32, back: Back) -> bool;
+    /// Makes an object of a slab that no CPU owns free, and ends the lock.
+    fn give_to_shared(&self, shared: Self::Shared<'_>, record: u32, back: Back) -> bool;
 
     /// Puts a slab that is on no list on that of the shared ones.
     fn push_shared(&self, shared: &mut Self::Shared<'_>, record: u32);
@@ -66,7 +66,7 @@ pub(super) fn give_to(slabs: &impl CacheSlabs, cpu: usize, record: u32, back: Ba
                     // A CPU has adopted it meanwhile.
                     continue;
                 }
-                return slabs.give_to_shared(&shared, record, back);
+                return slabs.give_to_shared(shared, record, back);
             }
         }
     }

@@ -178,7 +178,7 @@ impl CacheSlabs for Machine {
         self.give_back(record, back)
     }
 
-    fn give_to_shared(&self, _: &LockGuard<'_, Vec<u32>>, record: u32, back: Back) -> bool {
+    fn give_to_shared(&self, _shared: LockGuard<'_, Vec<u32>>, record: u32, back: Back) -> bool {
         self.give_back(record, back)
     }
 

@@ -1,4 +1,7 @@
 //! Slabs that nobody needs go back to the page allocator.
+//!
+//! There may be thousands. So they are looked at, and taken off their list, a few at a time, under what protects
+//! it; and given back when that is released, which takes some 800 instructions for each, and their destructors.
 
 use super::allocator::SlabAllocator;
 use super::cache::KmemCache;
@@ -12,33 +15,84 @@ use crate::sync::Ordering::Relaxed;
 use crate::zone::Gfp;
 use crate::zone::shrink::Shrinker;
 
+/// How many slabs are looked at without a pause. As many are given back in one tick.
+const BATCH: u32 = 8;
+
 impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     /// Gives back the slabs of a cache that hold no allocated object, as far as this CPU may: its own, and
     /// the shared ones. Says how many. Linux's `kmem_cache_shrink`.
     ///
-    /// Other CPUs keep theirs until they call it, or [`tick`](Self::tick). Any context.
+    /// Other CPUs keep theirs until they call it, or [`tick`](Self::tick). Any context. What comes onto a list
+    /// meanwhile may stay.
     pub fn shrink(&self, cache: &KmemCache<CPUS>) -> u32 {
         let before = cache.slabs.load(Relaxed);
+        for _ in 0..self.gather(cache).div_ceil(BATCH) {
+            self.shrink_own(cache);
+        }
+        let shared = {
+            let _masked = self.memory().mask();
+            cache.shared.lock(|| self.memory().contended()).partial_slabs.load(Relaxed)
+        };
+        for _ in 0..shared.div_ceil(BATCH) {
+            self.shrink_shared(cache);
+        }
+        before.saturating_sub(cache.slabs.load(Relaxed))
+    }
+
+    /// Brings this CPU's slabs onto its list, as far as they have free objects. Says how many are there.
+    fn gather(&self, cache: &KmemCache<CPUS>) -> u32 {
         let masked = self.memory().mask();
         let cpu = self.memory().cpu(&masked) & (CPUS - 1);
         self.empty_mailbox(cache, cpu);
         self.give_up_current(cache, cpu);
-        let here = &cache.cpu[cpu];
-        for record in list::iter(self.memory(), &here.partial) {
-            if self.is_empty(record) {
-                self.drop_own(cache, cpu, record);
-            }
-        }
-        {
+        cache.cpu[cpu].partial_slabs.load(Relaxed)
+    }
+
+    /// Gives back the empty ones among the first few slabs of this CPU.
+    fn shrink_own(&self, cache: &KmemCache<CPUS>) {
+        let empty = {
+            let masked = self.memory().mask();
+            let cpu = self.memory().cpu(&masked) & (CPUS - 1);
+            let here = &cache.cpu[cpu];
+            let leaves = |record| self.forget(&self.memory().slab(record), record, cpu);
+            self.take_empty(&here.partial, &here.partial_slabs, leaves)
+        };
+        self.release_slabs(cache, &empty);
+    }
+
+    /// Gives back the empty ones among the first few slabs that no CPU owns.
+    fn shrink_shared(&self, cache: &KmemCache<CPUS>) {
+        let empty = {
+            let _masked = self.memory().mask();
             let shared = cache.shared.lock(|| self.memory().contended());
-            for record in list::iter(self.memory(), &shared.partial) {
-                if self.is_empty(record) {
-                    self.drop_listed(cache, &shared.partial, &shared.partial_slabs, record);
-                }
+            self.take_empty(&shared.partial, &shared.partial_slabs, |_| ())
+        };
+        self.release_slabs(cache, &empty);
+    }
+
+    /// A list of the empty ones among the first few slabs of another, from which they are taken; the next time
+    /// the next ones have their turn. Each `leaves` while it still is whose list that is. Under what protects it.
+    fn take_empty(&self, first: &AtomicU32, count: &AtomicU32, leaves: impl Fn(u32)) -> AtomicU32 {
+        let empty = AtomicU32::new(0);
+        let mut slabs = list::iter(self.memory(), first);
+        for record in slabs.by_ref().take(BATCH as usize) {
+            if self.is_empty(record) {
+                leaves(record);
+                self.unlink_empty(first, count, record);
+                list::push(self.memory(), &empty, record);
             }
         }
-        drop(masked);
-        before.saturating_sub(cache.slabs.load(Relaxed))
+        if let Some(next) = slabs.next() {
+            list::turn_to(self.memory(), first, next);
+        }
+        empty
+    }
+
+    /// Gives back empty slabs that nobody else knows. No lock is held.
+    fn release_slabs(&self, cache: &KmemCache<CPUS>, slabs: &AtomicU32) {
+        while let Some(record) = list::pop(self.memory(), slabs) {
+            self.release_slab(cache, record);
+        }
     }
 
     /// [`shrink`](Self::shrink)s all caches, and gives back what their books needed. Says how many pages came
@@ -52,14 +106,16 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     }
 
     /// To be called by every CPU now and then, its tick for one: takes back what others gave to its slabs,
-    /// leaves to the others what it has too much of, and notices that requests are to fail.
+    /// leaves to the others what it has too much of, gives back some slabs of caches that are about to go, and
+    /// notices that requests are to fail.
     pub fn tick(&self) {
         if CPUS == 1 {
             return;
         }
         for cache in self.caches() {
             if cache.is_dying.load(Relaxed) {
-                self.shrink(cache);
+                self.gather(cache);
+                self.shrink_own(cache);
                 continue;
             }
             let masked = self.memory().mask();
@@ -94,22 +150,16 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     pub(super) fn drop_own(&self, cache: &KmemCache<CPUS>, cpu: usize, record: u32) {
         let here = &cache.cpu[cpu];
         self.forget(&self.memory().slab(record), record, cpu);
-        self.drop_listed(cache, &here.partial, &here.partial_slabs, record);
+        self.unlink_empty(&here.partial, &here.partial_slabs, record);
+        self.release_slab(cache, record);
     }
 
-    /// Takes an empty slab off a list, and gives it back.
-    pub(super) fn drop_listed(
-        &self,
-        cache: &KmemCache<CPUS>,
-        first: &AtomicU32,
-        count: &AtomicU32,
-        record: u32,
-    ) {
+    /// Takes an empty slab off a list: the caller's to give back when it holds no lock.
+    pub(super) fn unlink_empty(&self, first: &AtomicU32, count: &AtomicU32, record: u32) {
         let pages = self.memory().slab(record).header.is.order.pages();
         self.spare_pages.fetch_sub(pages, Relaxed);
         list::remove(self.memory(), first, record);
         count.store(count.load(Relaxed) - 1, Relaxed);
-        self.release_slab(cache, record);
     }
 
     /// Puts the current slab on the list with the others. Interrupts are masked.

@@ -79,7 +79,7 @@ pub(super) struct Header {
     pub(super) left: AtomicU32,
     /// Is it on a list? 0 or 1; the owner's to know.
     pub(super) listed: AtomicU32,
-    /// Neighbours on a list, by the addresses of their records; 0 for none.
+    /// Neighbours on a [`list`](super::list), by the addresses of their records; 0 for none.
     pub(super) next: AtomicU32,
     pub(super) prev: AtomicU32,
     /// What other CPUs gave back: the number of the last one, and [`POSTED`].

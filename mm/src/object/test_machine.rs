@@ -126,6 +126,11 @@ thread_local! {
     static ON_WAIT: RefCell<Option<OnWait<'static>>> = const { RefCell::new(None) };
 }
 
+/// Are interrupts masked on this thread's machine?
+pub(super) fn are_masked() -> bool {
+    DEPTH.get() > 0
+}
+
 /// Interrupts are masked.
 pub(super) struct Masked {
     outer: u32,

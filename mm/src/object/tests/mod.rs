@@ -10,5 +10,6 @@ mod life;
 mod meminit;
 mod mempool;
 mod model;
+mod release;
 mod typed;
 mod wrong;
