@@ -10,6 +10,7 @@ mod life;
 mod meminit;
 mod mempool;
 mod model;
+mod model_cpus;
 mod release;
 mod typed;
 mod wrong;
