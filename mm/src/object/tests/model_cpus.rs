@@ -166,7 +166,7 @@ fn run(seed: u32, passed: &mut Passed) {
                     slabs.shrink(slot.cache);
                 }
                 _ => {
-                    if many % 4 == 0 {
+                    if many.is_multiple_of(4) {
                         slot.give(slabs, usize::MAX, &mut random);
                     }
                     let size = slot.size();

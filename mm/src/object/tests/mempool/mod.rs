@@ -22,8 +22,11 @@ struct Limited<E> {
     left_with_effort: Cell<u32>,
     asked: RefCell<Vec<Gfp>>,
     /// What happens once, and at which call.
-    meanwhile: Cell<Option<(At, &'static dyn Fn())>>,
+    meanwhile: Cell<Option<Meanwhile>>,
 }
+
+/// Something that happens once.
+type Meanwhile = (At, &'static dyn Fn());
 
 /// A call in which something else happens.
 #[derive(Clone, Copy, PartialEq, Eq)]
