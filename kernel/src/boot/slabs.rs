@@ -53,15 +53,13 @@ pub fn begin_failures(slabs: &Slabs, command_line: &'static str) {
     }
 }
 
-/// What the command line says. Of what can not be read, a line is said, and it is off.
+/// What the command line says. Of what can not be read, a line is said, and it is left out.
 fn read_options(command_line: &'static str) -> SlabOptions<'static> {
     let mut options = SlabOptions::default();
     for param in params(command_line) {
         // Both names have been Linux's.
         if param.is("slab_debug") || param.is("slub_debug") {
-            if let Err(error) = options.read_debug(param.value) {
-                log::warn!("{error}");
-            }
+            options.read_debug(param.value, |bad| log::warn!("{bad}"));
         } else if param.is("slab_nomerge") || param.is("slub_nomerge") {
             options.nomerge = true;
         } else if param.is("slab_freelist_random") {

@@ -53,14 +53,14 @@ pub struct SlabOptions<'t> {
 /// Text that is no value of `slab_debug=`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BadSlabDebug<'t> {
-    /// A letter that stands for nothing.
+    /// A letter that stands for nothing. It is left out, as in Linux, and all else holds.
     Letter {
         /// The letter.
         letter: char,
         /// The block that it is in.
         block: &'t str,
     },
-    /// More blocks than [`MAX_BLOCKS`].
+    /// More blocks than [`MAX_BLOCKS`]. Those from here on are left out.
     TooMany {
         /// The first that is too many.
         block: &'t str,
@@ -72,10 +72,14 @@ impl fmt::Display for BadSlabDebug<'_> {
         match self {
             Self::Letter { letter, block } => write!(
                 f,
-                "{letter:?} in {block:?} of slab_debug=: the letters are F Z P U T A O and -"
+                "{letter:?} in {block:?} of slab_debug= is unknown and skipped: the letters are F Z P U T A O \
+                 and -"
             ),
             Self::TooMany { block } => {
-                write!(f, "{block:?} of slab_debug= is one block more than {MAX_BLOCKS}")
+                write!(
+                    f,
+                    "{block:?} of slab_debug= is one block more than {MAX_BLOCKS}, and skipped"
+                )
             }
         }
     }
@@ -85,13 +89,13 @@ impl core::error::Error for BadSlabDebug<'_> {}
 
 impl<'t> SlabOptions<'t> {
     /// Reads the value of `slab_debug`; `None` is the parameter without one. What it said before is
-    /// forgotten.
-    ///
-    /// # Errors
-    ///
-    /// [`BadSlabDebug`]; then the options are as they were.
-    pub fn read_debug(&mut self, value: Option<&'t str>) -> Result<(), BadSlabDebug<'t>> {
-        let mut blocks = ArrayVec::new();
+    /// forgotten. What stands for nothing is left out, and `skipped` told.
+    pub fn read_debug(
+        &mut self,
+        value: Option<&'t str>,
+        mut skipped: impl FnMut(BadSlabDebug<'t>),
+    ) {
+        self.blocks.clear();
         let value = value.unwrap_or("");
         for block in value.split(';') {
             let (letters, names) = block.split_once(',').unwrap_or((block, ""));
@@ -115,14 +119,17 @@ impl<'t> SlabOptions<'t> {
                         read.flags = SlabFlags::empty();
                         SlabFlags::empty()
                     }
-                    _ => return Err(BadSlabDebug::Letter { letter, block }),
+                    _ => {
+                        skipped(BadSlabDebug::Letter { letter, block });
+                        SlabFlags::empty()
+                    }
                 };
                 read.flags |= flag;
             }
-            blocks.try_push(read).map_err(|_| BadSlabDebug::TooMany { block })?;
+            if self.blocks.try_push(read).is_err() {
+                return skipped(BadSlabDebug::TooMany { block });
+            }
         }
-        self.blocks = blocks;
-        Ok(())
     }
 
     /// Does any block have one of these flags, also for caches that are not there yet?
@@ -167,7 +174,7 @@ mod tests {
 
     fn flags(value: Option<&str>, name: &str) -> SlabFlags {
         let mut options = SlabOptions::default();
-        options.read_debug(value).unwrap();
+        options.read_debug(value, |bad| panic!("{bad}"));
         options.debug_flags(name).0
     }
 
@@ -195,23 +202,26 @@ mod tests {
             assert_eq!(flags(value, name), expected, "{value:?} {name}");
         }
         let mut options = SlabOptions::default();
-        options.read_debug(Some("OZ")).unwrap();
+        options.read_debug(Some("OZ"), |bad| panic!("{bad}"));
         assert_eq!(options.debug_flags("x"), (z, true));
     }
 
     #[test]
-    fn what_can_not_be_read_changes_nothing() {
+    fn what_can_not_be_read_is_skipped() {
         let mut options = SlabOptions::default();
-        options.read_debug(Some("Z")).unwrap();
-        let before = options.clone();
-        let block = "PX,one";
-        let error = BadSlabDebug::Letter { letter: 'X', block };
-        assert_eq!(options.read_debug(Some("Z;PX,one")), Err(error));
+        let mut read = |value| {
+            let mut skipped = Vec::new();
+            options.read_debug(Some(value), |bad| skipped.push(bad));
+            (options.debug_flags("one").0, skipped)
+        };
+        let letter = |letter, block| BadSlabDebug::Letter { letter, block };
+        let (u, z) = (SlabFlags::SLAB_STORE_USER, SlabFlags::SLAB_RED_ZONE);
+        assert_eq!(read("UX"), (u, vec![letter('X', "UX")]));
+        let block = "xUy,one";
+        assert_eq!(read("Z;xUy,one"), (u, ['x', 'y'].map(|c| letter(c, block)).to_vec()));
+        // A block without a letter that is known is one without flags, not the default.
+        assert_eq!(read("X"), (SlabFlags::empty(), vec![letter('X', "X")]));
         let block = "U";
-        assert_eq!(
-            options.read_debug(Some("Z;Z;Z;Z;Z;Z;Z;Z;U")),
-            Err(BadSlabDebug::TooMany { block })
-        );
-        assert_eq!(options, before);
+        assert_eq!(read("Z;Z;Z;Z;Z;Z;Z;Z;U;P"), (z, vec![BadSlabDebug::TooMany { block }]));
     }
 }

@@ -123,7 +123,7 @@ fn any_request_may_fail() {
 #[test]
 fn any_request_may_fail_while_debugging() {
     let mut options = SlabOptions::default();
-    options.read_debug(Some("FZPU")).unwrap();
+    options.read_debug(Some("FZPU"), |bad| panic!("{bad}"));
     with_options::<1>(4096, options, each_request_fails_once);
 }
 
@@ -267,7 +267,7 @@ fn any_object_may_be_refused() {
 #[test]
 fn any_object_may_be_refused_while_debugging() {
     let mut options = SlabOptions::default();
-    options.read_debug(Some("FZPU")).unwrap();
+    options.read_debug(Some("FZPU"), |bad| panic!("{bad}"));
     with_options::<1>(4096, options, each_object_is_refused_once);
 }
 
@@ -375,7 +375,7 @@ fn space_is_counted_in_bytes() {
 #[test]
 fn the_letter_says_which_caches() {
     let mut options = SlabOptions::default();
-    options.read_debug(Some("A,later,kmalloc-64;FA,both")).unwrap();
+    options.read_debug(Some("A,later,kmalloc-64;FA,both"), |bad| panic!("{bad}"));
     with_options::<1>(1024, options, |slabs| {
         let create = |name| slabs.create(name, 40, 0, SlabFlags::empty(), None).unwrap();
         let fails = |cache| take_and_give(slabs, cache).is_err();

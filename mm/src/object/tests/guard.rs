@@ -117,7 +117,7 @@ fn clobber_redzone_free() {
 #[test]
 fn kmalloc_redzone_access() {
     let mut options = SlabOptions::default();
-    options.read_debug(Some("FZU,kmalloc-64")).unwrap();
+    options.read_debug(Some("FZU,kmalloc-64"), |bad| panic!("{bad}"));
     with_options::<1>(256, options, |slabs| {
         // SAFETY: the test's.
         let kfree = |object| unsafe { slabs.kfree(object) };
@@ -139,7 +139,7 @@ fn kmalloc_redzone_access() {
 #[test]
 fn krealloc_redzone_zeroing() {
     let mut options = SlabOptions::default();
-    options.read_debug(Some("FZPU,kmalloc-*")).unwrap();
+    options.read_debug(Some("FZPU,kmalloc-*"), |bad| panic!("{bad}"));
     with_options::<1>(256, options, |slabs| {
         let zero = Gfp::GFP_KERNEL | Gfp::__GFP_ZERO;
         // SAFETY: the test's, which uses only what it was given last.
@@ -254,7 +254,7 @@ fn zeroes_end_with_the_object() {
 #[test]
 fn a_parameter_reaches_the_caches_that_it_names() {
     let mut options = SlabOptions::default();
-    options.read_debug(Some("FZ,kmalloc-64,one")).unwrap();
+    options.read_debug(Some("FZ,kmalloc-64,one"), |bad| panic!("{bad}"));
     with_options::<1>(512, options, |slabs| {
         let small = slabs.kmalloc(64, Gfp::GFP_KERNEL).unwrap();
         let large = slabs.kmalloc(128, Gfp::GFP_KERNEL).unwrap();

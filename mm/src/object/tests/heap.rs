@@ -72,7 +72,7 @@ fn slabs_are_small_and_have_no_room_left() {
     look::<1>(SlabOptions::default());
     look::<4>(SlabOptions::default());
     let mut options = SlabOptions::default();
-    options.read_debug(Some("FZPU,heap-*")).unwrap();
+    options.read_debug(Some("FZPU,heap-*"), |bad| panic!("{bad}"));
     look::<1>(options);
 }
 
@@ -179,7 +179,7 @@ proptest! {
     ) {
         let mut options = SlabOptions::default();
         if is_debugging {
-            options.read_debug(Some("FZPU")).unwrap();
+            options.read_debug(Some("FZPU"), |bad| panic!("{bad}"));
         }
         with_options::<1>(4096, options, |slabs| live(slabs, steps));
     }

@@ -27,7 +27,7 @@ type Slabs<'p, 'a> = SlabAllocator<'p, 'a, Machine>;
 fn with_and_without_debugging(pages: u32, test: impl Fn(&Slabs<'_, '_>)) {
     with_slabs(pages, &test);
     let mut options = SlabOptions::default();
-    options.read_debug(Some("FZPU")).unwrap();
+    options.read_debug(Some("FZPU"), |bad| panic!("{bad}"));
     with_options(pages, options, |slabs| {
         test(slabs);
         assert!(slabs.memory().told().is_empty());
