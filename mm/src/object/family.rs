@@ -73,7 +73,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
 
     /// Gives memory of [`kmalloc`](Self::kmalloc) another size: in place if its class has room, else
     /// elsewhere, with all bytes that its class has. Of no memory (address 0, or [`ZERO_SIZE`]) it is a
-    /// `kmalloc`; to 0 bytes it is a `kfree`. Linux's `krealloc`.
+    /// `kmalloc`; to 0 bytes it is a `kfree`, whatever the flags say. Linux's `krealloc`.
     ///
     /// `__GFP_ZERO` zeroes only what the old class did not have: how much of that was asked for is not known.
     ///
@@ -91,12 +91,17 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         size: u32,
         gfp: Gfp,
     ) -> Result<VirtAddr, ReallocError> {
+        if size == 0 {
+            // SAFETY: 1, 2. the caller's.
+            let freed = unsafe { self.kfree(old) };
+            return freed.map(|()| ZERO_SIZE).map_err(ReallocError::NotGiven);
+        }
         let Some(had) = self.ksize(old) else {
             let error = ObjectError::NotAllocated { object: old };
             let refused = self.refuse(old, error).err().unwrap_or(NotGiven { object: old });
             return Err(ReallocError::NotGiven(refused));
         };
-        if size != 0 && size <= had {
+        if size <= had {
             return Ok(old);
         }
         let new = self.kmalloc(size, gfp).map_err(ReallocError::NoMemory)?;
@@ -104,7 +109,6 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         // SAFETY: 1, 2. the caller's.
         let freed = unsafe { self.kfree(old) };
         debug_assert!(freed.is_ok(), "it had a size");
-        debug_assert!(size != 0 || new == ZERO_SIZE);
         Ok(new)
     }
 }

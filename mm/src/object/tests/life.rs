@@ -275,6 +275,10 @@ fn another_size_keeps_what_was_there() {
         assert!(slabs.memory().is_filled(huge, 64, 9));
         assert_eq!(resize(huge, 0), Ok(ZERO_SIZE));
         assert_eq!(slabs.ksize(huge), None);
+        let small = resize(VirtAddr::new(0), 40).unwrap();
+        // SAFETY: as above.
+        let emptied = unsafe { slabs.krealloc(small, 0, KERNEL | Gfp::__GFP_HIGHMEM) };
+        assert_eq!((emptied, slabs.ksize(small)), (Ok(ZERO_SIZE), None));
         assert!(matches!(resize(larger, 10), Err(ReallocError::NotGiven(_))));
         let report = format!("BUG: krealloc of {larger}, where no memory begins");
         assert_eq!(slabs.memory().told(), [report]);
