@@ -75,9 +75,9 @@ impl Platform for Hardware {
         let limit = match report {
             Report::AllocationFailed { .. } => &FAILURES,
             Report::WrongFree { .. } | Report::StackCut { .. } => &WRONG_FREES,
-            Report::WrongObject { .. } | Report::CacheBusy { .. } | Report::Overwritten { .. } => {
-                &WRONG_OBJECTS
-            }
+            Report::WrongObject { .. } | Report::ObjectFault { .. } => &WRONG_OBJECTS,
+            // Few caches end, and what keeps one is said once: no free of an object may hide it.
+            Report::CacheBusy { .. } => &BUSY_CACHES,
             Report::ObjectTrace { .. } => {
                 println!("{report}");
                 return;
@@ -87,22 +87,15 @@ impl Platform for Hardware {
         if !limit.one_more() {
             return;
         }
-        if let Report::Overwritten { cache, overwritten, state, is_isolated } = report {
+        let site = |out: &mut dyn fmt::Write, site| write!(out, "{}", Site(site));
+        if let Report::ObjectFault { cache, fault, state } = report {
             // SAFETY: the object's slab is in the linear map. Whoever writes there writes bytes.
             let byte = |at: VirtAddr| unsafe { self.pointer(at).read_volatile() };
             // The console can not fail.
-            let _ = slab_bug::write(
-                &mut Out,
-                cache,
-                overwritten,
-                state,
-                *is_isolated,
-                &byte,
-                &|out, site| write!(out, "{}", Site(site)),
-            );
-            return;
+            let _ = slab_bug::write(&mut Out, cache, fault, state, &byte, &site);
+        } else {
+            println!("{report}");
         }
-        println!("{report}");
         match report {
             Report::AllocationFailed { figures, .. } => {
                 println!("Call site: {}", Site(self.call_site()));
@@ -112,10 +105,15 @@ impl Platform for Hardware {
             Report::WrongFree { .. }
             | Report::StackCut { .. }
             | Report::WrongObject { .. }
-            | Report::CacheBusy { .. } => {
+            | Report::ObjectFault { .. } => {
                 println!("Call site: {}", Site(self.call_site()))
             }
-            Report::Overwritten { .. } | Report::ObjectTrace { .. } => {}
+            Report::CacheBusy { busy, live, now, .. } => {
+                // The console can not fail.
+                let _ = slab_bug::write_live(&mut Out, live, busy.objects, *now, &site);
+                println!("Call site: {}", Site(self.call_site()));
+            }
+            Report::ObjectTrace { .. } => {}
             Report::WrittenWhileFree { freed_by, .. } => {
                 if let Some(site) = *freed_by {
                     println!("Last freed by: {}", Site(site));
@@ -180,6 +178,7 @@ struct RateLimit {
 static FAILURES: RateLimit = RateLimit::new("page allocation failures");
 static WRONG_FREES: RateLimit = RateLimit::new("wrong frees");
 static WRONG_OBJECTS: RateLimit = RateLimit::new("wrong frees of objects");
+static BUSY_CACHES: RateLimit = RateLimit::new("caches that can not be destroyed");
 static WRITES: RateLimit = RateLimit::new("writes into free pages");
 
 impl RateLimit {

@@ -9,7 +9,7 @@ use core::ptr::NonNull;
 
 use crate::addr::{Order, Pfn, PhysAddr, VirtAddr};
 use crate::frame::{FreeError, PageState};
-use crate::object::guarded::{ObjectState, Overwritten, Way};
+use crate::object::guarded::{Fault, LiveObject, ObjectState, Way};
 use crate::object::{Busy, Name, ObjectError};
 use crate::zone::Gfp;
 use crate::zone::figures::MemoryFigures;
@@ -130,17 +130,14 @@ pub enum Report<'r> {
         /// What was wrong.
         error: ObjectError<'r>,
     },
-    /// Somebody wrote where nobody should, around an object or into a free one. The bytes are restored after
-    /// the report.
-    Overwritten {
+    /// Something is wrong with an object of a guarded cache.
+    ObjectFault {
         /// The cache.
         cache: &'r Name,
-        /// The bytes.
-        overwritten: Overwritten,
+        /// What is wrong.
+        fault: Fault,
         /// The object.
         state: ObjectState,
-        /// Is the object's slab out of use from now on? Otherwise the object was not given back.
-        is_isolated: bool,
     },
     /// An object of a cache with `SLAB_TRACE` came or went.
     ObjectTrace {
@@ -157,6 +154,10 @@ pub enum Report<'r> {
         cache: &'r Name,
         /// How many they are.
         busy: Busy,
+        /// The first of them.
+        live: &'r [LiveObject],
+        /// The platform's ticks.
+        now: u32,
     },
     /// Somebody wrote into a free block. It is kept out of circulation.
     WrittenWhileFree {
@@ -194,11 +195,11 @@ impl fmt::Display for Report<'_> {
                 write!(f, "BUG: Bad page state: a per-CPU stack goes on at pfn {pfn}: no memory")
             }
             Self::WrongObject { error } => write!(f, "BUG: {error}"),
-            Self::Overwritten { cache, overwritten, .. } => {
-                write!(f, "BUG {cache} (Not tainted): {} overwritten", overwritten.what)
+            Self::ObjectFault { cache, fault, .. } => {
+                write!(f, "BUG {cache} (Not tainted): {fault}")
             }
             Self::ObjectTrace { cache, object, way } => write!(f, "TRACE {cache} {way} {object}"),
-            Self::CacheBusy { cache, busy } => {
+            Self::CacheBusy { cache, busy, .. } => {
                 write!(f, "kmem_cache_destroy {cache}: Slab cache still has objects: {busy}")
             }
             Self::WrittenWhileFree { pfn, order, at, found, .. } => write!(

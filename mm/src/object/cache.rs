@@ -6,6 +6,7 @@ use super::cpu_slab::CpuSlab;
 use super::flags::SlabFlags;
 use super::geometry::Geometry;
 use super::name::Name;
+use super::slab::Slab;
 use crate::addr::VirtAddr;
 use crate::sync::Ordering::Relaxed;
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, Lock};
@@ -129,10 +130,11 @@ impl<const CPUS: usize> KmemCache<CPUS> {
         self.flags.intersects(SlabFlags::DEBUG)
     }
 
-    /// The address of the object that an address of a slab, which begins at `start`, is inside of.
-    pub(super) fn nearest(&self, start: VirtAddr, object: VirtAddr) -> VirtAddr {
-        let base = start.as_u32() + self.geometry.left;
-        let offset = object.as_u32().saturating_sub(base);
-        VirtAddr::new(base + offset / self.geometry.stride * self.geometry.stride)
+    /// The address of the object that an address of a slab is inside of, or behind.
+    pub(super) fn nearest(&self, slab: &Slab<'_>, object: VirtAddr) -> VirtAddr {
+        let stride = self.geometry.stride;
+        let first = slab.object(1, stride).as_u32();
+        let before = object.as_u32().saturating_sub(first) / stride;
+        slab.object((before + 1).min(slab.header.is.objects()), stride)
     }
 }

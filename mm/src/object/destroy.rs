@@ -1,9 +1,12 @@
 //! The end of a cache.
 #![expect(unsafe_code, reason = "the duties of who destroys what others may use")]
 
+use arrayvec::ArrayVec;
+
 use super::allocator::SlabAllocator;
 use super::cache::KmemCache;
 use super::error::Busy;
+use super::guarded::LiveObject;
 use super::kmalloc::LARGE;
 use super::memory::Books;
 use super::slab::Slab;
@@ -13,6 +16,9 @@ use crate::platform::{Answer, Lowmem, Report, Shortage};
 use crate::sync::Ordering::Relaxed;
 use crate::zone::Gfp;
 
+/// How many objects a report lists that keep a cache from ending.
+const MOST_LISTED: usize = 16;
+
 impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     /// One name less for a cache; with the last one all its slabs go back, and the cache itself. May sleep:
     /// on a machine with several CPUs the others must give up what they keep, which they do at their
@@ -20,8 +26,8 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     ///
     /// # Errors
     ///
-    /// [`Busy`] when objects are still allocated. The cache stays as it is, and has been reported with
-    /// what is allocated; [`live_objects`](Self::live_objects) lists it.
+    /// [`Busy`] when objects are still allocated, or slabs are out of use. The cache stays as it is, and has
+    /// been reported with the first of its objects; [`live_objects`](Self::live_objects) lists all.
     ///
     /// # Safety
     ///
@@ -69,7 +75,9 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         }
         let objects = self.objects_out(cache);
         let busy = Busy { objects, slabs: cache.slabs.load(Relaxed) };
-        self.memory().report(&Report::CacheBusy { cache: &cache.name, busy });
+        let live: ArrayVec<LiveObject, MOST_LISTED> = self.live(cache).take(MOST_LISTED).collect();
+        let now = self.memory().now();
+        self.memory().report(&Report::CacheBusy { cache: &cache.name, busy, live: &live, now });
         busy
     }
 

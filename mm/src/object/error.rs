@@ -43,7 +43,8 @@ impl fmt::Display for CreateError {
 
 impl core::error::Error for CreateError {}
 
-/// A cache that was not destroyed: objects of it are still allocated.
+/// A cache that was not destroyed: objects of it are still allocated, or a slab is out of use since a
+/// free object was written to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Busy {
     /// How many.
@@ -55,7 +56,10 @@ pub struct Busy {
 impl fmt::Display for Busy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { objects, slabs } = self;
-        write!(f, "{objects} objects in {slabs} slabs are still allocated")
+        match objects {
+            0 => write!(f, "no object is allocated, but {slabs} slabs are kept"),
+            _ => write!(f, "{objects} objects in {slabs} slabs are still allocated"),
+        }
     }
 }
 

@@ -177,9 +177,10 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let name = &cache.name;
         match slab.what(object, cache.geometry.stride) {
             Is::NoObject => {
-                let nearest = cache.nearest(slab.header.is.start, object);
+                let nearest = cache.nearest(slab, object);
                 ObjectError::NotAnObject { object, cache: name, nearest }
             }
+            Is::InPool => ObjectError::InPool { object },
             Is::Free | Is::Allocated => ObjectError::DoubleFree { object, cache: name },
         }
     }

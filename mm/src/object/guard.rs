@@ -9,17 +9,17 @@
 //!
 //! The values are Linux's, and so is the order of the checks. All of it happens under the cache's lock; what
 //! is found is reported when that is released. A slab whose free object was written to is *isolated*: none of
-//! its objects is handed out any more.
+//! its objects is handed out any more. Those that are free stay free, and who gives one back is refused.
 
 use super::allocator::SlabAllocator;
 use super::cache::{KmemCache, Shared};
 use super::error::NotGiven;
 use super::flags::SlabFlags;
 use super::geometry::TRACK;
-use super::guarded::{ObjectState, Overwritten, Track, Way};
+use super::guarded::{Fault, LiveObject, ObjectState, Overwritten, Track, Way};
 use super::list;
 use super::memory::Books;
-use super::slab::{Is, Owner, Slab};
+use super::slab::{Is, NONE, Owner};
 use crate::addr::VirtAddr;
 use crate::platform::{Lowmem, Report};
 use crate::sync::Ordering::Relaxed;
@@ -56,8 +56,9 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
                     self.trace(cache, object, Way::Taken);
                     return Ok(object);
                 }
-                Some(Err(Bad { record, object, overwritten })) => {
-                    self.report_overwritten(cache, record, object, &overwritten, true);
+                Some(Err(Bad { record, object, bytes })) => {
+                    let fault = Fault::Overwritten { bytes, is_isolated: true };
+                    self.report_fault(cache, record, object, fault);
                 }
                 None => {
                     let record = self.new_slab(cache, gfp)?;
@@ -85,35 +86,34 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     ) -> Option<Result<VirtAddr, Bad>> {
         let record = list::first(&shared.partial)?;
         let slab = self.memory().slab(record);
-        let object = slab.take(cache.geometry.stride)?;
         let header = slab.header;
+        if slab.head() == NONE {
+            return None;
+        }
+        let object = slab.object(slab.head(), cache.geometry.stride);
+        let overwritten = self.check_object(cache, object, RED_INACTIVE);
+        match overwritten {
+            Some(_) => slab.isolate(),
+            None => _ = slab.take(cache.geometry.stride)?,
+        }
         let out = header.left.load(Relaxed) + 1;
         if out == 1 {
             self.spare_pages.fetch_sub(header.is.order.pages(), Relaxed);
         }
         header.left.store(out, Relaxed);
-        let overwritten = self.check_object(cache, object, RED_INACTIVE);
-        let is_isolated = overwritten.is_some();
-        if is_isolated || slab.head() == super::slab::NONE {
+        if slab.head() == NONE {
             list::remove(self.memory(), &shared.partial, record);
             shared.partial_slabs.store(shared.partial_slabs.load(Relaxed) - 1, Relaxed);
             header.listed.store(0, Relaxed);
-            header.left.store(1, Relaxed);
+            // However many come back, an isolated slab is not listed again.
+            header.left.store(if overwritten.is_some() { u32::MAX } else { 1 }, Relaxed);
         }
-        if let Some(overwritten) = overwritten {
-            self.isolate(cache, &slab);
-            return Some(Err(Bad { record, object, overwritten }));
+        if let Some(bytes) = overwritten {
+            return Some(Err(Bad { record, object, bytes }));
         }
         self.dress(cache, object, RED_ACTIVE);
         self.set_track(cache, object, Way::Taken, track);
         Some(Ok(object))
-    }
-
-    /// Makes all free objects of a slab, which is on no list, count as allocated.
-    fn isolate(&self, cache: &KmemCache<CPUS>, slab: &Slab<'_>) {
-        while slab.take(cache.geometry.stride).is_some() {}
-        // None of them comes back by itself; what users have may.
-        slab.header.left.store(u32::MAX, Relaxed);
     }
 
     /// Gives back an object of a guarded cache, if it is one and its surroundings are as they were left.
@@ -130,11 +130,16 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             let masked = self.memory().mask();
             let cpu = self.memory().cpu(&masked) as u32;
             let shared = cache.shared.lock(|| self.memory().contended());
-            let is = slab.what(object, cache.geometry.stride);
-            if is != Is::Allocated {
-                Err(None)
-            } else if let Some(overwritten) = self.check_object(cache, object, RED_ACTIVE) {
-                Err(Some(overwritten))
+            let fault = match slab.what(object, cache.geometry.stride) {
+                Is::Allocated => self
+                    .check_object(cache, object, RED_ACTIVE)
+                    .map(|bytes| Fault::Overwritten { bytes, is_isolated: false }),
+                Is::Free => Some(Fault::AlreadyFree),
+                Is::InPool => Some(Fault::InPool),
+                Is::NoObject => Some(Fault::NoObject { at: object }),
+            };
+            if let Some(fault) = fault {
+                Err(fault)
             } else {
                 let track = Track { site, cpu, when: self.memory().now() };
                 self.set_track(cache, object, Way::Given, track);
@@ -147,19 +152,15 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             }
         };
         match found {
-            Ok(unneeded) => {
-                if let Some(record) = unneeded {
-                    self.release_slab(cache, record);
-                }
-                self.trace(cache, object, Way::Given);
-                Ok(())
-            }
-            Err(None) => self.refuse(object, self.why_not(cache, &slab, object)),
-            Err(Some(overwritten)) => {
-                self.report_overwritten(cache, record, object, &overwritten, false);
-                Err(NotGiven { object })
+            Ok(None) => {}
+            Ok(Some(unneeded)) => self.release_slab(cache, unneeded),
+            Err(fault) => {
+                self.report_fault(cache, record, cache.nearest(&slab, object), fault);
+                return Err(NotGiven { object });
             }
         }
+        self.trace(cache, object, Way::Given);
+        Ok(())
     }
 
     /// A slab that no CPU owns needs a look: its first object came back, or its last. The lock is held. Returns
@@ -254,8 +255,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let geometry = &cache.geometry;
         let at = object.as_u32();
         let (size, tracks) = (geometry.object_size, geometry.tracks);
-        let has_tracks = cache.flags.contains(SlabFlags::SLAB_STORE_USER);
-        let padding = tracks + if has_tracks { 2 * TRACK } else { 0 };
+        let padding = Self::padding(cache);
         let end = geometry.stride - geometry.left;
         let red_zones = cache.flags.contains(SlabFlags::SLAB_RED_ZONE);
         let poison = cache.flags.contains(SlabFlags::SLAB_POISON);
@@ -275,6 +275,12 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             .or_else(|| look(is_free, "Poison", at, size - 1, POISON_FREE))
             .or_else(|| look(is_free, "End Poison", at + size - 1, 1, POISON_END))
             .or_else(|| look(poison, "Object padding", at + padding, end - padding, POISON_INUSE))
+    }
+
+    /// Where in the stride nobody has anything any more, counted from the object.
+    fn padding(cache: &KmemCache<CPUS>) -> u32 {
+        let has_tracks = cache.flags.contains(SlabFlags::SLAB_STORE_USER);
+        cache.geometry.tracks + if has_tracks { 2 * TRACK } else { 0 }
     }
 
     fn set_track(&self, cache: &KmemCache<CPUS>, object: VirtAddr, way: Way, track: Track) {
@@ -305,13 +311,13 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         object: VirtAddr,
     ) -> ObjectState {
         let slab = self.memory().slab(record);
-        let objects = slab.header.is.objects();
         ObjectState {
             object,
             geometry: cache.geometry,
+            padding: Self::padding(cache),
             slab: slab.header.is.start,
-            objects,
-            used: objects - slab.count(slab.head()),
+            objects: slab.header.is.objects(),
+            used: self.allocated(cache, &slab),
             taken: self.track(cache, object, Way::Taken),
             given: self.track(cache, object, Way::Given),
             now: self.memory().now(),
@@ -324,30 +330,25 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         }
     }
 
-    fn report_overwritten(
-        &self,
-        cache: &KmemCache<CPUS>,
-        record: u32,
-        object: VirtAddr,
-        overwritten: &Overwritten,
-        is_isolated: bool,
-    ) {
+    #[cold]
+    fn report_fault(&self, cache: &KmemCache<CPUS>, record: u32, object: VirtAddr, fault: Fault) {
         let state = self.object_state(cache, record, object);
-        let name = &cache.name;
-        self.memory().report(&Report::Overwritten {
-            cache: name,
-            overwritten: *overwritten,
-            state,
-            is_isolated,
-        });
-        // Who frees it again is not told of the same bytes once more.
-        let Overwritten { from, last, expected, .. } = *overwritten;
-        self.memory().fill_bytes(from, last.as_u32() + 1 - from.as_u32(), expected);
+        self.memory().report(&Report::ObjectFault { cache: &cache.name, fault, state });
+        if let Fault::Overwritten { bytes: Overwritten { from, last, expected, .. }, .. } = fault {
+            // Who frees it again is not told of the same bytes once more.
+            self.memory().fill_bytes(from, last.as_u32() + 1 - from.as_u32(), expected);
+        }
+    }
+
+    /// Each live object of a cache, by ascending address, with who took it.
+    pub(super) fn live(&self, cache: &KmemCache<CPUS>) -> impl Iterator<Item = LiveObject> {
+        let taken = move |object| self.track(cache, object, Way::Taken);
+        self.live_objects(cache).map(move |object| LiveObject { object, taken: taken(object) })
     }
 
     /// Who took each live object of a cache that remembers (`U`), in no order.
     pub fn holders(&self, cache: &KmemCache<CPUS>) -> impl Iterator<Item = Track> {
-        self.live_objects(cache).filter_map(move |object| self.track(cache, object, Way::Taken))
+        self.live(cache).filter_map(|live| live.taken)
     }
 }
 
@@ -355,5 +356,5 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
 struct Bad {
     record: u32,
     object: VirtAddr,
-    overwritten: Overwritten,
+    bytes: Overwritten,
 }

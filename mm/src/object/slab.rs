@@ -3,7 +3,7 @@
 //! Invariant: an entry is its object's address while that is allocated, and while it is free the number of
 //! the next free one, or [`NONE`], or, of an object that another CPU gave back, that number with
 //! [`REMOTE`]. Of an allocated object that lies in a pool, where nobody may give it back, it is
-//! [`PARKED`]. Numbers are at most [`MAX_OBJECTS`](super::geometry::MAX_OBJECTS), so none looks like
+//! [`PARKED`]; of a free one that is not to be handed out any more, [`ISOLATED`]. Numbers are at most [`MAX_OBJECTS`](super::geometry::MAX_OBJECTS), so none looks like
 //! an address of lowmem.
 //!
 //! Objects are counted from 1. Entry 0 is no object's, and always [`NONE`]: who follows a list beyond its end
@@ -26,6 +26,8 @@ const REMOTE: u32 = 1 << 16;
 /// An entry: the object lies in a pool. It is no address either: one that differs from the object's in
 /// a bit would be taken for an object there.
 const PARKED: u32 = 1 << 17;
+/// An entry: the object was free when its slab was taken out of use. It is on no list.
+const ISOLATED: u32 = 1 << 18;
 /// In the remote list's word: the slab is in a mailbox.
 const POSTED: u32 = 1 << 16;
 const NUMBER_MASK: u32 = 0xffff;
@@ -147,6 +149,8 @@ impl Header {
 pub(super) enum Is {
     /// The address of an allocated object.
     Allocated,
+    /// The address of one that lies in a pool.
+    InPool,
     /// The address of a free one.
     Free,
     /// No address of an object.
@@ -265,9 +269,11 @@ impl<'s> Slab<'s> {
     pub(super) fn what(&self, object: VirtAddr, stride: u32) -> Is {
         let number = self.number(object);
         match self.entries.get(number as usize) {
-            Some(entry) if self.object(number, stride) == object => {
-                if entry.load(Relaxed) == object.as_u32() { Is::Allocated } else { Is::Free }
-            }
+            Some(entry) if self.object(number, stride) == object => match entry.load(Relaxed) {
+                entry if entry == object.as_u32() => Is::Allocated,
+                PARKED => Is::InPool,
+                _ => Is::Free,
+            },
             _ => Is::NoObject,
         }
     }
@@ -381,6 +387,19 @@ impl<'s> Slab<'s> {
     /// Is this the entry of an object that is allocated, parked or not?
     pub(super) fn is_out(entry: u32, object: VirtAddr) -> bool {
         entry == object.as_u32() || entry == PARKED
+    }
+
+    /// The owner: none of the objects that are free now is handed out any more.
+    pub(super) fn isolate(&self) {
+        let mut number = self.take_list();
+        while let Some(entry) = self.entry(number) {
+            number = entry.swap(ISOLATED, Relaxed);
+        }
+    }
+
+    /// How many free objects are not handed out any more.
+    pub(super) fn count_isolated(&self) -> u32 {
+        self.objects().filter(|(_, entry)| entry.load(Relaxed) == ISOLATED).count() as u32
     }
 
     /// Another CPU than the owner: pushes a claimed object to the remote list. Says `true` when the slab is

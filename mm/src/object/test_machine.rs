@@ -14,6 +14,7 @@ use std::rc::Rc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use super::guarded::LiveObject;
 use super::{SlabAllocator, SlabOptions};
 use crate::addr::{Order, PAGE_SIZE, Pfn, PfnRange, PhysAddr, VirtAddr};
 use crate::frame::{FrameTable, Page, PageBlocks};
@@ -118,6 +119,7 @@ pub(super) struct Machine {
     bytes: NonNull<u8>,
     cpu: AtomicUsize,
     told: Mutex<Vec<String>>,
+    listed: Mutex<Vec<LiveObject>>,
     shortages: Mutex<Vec<Shortage>>,
 }
 
@@ -157,6 +159,7 @@ impl Machine {
             bytes,
             cpu: AtomicUsize::new(0),
             told: Mutex::default(),
+            listed: Mutex::default(),
             shortages: Mutex::default(),
         }
     }
@@ -169,6 +172,11 @@ impl Machine {
     /// The reports since it was asked last.
     pub(super) fn told(&self) -> Vec<String> {
         std::mem::take(&mut self.told.lock().unwrap())
+    }
+
+    /// The objects that the last report of a busy cache listed.
+    pub(super) fn listed(&self) -> Vec<LiveObject> {
+        std::mem::take(&mut self.listed.lock().unwrap())
     }
 
     /// Runs `run`, while each wait is what `act` does. Others may wait meanwhile.
@@ -271,6 +279,9 @@ impl Platform for Machine {
     fn report(&self, report: &Report<'_>) {
         assert_eq!(watch::held(), 0, "a report with a lock held");
         self.told.lock().unwrap().push(report.to_string());
+        if let Report::CacheBusy { live, .. } = report {
+            *self.listed.lock().unwrap() = live.to_vec();
+        }
     }
 }
 

@@ -149,7 +149,8 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         })
     }
 
-    fn allocated(&self, cache: &KmemCache<CPUS>, slab: &Slab<'_>) -> u32 {
+    /// How many objects of a slab are allocated.
+    pub(super) fn allocated(&self, cache: &KmemCache<CPUS>, slab: &Slab<'_>) -> u32 {
         let is_allocated = |(number, entry): &(u32, &AtomicU32)| {
             let object = slab.object(*number, cache.geometry.stride);
             Slab::is_out(entry.load(Relaxed), object)
@@ -191,8 +192,8 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let current = owner.of_cpu().filter(|_| owner.is_current());
         let head = current.map_or(slab.head(), |cpu| cache.cpu[cpu].head());
         let listed = slab.count(head);
-        let posted = slab.count_remote();
-        if listed + posted != free {
+        let elsewhere = slab.count_remote() + slab.count_isolated();
+        if listed + elsewhere != free {
             return Err(Broken::List { cache: cache.name, base, listed, free });
         }
         if current.is_some() {

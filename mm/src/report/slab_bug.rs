@@ -1,10 +1,10 @@
-//! What SLUB says of an object whose surroundings somebody has written to.
+//! What SLUB says of an object that somebody wrote over, or gave back and did not have.
 
 use core::fmt::{Result, Write};
 
 use crate::addr::VirtAddr;
 use crate::object::Name;
-use crate::object::guarded::{ObjectState, Overwritten, Track};
+use crate::object::guarded::{Fault, LiveObject, ObjectState, Overwritten, Track};
 
 /// Bytes in a line of a dump.
 const LINE: u32 = 16;
@@ -19,23 +19,24 @@ const MOST: u32 = 4096;
 pub fn write(
     out: &mut dyn Write,
     cache: &Name,
-    overwritten: &Overwritten,
+    fault: &Fault,
     state: &ObjectState,
-    is_isolated: bool,
     byte: &dyn Fn(VirtAddr) -> u8,
     site: &dyn Fn(&mut dyn Write, u32) -> Result,
 ) -> Result {
-    let Overwritten { what, from, last, found, expected } = *overwritten;
     let ObjectState { object, geometry, slab, objects, used, .. } = *state;
     let offset = |at: VirtAddr| at.as_u32().wrapping_sub(slab.as_u32());
     writeln!(out, "{:=<77}", "")?;
-    writeln!(out, "BUG {cache} (Not tainted): {what} overwritten")?;
+    writeln!(out, "BUG {cache} (Not tainted): {fault}")?;
     writeln!(out, "{:-<77}\n", "")?;
-    writeln!(
-        out,
-        "{from}-{last} @offset={}. First byte {found:#x} instead of {expected:#x}",
-        offset(from)
-    )?;
+    if let Fault::Overwritten { bytes, .. } = fault {
+        let Overwritten { from, last, found, expected, .. } = *bytes;
+        writeln!(
+            out,
+            "{from}-{last} @offset={}. First byte {found:#x} instead of {expected:#x}",
+            offset(from)
+        )?;
+    }
     write_track(out, "Allocated", state.taken, state.now, site)?;
     write_track(out, "Freed", state.given, state.now, site)?;
     writeln!(out, "Slab {slab} objects={objects} used={used}")?;
@@ -43,21 +44,48 @@ pub fn write(
     let at = object.as_u32();
     let size = geometry.object_size;
     let end = at - geometry.left + geometry.stride;
-    let tracks_end = end.min(at + geometry.tracks + 2 * crate::object::geometry::TRACK);
-    let padding = if state.taken.is_some() { tracks_end } else { at + geometry.tracks };
     for (name, start, end) in [
         ("Redzone", at - geometry.left, at),
         ("Object", at, at + size.min(MOST)),
         ("Redzone", at + size, at + geometry.tracks),
-        ("Padding", padding, end),
+        ("Padding", at + state.padding, end),
     ] {
         dump(out, name, start, end, byte)?;
     }
-    writeln!(out, "FIX {cache}: Restoring {what} {from}-{last}={expected:#x}")?;
-    if is_isolated {
-        writeln!(out, "FIX {cache}: Marking all objects used")
-    } else {
-        writeln!(out, "FIX {cache}: Object at {object} not freed")
+    let mut not_freed = object;
+    match *fault {
+        Fault::Overwritten { bytes, is_isolated } => {
+            let Overwritten { what, from, last, expected, .. } = bytes;
+            writeln!(out, "FIX {cache}: Restoring {what} {from}-{last}={expected:#x}")?;
+            if is_isolated {
+                return writeln!(out, "FIX {cache}: Marking all objects used");
+            }
+        }
+        Fault::NoObject { at } => not_freed = at,
+        Fault::AlreadyFree | Fault::InPool => {}
+    }
+    writeln!(out, "FIX {cache}: Object at {not_freed} not freed")
+}
+
+/// Writes the objects that keep a cache from being destroyed: these, of so many.
+///
+/// # Errors
+///
+/// When `out` does.
+pub fn write_live(
+    out: &mut dyn Write,
+    live: &[LiveObject],
+    objects: u32,
+    now: u32,
+    site: &dyn Fn(&mut dyn Write, u32) -> Result,
+) -> Result {
+    for LiveObject { object, taken } in live {
+        writeln!(out, "Object {object}")?;
+        write_track(out, "Allocated", *taken, now, site)?;
+    }
+    match objects.saturating_sub(live.len() as u32) {
+        0 => Ok(()),
+        more => writeln!(out, "and {more} more"),
     }
 }
 
@@ -104,41 +132,47 @@ mod tests {
     use super::super::test_machine::print;
     use super::*;
     use crate::object::SlabFlags;
-    use crate::object::geometry::Geometry;
+    use crate::object::geometry::{Geometry, TRACK};
+
+    const OBJECT: VirtAddr = VirtAddr::new(0xc040_4008);
+
+    /// The report of an object of 20 bytes `a`, with two bytes `A` behind them.
+    fn report(fault: Fault, given: Option<Track>) -> String {
+        let geometry = Geometry::new(20, 0, SlabFlags::DEBUG_DEFAULT, 1).unwrap();
+        let state = ObjectState {
+            object: OBJECT,
+            geometry,
+            padding: geometry.tracks + 2 * TRACK,
+            slab: VirtAddr::new(0xc040_4000),
+            objects: 56,
+            used: 1,
+            taken: Some(Track { site: 0xc020_1000, cpu: 0, when: 40 }),
+            given,
+            now: 42,
+        };
+        let byte = |at: VirtAddr| match at.as_u32().wrapping_sub(OBJECT.as_u32()) {
+            0..20 => b'a',
+            20 | 21 => 0x41,
+            22..24 => 0xcc,
+            _ if at < OBJECT => 0xcc,
+            _ => 0x5a,
+        };
+        let name = Name::new("twenty").unwrap();
+        let site = |out: &mut dyn Write, site: u32| write!(out, "[{site:#x}]");
+        print(|out| write(out, &name, &fault, &state, &byte, &site))
+    }
 
     #[test]
     fn golden() {
-        let geometry = Geometry::new(20, 0, SlabFlags::DEBUG_DEFAULT, 1).unwrap();
-        let object = VirtAddr::new(0xc040_4008);
-        let overwritten = Overwritten {
+        let bytes = Overwritten {
             what: "Right Redzone",
             from: VirtAddr::new(0xc040_401c),
             last: VirtAddr::new(0xc040_401d),
             found: 0x41,
             expected: 0xcc,
         };
-        let taken = Track { site: 0xc020_1000, cpu: 0, when: 40 };
-        let state = ObjectState {
-            object,
-            geometry,
-            slab: VirtAddr::new(0xc040_4000),
-            objects: 56,
-            used: 1,
-            taken: Some(taken),
-            given: None,
-            now: 42,
-        };
-        let byte = |at: VirtAddr| match at.as_u32().wrapping_sub(object.as_u32()) {
-            0..20 => b'a',
-            20 | 21 => 0x41,
-            22..24 => 0xcc,
-            _ if at < object => 0xcc,
-            _ => 0x5a,
-        };
-        let name = Name::new("twenty").unwrap();
-        let site = |out: &mut dyn Write, site: u32| write!(out, "[{site:#x}]");
         assert_eq!(
-            print(|out| write(out, &name, &overwritten, &state, false, &byte, &site)),
+            report(Fault::Overwritten { bytes, is_isolated: false }, None),
             "\
 =============================================================================
 BUG twenty (Not tainted): Right Redzone overwritten
@@ -158,5 +192,48 @@ FIX twenty: Restoring Right Redzone 0xc040401c-0xc040401d=0xcc
 FIX twenty: Object at 0xc0404008 not freed
 "
         );
+    }
+
+    #[test]
+    fn live_objects() {
+        let taken = Some(Track { site: 0xc020_1000, cpu: 0, when: 40 });
+        let live = [taken, None].map(|taken| LiveObject { object: OBJECT, taken });
+        let site = |out: &mut dyn Write, site: u32| write!(out, "[{site:#x}]");
+        let report = |objects| print(|out| write_live(out, &live, objects, 42, &site));
+        let two = "\
+Object 0xc0404008
+Allocated in [0xc0201000] age=2 cpu=0
+Object 0xc0404008
+";
+        assert_eq!(report(2), two);
+        assert_eq!(report(5), format!("{two}and 3 more\n"));
+    }
+
+    /// Who gave it back first is said, and the address that was given back is the one that is not freed.
+    #[test]
+    fn wrong_frees() {
+        let given = Some(Track { site: 0xc020_2000, cpu: 0, when: 41 });
+        let report = |fault| report(fault, given);
+        let at = VirtAddr::new(0xc040_400c);
+        for (fault, reason, not_freed) in [
+            (Fault::AlreadyFree, "Object already free", OBJECT),
+            (Fault::InPool, "Object is in a pool", OBJECT),
+            (Fault::NoObject { at }, "Invalid object pointer 0xc040400c", at),
+        ] {
+            let report = report(fault);
+            let head: Vec<_> = report.lines().skip(1).take(7).collect();
+            assert_eq!(head[0], format!("BUG twenty (Not tainted): {reason}"));
+            assert_eq!(
+                head[3..],
+                [
+                    "Allocated in [0xc0201000] age=2 cpu=0",
+                    "Freed in [0xc0202000] age=1 cpu=0",
+                    "Slab 0xc0404000 objects=56 used=1",
+                    "Object 0xc0404008 @offset=8",
+                ]
+            );
+            let fix: Vec<_> = report.lines().filter(|line| line.starts_with("FIX")).collect();
+            assert_eq!(fix, [format!("FIX twenty: Object at {not_freed} not freed")]);
+        }
     }
 }

@@ -317,7 +317,7 @@ impl Platform for TestMachine<'_> {
             Report::WrongFree { error } => Told::WrongFree(error),
             Report::StackCut { pfn, state } => Told::StackCut { pfn, state },
             Report::WrongObject { .. }
-            | Report::Overwritten { .. }
+            | Report::ObjectFault { .. }
             | Report::ObjectTrace { .. }
             | Report::CacheBusy { .. } => panic!("no objects here"),
             Report::WrittenWhileFree { pfn, order, at, found, freed_by } => {

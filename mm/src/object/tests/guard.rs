@@ -13,7 +13,7 @@
 //! | `kmalloc_kfree_nolock` | the booted kernel's suite `object-soak`, from the handler of the tick |
 #![expect(unsafe_code, reason = "objects are given back by their address")]
 
-use super::super::guarded::Track;
+use super::super::guarded::{LiveObject, Track};
 use super::super::test_machine::{Machine, with_options, with_slabs};
 use super::super::{CacheRef, NotGiven, SlabAllocator, SlabFlags, SlabOptions};
 use crate::addr::VirtAddr;
@@ -196,6 +196,22 @@ fn leak_destroy() {
     });
 }
 
+/// Who destroys a cache too early is told which objects are left, and who took them.
+#[test]
+fn what_keeps_a_cache_is_listed() {
+    for (flags, is_known) in [(SlabFlags::empty(), false), (SlabFlags::SLAB_STORE_USER, true)] {
+        with_object(flags, |slabs, cache, object| {
+            let objects = [object, take(slabs, cache)];
+            // SAFETY: 1. created once; 2. it is not destroyed; 3. nobody else uses it.
+            assert!(unsafe { slabs.destroy(cache) }.is_err());
+            let taken = is_known.then_some(Track { site: 0xc020_0000, cpu: 0, when: 0 });
+            let live = objects.map(|object| LiveObject { object, taken });
+            assert_eq!(slabs.memory().listed(), live);
+            assert_eq!(slabs.memory().told().len(), 1);
+        });
+    }
+}
+
 #[test]
 fn any_second_free_is_found() {
     with_object(ALL, |slabs, cache, object| {
@@ -203,8 +219,51 @@ fn any_second_free_is_found() {
         assert_eq!(free(slabs, cache, object), Ok(()));
         others.iter().for_each(|other| assert_eq!(free(slabs, cache, *other), Ok(())));
         assert_eq!(free(slabs, cache, object), Err(NotGiven { object }));
-        let report = format!("BUG: TestSlub: Object already free: {object}");
-        assert_eq!(slabs.memory().told(), [report]);
+        assert_eq!(slabs.memory().told(), ["BUG TestSlub (Not tainted): Object already free"]);
+    });
+}
+
+/// Free objects of a slab that is out of use are free: they count as nobody's, and are not taken back once more.
+/// What users have of it may come back, and is not handed out.
+#[test]
+fn an_isolated_slab_has_free_objects() {
+    for flags in [SlabFlags::SLAB_POISON, ALL] {
+        with_object(flags, |slabs, cache, object| {
+            let [held, other] = [(); 2].map(|()| take(slabs, cache));
+            for freed in [object, other] {
+                assert_eq!(free(slabs, cache, freed), Ok(()));
+            }
+            write(slabs, other, 3, 0);
+            let elsewhere = take(slabs, cache);
+            assert_eq!(slabs.memory().told(), ["BUG TestSlub (Not tainted): Poison overwritten"]);
+            assert!(slabs.live_objects(cache).eq([held, elsewhere]));
+            for (freed, result) in
+                [(object, false), (other, false), (other, false), (held, true), (held, false)]
+            {
+                assert_eq!(free(slabs, cache, freed).is_ok(), result);
+                let expected =
+                    (!result).then(|| "BUG TestSlub (Not tainted): Object already free".to_owned());
+                assert_eq!(slabs.memory().told(), Vec::from_iter(expected));
+                assert_eq!(slabs.validate(), Ok(()));
+            }
+            assert_eq!(slabs.objects_out(cache), 1);
+            let record = slabs.page(held).unwrap().own();
+            assert_eq!(slabs.object_state(cache, record, held).used, 0);
+        });
+    }
+}
+
+/// What is no object's address is reported with the object that it is inside of, also behind the last one.
+#[test]
+fn what_is_no_object_is_reported_with_the_nearest() {
+    with_object(ALL, |slabs, cache, object| {
+        let page = object.as_u32() & !4095;
+        for wrong in [object.as_u32() + 8, page, page + 4095] {
+            let wrong = VirtAddr::new(wrong);
+            assert_eq!(free(slabs, cache, wrong), Err(NotGiven { object: wrong }));
+            let report = format!("BUG TestSlub (Not tainted): Invalid object pointer {wrong}");
+            assert_eq!(slabs.memory().told(), [report]);
+        }
     });
 }
 
