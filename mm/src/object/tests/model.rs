@@ -1,10 +1,14 @@
-//! Random operations beside a plain map: no two objects overlap, and none changes while somebody has it.
+//! Random operations beside a plain map: no two objects overlap, and none changes while somebody has it. What a
+//! constructor made is there at each taking, and free objects of guarded caches hold poison and nothing else.
 #![expect(unsafe_code, reason = "objects are given back by their address")]
 
 use std::collections::BTreeMap;
+use std::ptr::NonNull;
 
 use proptest::prelude::*;
 
+use super::super::cache::Constructor;
+use super::super::guard::{POISON_END, POISON_FREE};
 use super::super::test_machine::{Machine, with_slabs};
 use super::super::{CacheRef, SlabAllocator, SlabFlags};
 use crate::addr::VirtAddr;
@@ -21,12 +25,54 @@ enum Op {
     Shrink,
 }
 
-const SIZES: [(u32, u32); 6] = [(8, 0), (24, 0), (64, 64), (200, 0), (1000, 128), (5000, 0)];
+/// A cache of the test.
+struct Kind {
+    size: u32,
+    align: u32,
+    flags: SlabFlags,
+    constructor: Option<Constructor>,
+}
+
+const fn plain(size: u32, align: u32) -> Kind {
+    Kind { size, align, flags: SlabFlags::empty(), constructor: None }
+}
+
+const fn guarded(size: u32, align: u32) -> Kind {
+    Kind { flags: SlabFlags::DEBUG_DEFAULT, ..plain(size, align) }
+}
+
+const fn made(kind: Kind) -> Kind {
+    Kind { constructor: Some(construct), ..kind }
+}
+
+const KINDS: [Kind; 12] = [
+    plain(8, 0),
+    plain(24, 0),
+    plain(64, 64),
+    plain(200, 0),
+    plain(1000, 128),
+    plain(5000, 0),
+    made(plain(40, 0)),
+    made(plain(MADE, 256)),
+    guarded(13, 0),
+    guarded(64, 64),
+    guarded(3000, 0),
+    made(guarded(100, 0)),
+];
+
+/// What constructors write, to so many bytes of an object.
+const CONSTRUCTED: u8 = 0xc5;
+const MADE: u32 = 40;
+
+fn construct(object: NonNull<u8>) {
+    // SAFETY: no cache with this constructor has smaller objects.
+    unsafe { object.write_bytes(CONSTRUCTED, MADE as usize) };
+}
 
 fn ops(cpus: usize) -> impl Strategy<Value = Vec<Op>> {
     let size = prop_oneof![1_u32..300, 1_u32..9000, 8193_u32..40000];
     let op = prop_oneof![
-        5 => (0..SIZES.len()).prop_map(|cache| Op::Take(Ok(cache))),
+        5 => (0..KINDS.len()).prop_map(|cache| Op::Take(Ok(cache))),
         3 => size.prop_map(|size| Op::Take(Err(size))),
         7 => any::<usize>().prop_map(Op::Give),
         1 => (0..cpus).prop_map(Op::Cpu),
@@ -45,11 +91,13 @@ struct Held {
 fn run<const CPUS: usize>(ops: Vec<Op>) {
     with_slabs::<CPUS>(2048, |slabs| {
         let free = free_pages(slabs);
-        let caches: Vec<CacheRef<'_, CPUS>> = SIZES
+        let caches: Vec<CacheRef<'_, CPUS>> = KINDS
             .iter()
-            .map(|(size, align)| {
-                let name = format!("test-{size}");
-                slabs.create(&name, *size, *align, SlabFlags::SLAB_NO_MERGE, None).unwrap()
+            .enumerate()
+            .map(|(number, Kind { size, align, flags, constructor })| {
+                let flags = *flags | SlabFlags::SLAB_NO_MERGE;
+                let name = format!("test-{number}");
+                slabs.create(&name, *size, *align, flags, *constructor).unwrap()
             })
             .collect();
         let mut held: BTreeMap<u32, Held> = BTreeMap::new();
@@ -61,7 +109,7 @@ fn run<const CPUS: usize>(ops: Vec<Op>) {
                     let (object, bytes, cache) = match what {
                         Ok(cache) => {
                             let object = slabs.take_object(caches[cache], Gfp::GFP_KERNEL);
-                            (object.unwrap(), SIZES[cache].0, Some(cache))
+                            (object.unwrap(), KINDS[cache].size, Some(cache))
                         }
                         Err(bytes) => (slabs.kmalloc(bytes, Gfp::GFP_KERNEL).unwrap(), bytes, None),
                     };
@@ -70,6 +118,7 @@ fn run<const CPUS: usize>(ops: Vec<Op>) {
                         None => 64,
                     };
                     assert!(object.is_aligned(align));
+                    check_taken(slabs, cache, object);
                     let below = held.range(..=object.as_u32()).next_back();
                     assert!(below.is_none_or(|(at, held)| at + held.bytes <= object.as_u32()));
                     let above = held.range(object.as_u32()..).next();
@@ -103,7 +152,7 @@ fn run<const CPUS: usize>(ops: Vec<Op>) {
         assert!(slabs.memory().told().is_empty());
         // The cache of caches has a slab for those that the test made.
         let caches_have = slabs.objects_out(slabs.root());
-        assert_eq!(caches_have, 27 + SIZES.len() as u32);
+        assert_eq!(caches_have, 27 + KINDS.len() as u32);
         assert!(free - free_pages(slabs) <= 3, "{free} pages were free");
     });
 }
@@ -116,6 +165,32 @@ fn free_pages<const CPUS: usize>(slabs: &SlabAllocator<'_, '_, Machine, CPUS>) -
     slabs.pages.figures().free()
 }
 
+/// An object that was taken just now is as its constructor made it; that of a guarded cache is poisoned.
+fn check_taken<const CPUS: usize>(
+    slabs: &SlabAllocator<'_, '_, Machine, CPUS>,
+    cache: Option<usize>,
+    object: VirtAddr,
+) {
+    let Some(Kind { size, flags, constructor, .. }) = cache.map(|cache| &KINDS[cache]) else {
+        return;
+    };
+    if constructor.is_some() {
+        assert!(slabs.memory().is_filled(object, MADE, CONSTRUCTED), "{object}");
+    } else if flags.contains(SlabFlags::SLAB_POISON) {
+        assert_poisoned(slabs, object, *size);
+    }
+}
+
+fn assert_poisoned<const CPUS: usize>(
+    slabs: &SlabAllocator<'_, '_, Machine, CPUS>,
+    object: VirtAddr,
+    size: u32,
+) {
+    let end = VirtAddr::new(object.as_u32() + size - 1);
+    assert!(slabs.memory().is_filled(object, size - 1, POISON_FREE), "{object}");
+    assert!(slabs.memory().is_filled(end, 1, POISON_END), "{object}");
+}
+
 fn give<const CPUS: usize>(
     slabs: &SlabAllocator<'_, '_, Machine, CPUS>,
     caches: &[CacheRef<'_, CPUS>],
@@ -124,7 +199,12 @@ fn give<const CPUS: usize>(
 ) {
     let object = VirtAddr::new(at);
     assert!(slabs.memory().is_filled(object, held.bytes, held.fill), "{object}");
-    // SAFETY: 1. the test has taken it, once; 2. and forgets it; 3. no cache here has a constructor.
+    let kind = held.cache.map(|cache| &KINDS[cache]);
+    let is_made = kind.is_some_and(|kind| kind.constructor.is_some());
+    if is_made {
+        slabs.memory().fill_object(object, MADE, CONSTRUCTED);
+    }
+    // SAFETY: 1. the test has taken it, once; 2. and forgets it; 3. it is as its constructor made it.
     let given = unsafe {
         match held.cache {
             Some(cache) => slabs.free_object(caches[cache], object),
@@ -132,8 +212,16 @@ fn give<const CPUS: usize>(
         }
     };
     assert_eq!(given, Ok(()));
-    // Nobody looks at what is free.
-    slabs.memory().fill_object(object, held.bytes, 0xee);
+    match kind {
+        Some(kind) if kind.flags.contains(SlabFlags::SLAB_POISON) && !is_made => {
+            assert_poisoned(slabs, object, held.bytes);
+        }
+        _ if is_made => {
+            assert!(slabs.memory().is_filled(object, MADE, CONSTRUCTED), "{object}");
+        }
+        // Nobody looks at what is free.
+        _ => slabs.memory().fill_object(object, held.bytes, 0xee),
+    }
 }
 
 proptest! {
