@@ -147,7 +147,7 @@ fn words(command: &str) -> Vec<String> {
 
 /// Leaves out what changes with every change of the code: the image's size, and what follows.
 fn masked(text: &str) -> String {
-    const VOLATILE: [&str; 24] = [
+    const VOLATILE: [&str; 25] = [
         "Memory: ",
         ".text ",
         ".init ",
@@ -173,6 +173,8 @@ fn masked(text: &str) -> String {
         "DMA: ",
         " free_pcp:",
         "pages reserved",
+        // Ticks since an object was taken or given back.
+        " age=",
     ];
     let mut masked = String::new();
     let mut is_report = false;
