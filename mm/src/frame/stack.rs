@@ -451,14 +451,14 @@ impl<'t, 'a> Blocks<'t, 'a> {
 }
 
 impl<'a> Iterator for Blocks<'_, 'a> {
-    type Item = (Pfn, &'a Page);
+    type Item = (Place, &'a Page);
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let place = self.rest.top();
         let page = self.frames.page(place).filter(|page| page.head() == self.head)?;
         self.rest = Stack(page.below());
-        Some((self.frames.pfn(place), page))
+        Some((place, page))
     }
 }
 

@@ -59,6 +59,21 @@ impl Place {
     }
 }
 
+/// Places in a row.
+#[derive(Clone, Copy)]
+pub(crate) struct Places {
+    first: Place,
+    len: u32,
+}
+
+impl Places {
+    /// Is this one of them?
+    #[inline(always)]
+    pub(crate) const fn contains(self, place: Place) -> bool {
+        place.0.wrapping_sub(self.first.0) < self.len
+    }
+}
+
 /// A frame table that cannot be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FrameTableError {
@@ -167,6 +182,18 @@ impl<'a> FrameTable<'a> {
     #[inline(always)]
     pub(crate) const fn pfn(&self, place: Place) -> Pfn {
         Pfn::new(self.base.as_u32().wrapping_add(place.0))
+    }
+
+    /// The places of a range of frames.
+    #[inline]
+    pub(crate) fn places(&self, range: PfnRange) -> Places {
+        Places { first: self.place(range.start()), len: range.len() }
+    }
+
+    /// The frames from a place up to another.
+    #[inline]
+    pub(crate) fn range_of(&self, places: core::ops::Range<Place>) -> PfnRange {
+        PfnRange::new(self.pfn(places.start), self.pfn(places.end))
     }
 
     /// The descriptor at a place; `None` outside the table.

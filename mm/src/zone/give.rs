@@ -6,7 +6,7 @@
 use super::error::NotFreed;
 use super::page_alloc::{PageAllocator, stack_ids};
 use super::request::classes;
-use crate::addr::{Order, Pfn, PfnRange};
+use crate::addr::{Order, Pfn};
 use crate::frame::head::Head;
 use crate::frame::stack::{Asked, Blocks, CpuStacks, Stack, StackId};
 use crate::frame::{Page, PageState};
@@ -147,30 +147,32 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     /// somebody has overwritten a head; and all that there are, unless it was a link. Then what lies below
     /// is lost, and that is reported.
     fn give_stack(&self, stack: Stack, id: StackId, order: Order) {
+        let pages = order.pages();
         let mut blocks = Blocks::of(&self.frames, stack, id);
         let mut next = blocks.next();
-        while let Some((pfn, page)) = next {
-            let Some(zone) = self.zone_of(pfn) else {
+        while let Some((first, page)) = next {
+            let Some(zone) = self.zone_of(self.frames.pfn(first)) else {
                 page.set_head(Head::NONE);
                 next = blocks.next();
                 continue;
             };
+            let span = self.frames.places(zone.span());
             let mut buddy = zone.buddy.lock(|| self.platform.contended());
-            let mut run = PfnRange::new(pfn, pfn);
-            while let Some((pfn, page)) = next.filter(|(pfn, _)| zone.span().contains(*pfn)) {
-                let end = pfn.saturating_add(order.pages());
+            let mut run = first..first;
+            while let Some((place, page)) = next.filter(|(place, _)| span.contains(*place)) {
+                let end = place.after(pages);
                 page.set_head(Head::NONE);
-                if end == run.start() {
-                    run = PfnRange::new(pfn, run.end());
-                } else if pfn == run.end() {
-                    run = PfnRange::new(run.start(), end);
+                if end == run.start {
+                    run.start = place;
+                } else if place == run.end {
+                    run.end = end;
                 } else {
-                    buddy.insert_range(&self.frames, &zone.counts, run);
-                    run = PfnRange::new(pfn, end);
+                    buddy.insert_range(&self.frames, &zone.counts, self.frames.range_of(run));
+                    run = place..end;
                 }
                 next = blocks.next();
             }
-            buddy.insert_range(&self.frames, &zone.counts, run);
+            buddy.insert_range(&self.frames, &zone.counts, self.frames.range_of(run));
         }
         if let Some(pfn) = blocks.cut_at() {
             self.report_cut(pfn);
