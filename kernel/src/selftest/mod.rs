@@ -28,6 +28,7 @@ mod meminit;
 mod object_soak;
 mod objects;
 mod owner;
+mod pace;
 mod pages;
 mod pmu;
 mod poison;

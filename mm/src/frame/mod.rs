@@ -9,7 +9,8 @@
 //! | `list` | the free lists that run through descriptors |
 //! | [`buddy`], `steal` | the allocator that owns such lists, and what it does when one is empty |
 //! | [`counts`] | how much is free, for readers without the lock |
-//! | [`stack`] | each CPU's free blocks |
+//! | [`stack`], `stack_word` | each CPU's free blocks, and the word that a stack of them is |
+//! | `blocks` | a stack's blocks, when they are given back |
 //! | [`validate`] | checks all of it |
 //!
 //! Nothing here knows what a zone means: a descriptor carries a [`ZoneId`], and the `zone` module
@@ -19,6 +20,7 @@
 //! holds around every call. A CPU's stacks and the heads of the blocks in them are that CPU's, with
 //! interrupts masked. An allocated block's head is its owner's.
 
+pub(crate) mod blocks;
 pub mod buddy;
 pub mod counts;
 pub mod error;
@@ -28,6 +30,7 @@ pub mod mobility;
 pub mod page;
 pub mod page_block;
 pub mod stack;
+pub(crate) mod stack_word;
 mod steal;
 pub mod table;
 pub mod validate;

@@ -114,6 +114,16 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         if self.give_own(page, named, object) {
             return Ok(());
         }
+        self.give_elsewhere(page, named, object)
+    }
+
+    /// An object in this page that is of no slab of this CPU but perhaps its current one.
+    pub(super) fn give_elsewhere(
+        &self,
+        page: &Page,
+        named: Option<&KmemCache<CPUS>>,
+        object: VirtAddr,
+    ) -> Result<(), NotGiven> {
         let masked = self.memory().mask();
         let record = page.own();
         if record <= LARGE {

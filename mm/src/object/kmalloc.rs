@@ -232,12 +232,12 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     #[inline(never)]
     pub(super) fn kfree_with_care(&self, object: VirtAddr) -> Result<(), NotGiven> {
         match self.page(object) {
-            Some(page) if page.own() == LARGE => return self.free_large(page, object),
-            Some(page) if self.give_own(page, None, object) => return Ok(()),
-            None if object == ZERO_SIZE || object.as_u32() == 0 => return Ok(()),
-            _ => {}
+            Some(page) if page.own() == LARGE => self.free_large(page, object),
+            Some(page) if self.give_own(page, None, object) => Ok(()),
+            Some(page) => self.give_elsewhere(page, None, object),
+            None if object == ZERO_SIZE || object.as_u32() == 0 => Ok(()),
+            None => self.refuse(object, ObjectError::NotLinear { object }),
         }
-        self.give_with_care(None, object)
     }
 
     /// Gives back what a large `kmalloc` took.

@@ -7,8 +7,10 @@ use super::error::NotFreed;
 use super::page_alloc::{PageAllocator, stack_ids};
 use super::request::classes;
 use crate::addr::{Order, Pfn};
+use crate::frame::blocks::Blocks;
 use crate::frame::head::Head;
-use crate::frame::stack::{Asked, Blocks, CpuStacks, Stack, StackId};
+use crate::frame::stack::{Asked, CpuStacks};
+use crate::frame::stack_word::{Stack, StackId};
 use crate::frame::{Page, PageState};
 use crate::platform::{Platform, Report};
 

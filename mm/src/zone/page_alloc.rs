@@ -40,7 +40,8 @@ use super::watermark::{
 };
 use crate::addr::{Order, Pfn, PfnRange};
 use crate::frame::page_block;
-use crate::frame::stack::{Asked, Behind, CpuStacks, Current, MAX_ROOM, StackId};
+use crate::frame::stack::{Asked, Behind, CpuStacks, Current};
+use crate::frame::stack_word::{MAX_ROOM, StackId};
 use crate::frame::{Class, FrameTable, FreeError, Mobility, Page};
 use crate::platform::Platform;
 use crate::sync::{AtomicU8, Ordering::Relaxed};

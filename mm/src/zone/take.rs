@@ -15,7 +15,8 @@ use super::span::ZoneKind;
 use super::state::{Mark, Zone};
 use crate::addr::{Order, Pfn};
 use crate::frame::head::Head;
-use crate::frame::stack::{Asked, CpuStacks, StackId};
+use crate::frame::stack::{Asked, CpuStacks};
+use crate::frame::stack_word::StackId;
 use crate::frame::{Buddy, Class};
 use crate::platform::Platform;
 

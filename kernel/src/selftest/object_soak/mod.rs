@@ -27,8 +27,9 @@ use self::world::{Fault, World, any_size};
 use super::Checks;
 use super::hoard::Hoard;
 use super::ledger::Ledger;
+use super::pace::Pace;
 use super::soak::random::Random;
-use crate::console::{self, println};
+use crate::console::println;
 use crate::interrupts::tick;
 use crate::monitor::Kernel;
 use crate::pages::{self, Pages};
@@ -38,13 +39,6 @@ pub use handler::on_tick;
 
 /// Operations of the suite: each tide is there.
 const OPERATIONS: u32 = 60_000;
-/// Ticks that there must have been, and times the number of operations until none is waited for.
-const TICKS: u32 = 8;
-const TIMES: u32 = 100;
-/// Operations after which there is a line, for who waits.
-const PROGRESS: u32 = 1_000_000;
-/// Operations after which the console is asked whether somebody wants no more.
-const PATIENCE: u32 = 1024;
 /// Operations of one tide, and those of a drought at most.
 const TIDE: u32 = 8192;
 const DROUGHT: u32 = 1024;
@@ -104,26 +98,10 @@ pub fn run_for(kernel: &mut Kernel, operations: u32, seed: u32, checks: &mut Che
 
 fn soak(pages: &'static Pages, world: &World, operations: u32, seed: u32, checks: &mut Checks) {
     let mut soak = Soak::new(pages, world, seed);
-    let (mut done, mut is_stopped) = (0, false);
-    let lacks_ticks = |done| {
-        tick::clock().is_some()
-            && done < operations.saturating_mul(TIMES)
-            && handler::ticks() < TICKS.min(operations)
-    };
-    while soak.wrong.is_none()
-        && world.faults() == 0
-        && !is_stopped
-        && (done < operations || lacks_ticks(done))
-    {
-        soak.operate(done);
-        done += 1;
-        if done.is_multiple_of(PROGRESS) && done < operations {
-            println!("object-soak: {done} of {operations} operations");
-        }
-        if done.is_multiple_of(PATIENCE) && console::stop_was_typed() {
-            println!("object-soak: stopped by Ctrl-C");
-            is_stopped = true;
-        }
+    let mut pace = Pace::new("object-soak", operations);
+    while soak.wrong.is_none() && world.faults() == 0 && pace.goes_on(handler::ticks) {
+        soak.operate(pace.done());
+        pace.advance();
     }
     soak.end();
     let handler::Figures { ticks, taken: by_handler, refused: from_handler } = handler::stop(world);
@@ -132,11 +110,11 @@ fn soak(pages: &'static Pages, world: &World, operations: u32, seed: u32, checks
     checks.that(taken > 0, format_args!("no object was taken"));
     let drawn = world.drawn.load(Relaxed);
     checks.that(droughts == 0 || drawn > 0, format_args!("no pool was drawn on"));
-    let came = is_stopped || tick::clock().is_none() || ticks >= TICKS.min(operations);
-    checks.that(came, format_args!("{ticks} ticks came in {done} operations"));
+    pace.check(ticks, checks);
     println!(
-        "object-soak: {done} operations, seed {seed}: {taken} objects taken, {refused} refused; \
-         {caches} caches came and went; {droughts} droughts, pools drawn on {drawn} times"
+        "object-soak: {} operations, seed {seed}: {taken} objects taken, {refused} refused; \
+         {caches} caches came and went; {droughts} droughts, pools drawn on {drawn} times",
+        pace.done()
     );
     println!(
         "object-soak: {ticks} ticks, whose handler took {by_handler} objects, and found \

@@ -20,7 +20,8 @@ use mm::zone::{AllocError, Gfp, GfpError, PageBlock, PageRun, ZoneKind};
 use self::random::Random;
 use super::Checks;
 use super::ledger::Ledger;
-use crate::console::{self, println};
+use super::pace::Pace;
+use crate::console::println;
 use crate::interrupts::tick;
 use crate::monitor::Kernel;
 use crate::pages::{self, Pages};
@@ -30,13 +31,6 @@ pub use handler::on_tick;
 
 /// Operations of the suite.
 const OPERATIONS: u32 = 50_000;
-/// Ticks that there must have been, and times the number of operations until none is waited for.
-const TICKS: u32 = 8;
-const TIMES: u32 = 100;
-/// Operations after which there is a line, for who waits.
-const PROGRESS: u32 = 1_000_000;
-/// Operations after which the console is asked whether somebody wants no more.
-const PATIENCE: u32 = 1024;
 /// Operations of one tide.
 const TIDE: u32 = 8192;
 /// Blocks held at once, at low and mean tide, and at the most.
@@ -60,18 +54,10 @@ pub fn run_for(kernel: &mut Kernel, operations: u32, seed: u32, checks: &mut Che
     tick::watch(super::on_tick);
     handler::start(seed);
     let mut soak = Soak::new(pages, seed, checks);
-    let (mut done, mut is_stopped) = (0, false);
-    while soak.is_well() && !is_stopped && (done < operations || soak.lacks_ticks(done, operations))
-    {
-        soak.operate(done);
-        done += 1;
-        if done.is_multiple_of(PROGRESS) && done < operations {
-            println!("soak: {done} of {operations} operations");
-        }
-        if done.is_multiple_of(PATIENCE) && console::stop_was_typed() {
-            println!("soak: stopped by Ctrl-C");
-            is_stopped = true;
-        }
+    let mut pace = Pace::new("soak", operations);
+    while soak.is_well() && pace.goes_on(handler::ticks) {
+        soak.operate(pace.done());
+        pace.advance();
     }
     while !soak.held.is_empty() {
         soak.give();
@@ -83,15 +69,15 @@ pub fn run_for(kernel: &mut Kernel, operations: u32, seed: u32, checks: &mut Che
     checks.that(tally.taken > 0, format_args!("no block was taken"));
     let Tally { taken, shared, no_memory, flags, too_large } = tally;
     println!(
-        "soak: {done} operations, seed {seed}: {taken} blocks taken, {shared} shared; refused: \
-         {no_memory} for want of memory, {flags} for their flags, {too_large} for their size"
+        "soak: {} operations, seed {seed}: {taken} blocks taken, {shared} shared; refused: \
+         {no_memory} for want of memory, {flags} for their flags, {too_large} for their size",
+        pace.done()
     );
     if let Some(handler::Figures { ticks, taken, refused }) = handlers {
         println!(
             "soak: {ticks} ticks, whose handler took {taken} blocks, and found {refused} none"
         );
-        let came = is_stopped || tick::clock().is_none() || ticks >= TICKS.min(operations);
-        checks.that(came, format_args!("{ticks} ticks came in {done} operations"));
+        pace.check(ticks, checks);
     }
 }
 
@@ -139,12 +125,6 @@ impl<'c> Soak<'c> {
     /// Has nothing gone wrong? What does is not made worse.
     fn is_well(&self) -> bool {
         self.checks.failed == 0 && handler::wrong() == 0
-    }
-
-    fn lacks_ticks(&self, done: u32, operations: u32) -> bool {
-        tick::clock().is_some()
-            && done < operations.saturating_mul(TIMES)
-            && handler::ticks() < TICKS.min(operations)
     }
 
     /// The operation of this number.
