@@ -467,6 +467,7 @@ mod tests {
 
 #[cfg(all(test, loom))]
 mod loom_tests {
+    use super::super::head::Class;
     use super::*;
     use crate::sync::loom_support::outcomes;
     use loom::thread;
