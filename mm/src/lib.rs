@@ -19,6 +19,7 @@
 
 pub mod addr;
 pub mod boot;
+pub mod dma;
 pub mod fault;
 pub mod frame;
 pub mod map;
