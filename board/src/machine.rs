@@ -6,7 +6,9 @@
 
 use mm::addr::PhysRange;
 
-use crate::dt::{self, Chosen, Console, Cpu, Error, Gic, Psci, ReservedRegion, Timer, Tree};
+use crate::dt::{
+    self, Chosen, Console, Cpu, Error, Gic, Psci, ReservedRegion, Timer, Tree, VirtioMmio,
+};
 
 /// What a device tree says of the machine. Borrows the tree, so the tree's bytes must stay.
 #[derive(Clone, Copy, Debug)]
@@ -108,6 +110,12 @@ impl<'t> Machine<'t> {
     /// The CPUs, in the order of the tree; none in a tree without `/cpus`.
     pub fn cpus(&self) -> impl Iterator<Item = Cpu<'t>> + use<'_, 't> {
         dt::cpus(&self.tree)
+    }
+
+    /// Calls `visit` with each virtio transport, in the order of the tree; with an error for one that can not be
+    /// used, of which the others know nothing.
+    pub fn virtio(&self, visit: &mut dyn FnMut(Result<VirtioMmio, Error<'t>>)) {
+        dt::virtio(&self.tree, self.gic.as_ref(), visit);
     }
 }
 

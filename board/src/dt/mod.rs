@@ -6,13 +6,15 @@
 //! here, in 64 bits (`cells`), because `fdt` cuts addresses to `usize`.
 //!
 //! The other modules each read one thing from the tree: memory banks and reservations, `/chosen`,
-//! CPUs, the console UART, the interrupt controller, the timer and PSCI.
+//! CPUs, the console UART, the interrupt controller, the timer, PSCI, and virtio transports with what their
+//! devices see of memory.
 //! [`Machine`](crate::Machine) gathers them.
 
 mod cells;
 mod chosen;
 mod console;
 mod cpus;
+mod dma;
 mod error;
 mod gic;
 mod memory;
@@ -23,6 +25,7 @@ mod psci;
 mod reserved;
 mod timer;
 mod validate;
+mod virtio;
 
 #[cfg(test)]
 pub(crate) mod blob;
@@ -35,6 +38,7 @@ pub use cells::RangeList;
 pub use chosen::Chosen;
 pub use console::{Console, ConsoleChoice, Uart};
 pub use cpus::Cpu;
+pub use dma::DmaView;
 pub use error::{Block, Error, Malformed};
 pub use gic::{Gic, Interrupt, InterruptKind, Trigger};
 pub use node::Status;
@@ -42,6 +46,7 @@ pub use psci::{Conduit, Functions, Psci};
 pub use reserved::{Placement, ReservedRegion};
 pub use timer::Timer;
 pub use validate::{MAGIC, MAX_DEPTH, MAX_PROPERTY_NAME, total_size};
+pub use virtio::VirtioMmio;
 
 pub(crate) use chosen::chosen;
 pub(crate) use console::console;
@@ -51,6 +56,7 @@ pub(crate) use memory::{banks, check_banks, check_memreserve, memreserve};
 pub(crate) use psci::psci;
 pub(crate) use reserved::{check_reserved_regions, reserved_regions};
 pub(crate) use timer::timer;
+pub(crate) use virtio::virtio;
 
 use node::Node;
 use place::Place;

@@ -26,6 +26,11 @@ impl<'n, 't> Place<'n, 't> {
         &self.node
     }
 
+    /// The node above this one; `None` above the root.
+    pub fn parent(&self) -> Option<&'n Place<'n, 't>> {
+        self.parent
+    }
+
     /// This node, then the one above it, up to the root.
     pub fn upwards(&self) -> impl Iterator<Item = &Place<'n, 't>> {
         core::iter::successors(Some(self), |place| place.parent)

@@ -69,6 +69,12 @@ pub fn exercise(blob: &mut [u8], splits: Splits) -> Result<u64, String> {
         digest.add(gic);
     }
     digest.add((machine.timer, machine.psci));
+    machine.virtio(&mut |found| {
+        if let Ok(found) = &found {
+            assert!(!found.registers.is_empty());
+        }
+        digest.add(found);
+    });
 
     // What follows from it is the same for the same machine, but for where the tree lies.
     let read = digest.sum();

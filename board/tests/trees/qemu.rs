@@ -41,6 +41,13 @@ fn one_gibibyte() {
     assert_eq!(timers.map(|interrupt| interrupt.unwrap().id()), [29, 30, 27, 26]);
     assert_eq!(timer.clock_frequency, None);
 
+    let mut transports = Vec::new();
+    machine.virtio(&mut |found| transports.push(found.unwrap()));
+    assert_eq!(transports.len(), 32);
+    assert_eq!(transports[31].registers, range(0xa00_3e00, 0x200));
+    assert_eq!(transports[31].interrupt.unwrap().id(), 79);
+    assert!(transports.iter().all(|found| found.dma.is_coherent && found.dma.device_start == 0));
+
     assert_eq!(machine.psci, Some(Psci::standard(Conduit::Hvc)));
     let cpus: Vec<_> = machine.cpus().collect();
     assert_eq!(cpus.len(), 1);
