@@ -1,0 +1,165 @@
+//! Stores that walkers may not see yet.
+//!
+//! The CPU that stores sees its value at once, and so do loads of others: data accesses are coherent here. A walker
+//! may go on to see the value before until the CPU that stored has completed a DSB (*ARM DDI 0406C, B3.10.1*). So
+//! a word has several values at the same time: those before, oldest first, and the current one.
+//!
+//! After that barrier the CPU's own accesses may still fault where the word was a fault, until its ISB.
+
+use crate::hash::{Map, Set};
+
+/// A value that was overwritten.
+#[derive(Clone, Copy, Debug)]
+struct Before {
+    cpu: usize,
+    value: u32,
+    /// The CPUs whose walkers may see it.
+    sight: u8,
+}
+
+/// A value that some walkers have lost sight of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Lost {
+    pub(crate) word: u64,
+    pub(crate) value: u32,
+    /// The CPUs whose walkers might see it until now.
+    pub(crate) by: u8,
+    /// Can no walker see it any more?
+    pub(crate) everywhere: bool,
+}
+
+/// The store buffers of all CPUs.
+#[derive(Debug)]
+pub(crate) struct StoreBuffers {
+    everyone: u8,
+    words: Map<u64, Vec<Before>>,
+    /// Words that each CPU stored to since its last barrier, in the order of the first store.
+    stored: Vec<Vec<u64>>,
+    /// Words that were a fault before the CPU's store, complete but without an ISB since.
+    unsynchronized: Vec<Set<u64>>,
+}
+
+impl StoreBuffers {
+    pub(crate) fn new(cpus: usize) -> Self {
+        Self {
+            everyone: (u16::MAX >> (16 - cpus)) as u8,
+            words: Map::default(),
+            stored: vec![Vec::new(); cpus],
+            unsynchronized: vec![Set::default(); cpus],
+        }
+    }
+
+    /// `cpu` has stored to the word, which held `before`.
+    pub(crate) fn push(&mut self, cpu: usize, word: u64, before: u32) {
+        let list = self.words.entry(word).or_default();
+        if list.iter().all(|old| old.cpu != cpu) {
+            self.stored[cpu].push(word);
+        }
+        if list.last().is_none_or(|old| (old.cpu, old.value) != (cpu, before)) {
+            list.push(Before { cpu, value: before, sight: self.everyone });
+        }
+    }
+
+    /// A DSB of `cpu`: its stores are seen by the walkers of `by`. What they lose sight of, in the order of the
+    /// stores.
+    pub(crate) fn commit(&mut self, cpu: usize, by: u8) -> Vec<Lost> {
+        let mut lost = Vec::new();
+        let mut still = Vec::new();
+        for word in std::mem::take(&mut self.stored[cpu]) {
+            let Some(list) = self.words.get_mut(&word) else { continue };
+            // Coherence: who sees a store sees none of the values before it.
+            let count = list.iter().rposition(|old| old.cpu == cpu).map_or(0, |last| last + 1);
+            for old in &mut list[..count] {
+                let by = old.sight & by;
+                old.sight &= !by;
+                if by != 0 {
+                    lost.push(Lost { word, value: old.value, by, everywhere: old.sight == 0 });
+                }
+            }
+            list.retain(|old| old.sight != 0);
+            if list.iter().any(|old| old.cpu == cpu) {
+                still.push(word);
+            }
+            if list.is_empty() {
+                self.words.remove(&word);
+            }
+        }
+        self.stored[cpu] = still;
+        lost
+    }
+
+    /// The word was a fault before a store of `cpu`, whose barrier is complete.
+    pub(crate) fn await_isb(&mut self, cpu: usize, word: u64) {
+        self.unsynchronized[cpu].insert(word);
+    }
+
+    /// An ISB of `cpu`.
+    pub(crate) fn synchronize(&mut self, cpu: usize) {
+        self.unsynchronized[cpu].clear();
+    }
+
+    /// Values before the current one that the walker of `cpu` may see, oldest first.
+    pub(crate) fn before(&self, word: u64, cpu: usize) -> impl Iterator<Item = u32> {
+        let fault = self.unsynchronized[cpu].contains(&word).then_some(0);
+        let list = self.words.get(&word).map_or(&[][..], Vec::as_slice);
+        let seen = move |old: &&Before| old.sight & (1 << cpu) != 0;
+        fault.into_iter().chain(list.iter().filter(seen).map(|old| old.value))
+    }
+
+    /// Values before the current one that any walker may see, oldest first.
+    pub(crate) fn before_for_any(&self, word: u64) -> impl Iterator<Item = u32> {
+        let list = self.words.get(&word).map_or(&[][..], Vec::as_slice);
+        list.iter().map(|old| old.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(buffers: &StoreBuffers, cpu: usize) -> Vec<u32> {
+        buffers.before(8, cpu).collect()
+    }
+
+    #[test]
+    fn a_barrier_is_the_storing_cpus_own() {
+        let mut buffers = StoreBuffers::new(2);
+        buffers.push(0, 8, 1);
+        buffers.push(0, 8, 2);
+        assert!(buffers.commit(1, 3).is_empty());
+        assert_eq!(seen(&buffers, 1), [1, 2]);
+        let lost = buffers.commit(0, 3);
+        assert_eq!(lost.iter().map(|lost| lost.value).collect::<Vec<_>>(), [1, 2]);
+        assert!(lost.iter().all(|lost| lost.by == 3 && lost.everywhere));
+        assert!(seen(&buffers, 0).is_empty());
+    }
+
+    #[test]
+    fn a_local_barrier_is_for_the_own_walker() {
+        let mut buffers = StoreBuffers::new(2);
+        buffers.push(0, 8, 1);
+        assert_eq!(buffers.commit(0, 1), [Lost { word: 8, value: 1, by: 1, everywhere: false }]);
+        assert!(seen(&buffers, 0).is_empty());
+        assert_eq!(seen(&buffers, 1), [1]);
+        assert_eq!(buffers.commit(0, 3), [Lost { word: 8, value: 1, by: 2, everywhere: true }]);
+    }
+
+    #[test]
+    fn who_sees_a_store_sees_none_before_it() {
+        let mut buffers = StoreBuffers::new(2);
+        buffers.push(0, 8, 1);
+        buffers.push(1, 8, 2);
+        assert_eq!(buffers.commit(1, 3).len(), 2);
+        assert!(seen(&buffers, 0).is_empty());
+        assert!(buffers.commit(0, 3).is_empty());
+    }
+
+    #[test]
+    fn a_fault_may_be_remembered_until_the_isb() {
+        let mut buffers = StoreBuffers::new(2);
+        buffers.await_isb(0, 8);
+        assert_eq!((seen(&buffers, 0), seen(&buffers, 1)), (vec![0], vec![]));
+        buffers.synchronize(0);
+        assert!(seen(&buffers, 0).is_empty());
+    }
+}
