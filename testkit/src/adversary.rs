@@ -13,21 +13,26 @@
 /// | a dirty line is written back | at its clean, or over what a device wrote | at once | either |
 /// | a clean line is filled | as early as it may | as early as it may | either |
 /// | a cache operation is done | at the barrier | at the barrier | either |
+///
+/// [`Faulting`](Self::Faulting) is [`Lazy`](Self::Lazy), but a translation that may fault does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Adversary {
     /// What may be late is late.
     Lazy,
     /// What may be early is early.
     Eager,
+    /// What may fault faults, and what may be late is late.
+    Faulting,
     /// The seed decides, anew each time.
     Random(u64),
 }
 
 impl Adversary {
-    /// Those that a scenario should meet: both extremes, and some seeds.
-    pub const ALL: [Self; 6] = [
+    /// Those that a scenario should meet: the extremes, and some seeds.
+    pub const ALL: [Self; 7] = [
         Self::Lazy,
         Self::Eager,
+        Self::Faulting,
         Self::Random(1),
         Self::Random(2),
         Self::Random(3),
@@ -51,16 +56,26 @@ impl Will {
     /// One of `count` outcomes, which come oldest first. There is at least one.
     pub(crate) fn pick(&mut self, count: usize) -> usize {
         match self.adversary {
-            Adversary::Lazy => 0,
+            Adversary::Lazy | Adversary::Faulting => 0,
             Adversary::Eager => count - 1,
             Adversary::Random(_) => (self.next() % count as u64) as usize,
+        }
+    }
+
+    /// One of the outcomes of a translation, which come oldest first. There is at least one.
+    pub(crate) fn pick_outcome<T, E>(&mut self, outcomes: &[Result<T, E>]) -> usize {
+        let fault = outcomes.iter().position(Result::is_err);
+        match (self.adversary, fault) {
+            (_, _) if outcomes.len() == 1 => 0,
+            (Adversary::Faulting, Some(fault)) => fault,
+            _ => self.pick(outcomes.len()),
         }
     }
 
     /// Is a line that was just made dirty written back at once?
     pub(crate) fn writes_back_at_once(&mut self) -> bool {
         match self.adversary {
-            Adversary::Lazy => false,
+            Adversary::Lazy | Adversary::Faulting => false,
             Adversary::Eager => true,
             Adversary::Random(_) => self.coin(),
         }

@@ -4,7 +4,9 @@
 //! check, an abort that it unwraps, or a violation. What can be left out unnoticed is either not needed, or not
 //! tested.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::Cell;
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
 
 use crate::adversary::Adversary;
 use crate::calls::Call;
@@ -37,9 +39,31 @@ pub fn every_dropped_call_is_noticed(setup: &Setup, scenario: impl Fn(&Machine))
         assert!(same, "under {adversary:?} the scenario makes other calls");
     }
     let is_noticed = |number: usize| {
-        Adversary::ALL.into_iter().any(|adversary| {
-            catch_unwind(AssertUnwindSafe(|| run(adversary, Some(number)))).is_err()
-        })
+        Adversary::ALL
+            .into_iter()
+            .any(|adversary| quietly(|| run(adversary, Some(number))).is_err())
     };
     calls.into_iter().filter(|call| !is_noticed(call.number)).collect()
+}
+
+thread_local! {
+    /// Is a panic of this thread what is hoped for?
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs what is to panic, without a message and a back-trace for each.
+fn quietly<R>(run: impl FnOnce() -> R) -> std::thread::Result<R> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let loud = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                loud(info);
+            }
+        }));
+    });
+    let before = QUIET.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(run));
+    QUIET.set(before);
+    result
 }

@@ -39,10 +39,14 @@ impl Memory {
         self.banks.iter().any(holds)
     }
 
-    /// The word at `phys`, whose low two bits are ignored.
+    /// The word at `phys`, whose low two bits are ignored; 0, a fault, where there is no memory.
     pub(crate) fn read(&self, phys: u64) -> u32 {
         let (frame, word) = place(phys);
-        self.frames.get(&frame).map_or(GARBAGE, |words| words[word])
+        match self.frames.get(&frame) {
+            Some(words) => words[word],
+            None if self.contains(phys & !3, 4) => GARBAGE,
+            None => 0,
+        }
     }
 
     /// Writes the word at `phys`, whose low two bits are ignored.
@@ -68,6 +72,7 @@ mod tests {
         assert!(!memory.contains(0x2fff, 2) && !memory.contains(0xfff, 1));
         assert!(memory.contains(0x8_0000_0ffc, 4));
         assert!(is_valid(memory.read(0x1000)));
+        assert_eq!(memory.read(0x3000), 0);
         memory.write(0x1004, 7);
         memory.write(0x8_0000_0004, 8);
         assert_eq!([0x1000, 0x1004, 0x8_0000_0004].map(|at| memory.read(at)), [GARBAGE, 7, 8]);

@@ -20,7 +20,6 @@ struct Before {
 /// A value that some walkers have lost sight of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Lost {
-    pub(crate) word: u64,
     pub(crate) value: u32,
     /// The CPUs whose walkers might see it until now.
     pub(crate) by: u8,
@@ -60,31 +59,34 @@ impl StoreBuffers {
         }
     }
 
-    /// A DSB of `cpu`: its stores are seen by the walkers of `by`. What they lose sight of, in the order of the
-    /// stores.
-    pub(crate) fn commit(&mut self, cpu: usize, by: u8) -> Vec<Lost> {
+    /// The words that `cpu` stored to and that are not seen everywhere, in the order of the stores. Each is to be
+    /// [committed](Self::commit) before anything else happens.
+    pub(crate) fn take_stored(&mut self, cpu: usize) -> Vec<u64> {
+        std::mem::take(&mut self.stored[cpu])
+    }
+
+    /// The stores of `cpu` to a word are seen by the walkers of `by`. What they lose sight of, oldest first.
+    ///
+    /// Word by word: what a walker has found of one word depends on what it saw of others at that time.
+    pub(crate) fn commit(&mut self, cpu: usize, word: u64, by: u8) -> Vec<Lost> {
         let mut lost = Vec::new();
-        let mut still = Vec::new();
-        for word in std::mem::take(&mut self.stored[cpu]) {
-            let Some(list) = self.words.get_mut(&word) else { continue };
-            // Coherence: who sees a store sees none of the values before it.
-            let count = list.iter().rposition(|old| old.cpu == cpu).map_or(0, |last| last + 1);
-            for old in &mut list[..count] {
-                let by = old.sight & by;
-                old.sight &= !by;
-                if by != 0 {
-                    lost.push(Lost { word, value: old.value, by, everywhere: old.sight == 0 });
-                }
-            }
-            list.retain(|old| old.sight != 0);
-            if list.iter().any(|old| old.cpu == cpu) {
-                still.push(word);
-            }
-            if list.is_empty() {
-                self.words.remove(&word);
+        let Some(list) = self.words.get_mut(&word) else { return lost };
+        // Coherence: who sees a store sees none of the values before it.
+        let count = list.iter().rposition(|old| old.cpu == cpu).map_or(0, |last| last + 1);
+        for old in &mut list[..count] {
+            let by = old.sight & by;
+            old.sight &= !by;
+            if by != 0 {
+                lost.push(Lost { value: old.value, by, everywhere: old.sight == 0 });
             }
         }
-        self.stored[cpu] = still;
+        list.retain(|old| old.sight != 0);
+        if list.iter().any(|old| old.cpu == cpu) {
+            self.stored[cpu].push(word);
+        }
+        if list.is_empty() {
+            self.words.remove(&word);
+        }
         lost
     }
 
@@ -121,14 +123,19 @@ mod tests {
         buffers.before(8, cpu).collect()
     }
 
+    fn commit(buffers: &mut StoreBuffers, cpu: usize, by: u8) -> Vec<Lost> {
+        let words = buffers.take_stored(cpu);
+        words.into_iter().flat_map(|word| buffers.commit(cpu, word, by)).collect()
+    }
+
     #[test]
     fn a_barrier_is_the_storing_cpus_own() {
         let mut buffers = StoreBuffers::new(2);
         buffers.push(0, 8, 1);
         buffers.push(0, 8, 2);
-        assert!(buffers.commit(1, 3).is_empty());
+        assert!(commit(&mut buffers, 1, 3).is_empty());
         assert_eq!(seen(&buffers, 1), [1, 2]);
-        let lost = buffers.commit(0, 3);
+        let lost = commit(&mut buffers, 0, 3);
         assert_eq!(lost.iter().map(|lost| lost.value).collect::<Vec<_>>(), [1, 2]);
         assert!(lost.iter().all(|lost| lost.by == 3 && lost.everywhere));
         assert!(seen(&buffers, 0).is_empty());
@@ -138,10 +145,11 @@ mod tests {
     fn a_local_barrier_is_for_the_own_walker() {
         let mut buffers = StoreBuffers::new(2);
         buffers.push(0, 8, 1);
-        assert_eq!(buffers.commit(0, 1), [Lost { word: 8, value: 1, by: 1, everywhere: false }]);
+        let lost = |by, everywhere| Lost { value: 1, by, everywhere };
+        assert_eq!(commit(&mut buffers, 0, 1), [lost(1, false)]);
         assert!(seen(&buffers, 0).is_empty());
         assert_eq!(seen(&buffers, 1), [1]);
-        assert_eq!(buffers.commit(0, 3), [Lost { word: 8, value: 1, by: 2, everywhere: true }]);
+        assert_eq!(commit(&mut buffers, 0, 3), [lost(2, true)]);
     }
 
     #[test]
@@ -149,9 +157,9 @@ mod tests {
         let mut buffers = StoreBuffers::new(2);
         buffers.push(0, 8, 1);
         buffers.push(1, 8, 2);
-        assert_eq!(buffers.commit(1, 3).len(), 2);
+        assert_eq!(commit(&mut buffers, 1, 3).len(), 2);
         assert!(seen(&buffers, 0).is_empty());
-        assert!(buffers.commit(0, 3).is_empty());
+        assert!(commit(&mut buffers, 0, 3).is_empty());
     }
 
     #[test]

@@ -227,7 +227,7 @@ fn an_address_spaces_number_is_flushed_before_it_is_given_again() {
                 let word = if index == 0 { frame | WB | 0x800 } else { 0 };
                 write(cpu, table + index * 4, word);
             }
-            cpu.dsb_ishst();
+            // Nobody walks this root yet: one barrier for both levels will do.
             write(cpu, root + (user >> 20) * 4, table | 1);
             cpu.dsb_ishst();
             // The other CPU runs it, with the same number as the one before.

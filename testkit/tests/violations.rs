@@ -357,6 +357,31 @@ fn a_table_is_freed_when_nothing_leads_to_it() {
     assert_eq!(scenario(4), []);
 }
 
+#[test]
+fn pages_that_go_together_with_their_table_stay_in_tlbs() {
+    // In either order, and with one barrier for both.
+    for table_first in [false, true] {
+        let scenario = |flushes: bool| {
+            kinds(2, move |machine| {
+                let cpu = machine.cpu(0);
+                map(cpu, AREA, A, WB);
+                let words = [l2(AREA), l1(AREA)];
+                write(cpu, words[usize::from(table_first)], 0);
+                write(cpu, words[usize::from(!table_first)], 0);
+                cpu.dsb_ishst();
+                if flushes {
+                    flush(cpu, AREA);
+                }
+                machine.frame_reused(phys(A));
+            })
+        };
+        let holder = Holder::Tlb(0);
+        let kind = Kind::FrameInUse { phys: phys(A), virt: virt(AREA), holder };
+        assert_eq!(scenario(false), [kind]);
+        assert_eq!(scenario(true), []);
+    }
+}
+
 /// A second root beside the first, with the same kernel tables.
 const OTHER_ROOT: u32 = 0x4000_8000;
 

@@ -122,17 +122,26 @@ impl State {
 
     /// A DSB of `cpu`: the walkers of `by` see its stores.
     pub(crate) fn commit(&mut self, cpu: usize, by: u8) {
-        for Lost { word, value, by, everywhere } in self.stores.commit(cpu, by) {
-            let Some(place) = self.place(word) else { continue };
-            for other in (0..self.cpus()).filter(|other| by & (1 << other) != 0) {
-                self.remember(other, place, value);
+        for word in self.stores.take_stored(cpu) {
+            for lost in self.stores.commit(cpu, word, by) {
+                if let Some(place) = self.place(word) {
+                    self.lose(cpu, place, word, lost);
+                }
             }
-            if by & (1 << cpu) != 0 && !is_valid(value) {
-                self.stores.await_isb(cpu, word);
-            }
-            if everywhere && !self.seen_by_any(word).contains(&value) {
-                self.forget(place, word, value);
-            }
+        }
+    }
+
+    /// Walkers have lost sight of a value, by a barrier of `cpu`.
+    fn lose(&mut self, cpu: usize, place: Place, word: u64, lost: Lost) {
+        let Lost { value, by, everywhere } = lost;
+        for other in (0..self.cpus()).filter(|other| by & (1 << other) != 0) {
+            self.remember(other, place, value);
+        }
+        if by & (1 << cpu) != 0 && !is_valid(value) {
+            self.stores.await_isb(cpu, word);
+        }
+        if everywhere && !self.seen_by_any(word).contains(&value) {
+            self.forget(place, word, value);
         }
     }
 

@@ -17,7 +17,7 @@ impl State {
     ) -> Result<(u64, Leaf), Abort> {
         let abort = |status| Abort { cpu, virt: VirtAddr::new(virt), wanted, status };
         let outcomes = self.outcomes(cpu, virt);
-        let chosen = if outcomes.len() == 1 { 0 } else { self.will.pick(outcomes.len()) };
+        let chosen = self.will.pick_outcome(&outcomes);
         let leaf = outcomes[chosen].map_err(abort)?;
         self.permit(&leaf, wanted).map_err(abort)?;
         Ok((leaf.translate(virt), leaf))
