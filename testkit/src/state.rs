@@ -14,6 +14,8 @@ mod maintenance;
 mod reuse;
 mod rules;
 mod table_store;
+#[cfg(test)]
+mod tests;
 mod translate;
 
 use std::panic::Location;

@@ -69,7 +69,7 @@ pub enum Entries {
 }
 
 impl Entries {
-    fn has_leaf(self, entry: &CachedLeaf) -> bool {
+    pub(crate) fn has_leaf(self, entry: &CachedLeaf) -> bool {
         match self {
             Self::All => true,
             Self::Asid(asid) => !entry.leaf.attributes.global && entry.asid == asid,
@@ -80,7 +80,7 @@ impl Entries {
         }
     }
 
-    fn has_table(self, entry: &CachedTable) -> bool {
+    pub(crate) fn has_table(self, entry: &CachedTable) -> bool {
         match self {
             Self::All => true,
             Self::Asid(asid) => entry.asid == asid,
@@ -132,13 +132,25 @@ impl Tlb {
         }
     }
 
-    /// Completes an invalidation that was issued at `at`. What CPU does to itself it feels after its ISB.
+    /// As [`add_leaf`](Self::add_leaf), but leaves an entry alone that is there already.
+    pub(crate) fn add_leaf_if_absent(&mut self, entry: CachedLeaf) {
+        let list = self.leaves.entry(entry.virt >> 20).or_default();
+        let same = |old: &CachedLeaf| {
+            (old.virt, old.asid, old.leaf) == (entry.virt, entry.asid, entry.leaf)
+        };
+        if !list.iter().any(same) {
+            list.push(entry);
+        }
+    }
+
+    /// Completes an invalidation that was issued at `at`, and returns the pointers that have gone. What a CPU does to
+    /// itself it feels after its ISB.
     pub(crate) fn invalidate(
         &mut self,
         entries: Entries,
         at: u64,
         keep_in_pipeline: KeepInPipeline,
-    ) {
+    ) -> Vec<CachedTable> {
         let pipeline = &mut self.pipeline;
         let mut clear = |list: &mut Vec<CachedLeaf>| {
             list.retain(|entry| {
@@ -161,7 +173,8 @@ impl Tlb {
             }
             Entries::All | Entries::Asid(_) => self.leaves.retain(|_, list| clear(list)),
         }
-        self.tables.retain(|entry| entry.seen > at || !entries.has_table(entry));
+        let goes = |entry: &mut CachedTable| entry.seen <= at && entries.has_table(entry);
+        self.tables.extract_if(.., goes).collect()
     }
 
     /// ISB: nothing that was invalidated is used any more.

@@ -11,8 +11,9 @@ use super::{Space, State};
 use crate::abort::{Abort, Status, Wanted};
 use crate::cache::{LineOp, Reach, line_of};
 use crate::calls::{Dsb, Op, Scope};
-use crate::tables::{Place, ROOT_WORDS};
-use crate::tlb::{Entries, Issued, KeepInPipeline};
+use crate::tables::{Place, ROOT_WORDS, TABLE_WORDS};
+use crate::tlb::{CachedLeaf, CachedTable, Entries, Issued, KeepInPipeline};
+use crate::walk::second;
 use mm::addr::VirtAddr;
 
 impl State {
@@ -37,17 +38,38 @@ impl State {
     }
 
     fn complete_tlb_operations(&mut self, cpu: usize, by: u8) {
-        for operation in &mut self.issued[cpu] {
-            for (target, tlb) in self.tlbs.iter_mut().enumerate() {
+        let mut operations = std::mem::take(&mut self.issued[cpu]);
+        for operation in &mut operations {
+            for target in 0..self.cpus() {
                 if operation.open & by & (1 << target) != 0 {
                     let own = target == cpu;
                     let keep = if own { KeepInPipeline::UntilIsb } else { KeepInPipeline::No };
-                    tlb.invalidate(operation.entries, operation.at, keep);
+                    let (entries, at) = (operation.entries, operation.at);
+                    for table in self.tlbs[target].invalidate(entries, at, keep) {
+                        self.keep_leaves(target, entries, at, &table);
+                    }
                 }
             }
             operation.open &= !by;
         }
-        self.issued[cpu].retain(|operation| operation.open != 0);
+        operations.retain(|operation| operation.open != 0);
+        self.issued[cpu] = operations;
+    }
+
+    /// A pointer to a table has left the walk cache. What was found through it until then, and is not named by the
+    /// operation, has not left the TLB.
+    fn keep_leaves(&mut self, cpu: usize, entries: Entries, at: u64, table: &CachedTable) {
+        for index in 0..TABLE_WORDS {
+            let word = table.pointer.table.as_u64() + u64::from(index) * 4;
+            for value in self.seen_by(word, cpu) {
+                if let Some(leaf) = second(value, &table.pointer) {
+                    let entry = CachedLeaf::new(table.virt | index << 12, table.asid, leaf, at);
+                    if !entries.has_leaf(&entry) {
+                        self.tlbs[cpu].add_leaf_if_absent(entry);
+                    }
+                }
+            }
+        }
     }
 
     fn complete_cache_operations(&mut self, cpu: usize) {

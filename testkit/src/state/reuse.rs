@@ -117,13 +117,11 @@ impl State {
     fn in_table(&self, table: u64, mib: u32, range: VirtRange) -> Option<(u32, u64)> {
         let (start, bytes) = (range.start().as_u32(), u64::from(range.len()));
         // One word of a large page makes entries for all 64 KiB.
-        let reaches = u64::from(start & !0xffff) < u64::from(mib) + 0x10_0000
-            && u64::from(mib) < u64::from(start) + bytes;
-        if !reaches {
-            return None;
-        }
+        let first = u64::from(start & !0xffff).saturating_sub(u64::from(mib)) >> 12;
+        let end = (u64::from(start) + bytes).div_ceil(0x1_0000) << 4;
+        let end = end.saturating_sub(u64::from(mib >> 12)).min(u64::from(TABLE_WORDS));
         let pointer = super::table_store::any_pointer(table);
-        (0..TABLE_WORDS).find_map(|index| {
+        (first as u32..end as u32).find_map(|index| {
             let word = table + u64::from(index) * 4;
             let virt = mib | index << 12;
             let maps = |value| {
