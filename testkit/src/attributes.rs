@@ -1,6 +1,6 @@
 //! What a descriptor says of memory: its type, who may do what, and to whom an entry belongs.
 //!
-//! Types come out of PRRR and NMRR, as the hardware finds them (*ARM DDI 0406C, B3.8.3, B4.1.104, B4.1.127*), and
+//! Types come out of PRRR and NMRR, as the hardware finds them (*ARM DDI 0406C, B3.8.3*, and *B4.1*, NMRR and PRRR), and
 //! not out of a list of names.
 
 use std::fmt;
@@ -151,7 +151,7 @@ impl Attributes {
     }
 }
 
-/// AP\[2:0\] with SCTLR.AFE clear (*ARM DDI 0406C, B3.7.1, table B3-8*), privileged and user.
+/// AP\[2:0\] with SCTLR.AFE clear (*ARM DDI 0406C, B3.7.1*), privileged and user.
 fn access(apx_ap: u32) -> (Access, Access) {
     use Access::{None, Read, ReadWrite};
     match apx_ap {

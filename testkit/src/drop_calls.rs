@@ -13,6 +13,17 @@ use crate::calls::Call;
 use crate::machine::Machine;
 use crate::setup::Setup;
 
+/// Runs `scenario` on a machine of its own under each adversary.
+///
+/// # Panics
+///
+/// As the scenario does, and at a violation.
+pub fn under_every_adversary(setup: &Setup, scenario: impl Fn(&Machine)) {
+    for adversary in Adversary::ALL {
+        scenario(&setup.build(adversary));
+    }
+}
+
 /// Runs `scenario` with all calls under each adversary; and then, for each call, without it under each adversary
 /// until one run notices. Returns the calls that no run missed.
 ///

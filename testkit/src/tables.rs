@@ -139,10 +139,10 @@ impl Tables {
     }
 
     pub(crate) fn remove(&mut self, leaf: &LiveLeaf) {
-        if let Some(list) = self.live.get_mut(&(leaf.phys >> 20)) {
-            if let Some(at) = list.iter().position(|other| other == leaf) {
-                list.swap_remove(at);
-            }
+        if let Some(list) = self.live.get_mut(&(leaf.phys >> 20))
+            && let Some(at) = list.iter().position(|other| other == leaf)
+        {
+            list.swap_remove(at);
         }
     }
 

@@ -187,8 +187,10 @@ impl Tlb {
         let last = ((u64::from(virt) + bytes - 1).min(u64::from(u32::MAX)) >> 20) as u32;
         // The largest block starts at most 15 MiB before what it covers.
         let first = (virt >> 20) & !15;
-        let keys = if self.leaves.is_empty() { 1..=0 } else { first..=last };
-        keys.filter_map(|mib| self.leaves.get(&mib))
+        // Most often there is nothing at all, and no address need be gone through.
+        let end = if self.leaves.is_empty() { first } else { last + 1 };
+        (first..end)
+            .filter_map(|mib| self.leaves.get(&mib))
             .flatten()
             .filter(move |entry| entry.overlaps(virt, bytes))
     }

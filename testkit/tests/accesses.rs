@@ -198,8 +198,7 @@ fn entries_of_another_address_space_do_not_serve() {
 
 #[test]
 fn bytes_go_where_they_belong() {
-    for adversary in Adversary::ALL {
-        let machine = machine(adversary);
+    testkit::under_every_adversary(&setup(2), |machine| {
         let cpu = machine.cpu(0);
         map(cpu, AREA, HIGH + 0x3000, WB);
         map(cpu, AREA + 0x1000, HIGH, NC);
@@ -216,7 +215,7 @@ fn bytes_go_where_they_belong() {
         let abort = cpu.store_bytes(virt(AREA + 0x1ff0), &[3; 32]).unwrap_err();
         assert_eq!(abort.virt, virt(AREA + 0x2000));
         assert_eq!(cpu.load_u8(virt(AREA + 0x1fff)), Ok(3));
-    }
+    });
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Correct code is never blamed, and sees plain memory: random mappings, accesses, DMA and changes of type with the
 //! maintenance that the manual asks for, from any CPU, against a map from slots to frames and bytes.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 mod common;
 
 use std::collections::BTreeMap;

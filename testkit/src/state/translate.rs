@@ -83,7 +83,7 @@ impl State {
             _ => return Err(Status::SectionDomain),
         }
         let may = match wanted {
-            // Operations by address count as reads of somebody who may read (B3.7.5).
+            // An operation by address asks for what a load asks for.
             Wanted::Load | Wanted::Maintenance => leaf.attributes.privileged >= Access::Read,
             Wanted::Store => leaf.attributes.privileged == Access::ReadWrite,
             Wanted::Fetch => leaf.attributes.privileged_execute,

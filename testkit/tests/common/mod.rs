@@ -1,5 +1,6 @@
 //! A machine for the tests: 64 MiB of RAM at 1 GiB, of which the linear map has half, and a device.
 #![allow(dead_code, reason = "each test uses some of it")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use mm::addr::{PhysAddr, PhysRange, VirtAddr, VirtRange};
 use testkit::{Adversary, Cpu, Kind, Machine, OnViolation, Setup};
