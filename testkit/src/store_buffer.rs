@@ -15,6 +15,16 @@ struct Before {
     value: u32,
     /// The CPUs whose walkers may see it.
     sight: u8,
+    was: Was,
+}
+
+/// What a word was when it was overwritten.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Was {
+    /// Part of a table that walkers knew.
+    Live,
+    /// Memory.
+    Memory,
 }
 
 /// A value that some walkers have lost sight of.
@@ -49,13 +59,13 @@ impl StoreBuffers {
     }
 
     /// `cpu` has stored to the word, which held `before`.
-    pub(crate) fn push(&mut self, cpu: usize, word: u64, before: u32) {
+    pub(crate) fn push(&mut self, cpu: usize, word: u64, before: u32, was: Was) {
         let list = self.words.entry(word).or_default();
         if list.iter().all(|old| old.cpu != cpu) {
             self.stored[cpu].push(word);
         }
         if list.last().is_none_or(|old| (old.cpu, old.value) != (cpu, before)) {
-            list.push(Before { cpu, value: before, sight: self.everyone });
+            list.push(Before { cpu, value: before, sight: self.everyone, was });
         }
     }
 
@@ -108,6 +118,12 @@ impl StoreBuffers {
         fault.into_iter().chain(list.iter().filter(seen).map(|old| old.value))
     }
 
+    /// Values from before the word was part of a table, which a walker may still take for descriptors.
+    pub(crate) fn leftovers(&self, word: u64) -> impl Iterator<Item = u32> {
+        let list = self.words.get(&word).map_or(&[][..], Vec::as_slice);
+        list.iter().filter(|old| old.was == Was::Memory).map(|old| old.value)
+    }
+
     /// Values before the current one that any walker may see, oldest first.
     pub(crate) fn before_for_any(&self, word: u64) -> impl Iterator<Item = u32> {
         let list = self.words.get(&word).map_or(&[][..], Vec::as_slice);
@@ -131,8 +147,8 @@ mod tests {
     #[test]
     fn a_barrier_is_the_storing_cpus_own() {
         let mut buffers = StoreBuffers::new(2);
-        buffers.push(0, 8, 1);
-        buffers.push(0, 8, 2);
+        buffers.push(0, 8, 1, Was::Live);
+        buffers.push(0, 8, 2, Was::Live);
         assert!(commit(&mut buffers, 1, 3).is_empty());
         assert_eq!(seen(&buffers, 1), [1, 2]);
         let lost = commit(&mut buffers, 0, 3);
@@ -144,7 +160,7 @@ mod tests {
     #[test]
     fn a_local_barrier_is_for_the_own_walker() {
         let mut buffers = StoreBuffers::new(2);
-        buffers.push(0, 8, 1);
+        buffers.push(0, 8, 1, Was::Live);
         let lost = |by, everywhere| Lost { value: 1, by, everywhere };
         assert_eq!(commit(&mut buffers, 0, 1), [lost(1, false)]);
         assert!(seen(&buffers, 0).is_empty());
@@ -155,11 +171,21 @@ mod tests {
     #[test]
     fn who_sees_a_store_sees_none_before_it() {
         let mut buffers = StoreBuffers::new(2);
-        buffers.push(0, 8, 1);
-        buffers.push(1, 8, 2);
+        buffers.push(0, 8, 1, Was::Live);
+        buffers.push(1, 8, 2, Was::Live);
         assert_eq!(commit(&mut buffers, 1, 3).len(), 2);
         assert!(seen(&buffers, 0).is_empty());
         assert!(commit(&mut buffers, 0, 3).is_empty());
+    }
+
+    #[test]
+    fn leftovers_are_what_no_table_said() {
+        let mut buffers = StoreBuffers::new(1);
+        buffers.push(0, 8, 1, Was::Memory);
+        buffers.push(0, 8, 2, Was::Live);
+        assert_eq!(buffers.leftovers(8).collect::<Vec<_>>(), [1]);
+        commit(&mut buffers, 0, 1);
+        assert_eq!(buffers.leftovers(8).count(), 0);
     }
 
     #[test]

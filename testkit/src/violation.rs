@@ -83,7 +83,7 @@ pub enum Kind {
         /// By whom.
         holder: Holder,
     },
-    /// A second-level table is linked, and walkers may see in it what was there before it was made.
+    /// A table is linked, or a root is switched to, and walkers may see in it what was there before it was made.
     TableNotVisible {
         /// The word that they may see.
         word: PhysAddr,
@@ -128,7 +128,7 @@ impl fmt::Display for Kind {
             }
             Self::TableNotVisible { word, value } => write!(
                 f,
-                "a table is linked, while walkers may see {value:#010x} at {word}, from before it was made"
+                "a table comes into use, while walkers may see {value:#010x} at {word}, from before it was made"
             ),
             Self::ExecutableDevice { word, value } => {
                 write!(f, "the word {value:#010x} at {word} makes device memory executable")

@@ -219,6 +219,28 @@ fn bytes_go_where_they_belong() {
 }
 
 #[test]
+fn a_device_is_outside_the_inner_shareable_domain() {
+    let machine = machine(Adversary::Lazy);
+    let cpu = machine.cpu(0);
+    let seen = || {
+        let mut bytes = [0; 4];
+        machine.device_read(phys(0x4010_0000), &mut bytes);
+        u32::from_le_bytes(bytes)
+    };
+    let at = virt(LINEAR + 0x10_0000);
+    cpu.store_u32(at, 7).unwrap();
+    cpu.clean_line(at).unwrap();
+    for barrier in [testkit::Cpu::dsb_ishst, testkit::Cpu::dsb_nsh, testkit::Cpu::dsb_ish] {
+        barrier(&cpu);
+        assert_ne!(seen(), 7);
+    }
+    machine.cpu(1).dsb_sy();
+    assert_ne!(seen(), 7, "another CPU's barrier");
+    cpu.dsb_sy();
+    assert_eq!(seen(), 7);
+}
+
+#[test]
 fn the_machine_is_shared_by_threads() {
     let machine = machine(Adversary::Random(5));
     std::thread::scope(|scope| {

@@ -490,6 +490,42 @@ fn a_table_is_seen_before_it_is_linked() {
     assert_eq!(found[0], Kind::TableNotVisible { word: phys(table), value });
 }
 
+#[test]
+fn a_root_is_seen_before_it_is_switched_to() {
+    let scenario = |barrier: bool| {
+        kinds(1, move |machine| {
+            let cpu = machine.cpu(0);
+            let words = (0..4096).map(|index| machine.peek(phys(ROOT + index * 4)));
+            let bytes: Vec<u8> = words.flat_map(u32::to_le_bytes).collect();
+            cpu.store_bytes(virt(OTHER_ROOT - 0x4000_0000 + LINEAR), &bytes).unwrap();
+            machine.add_root(phys(OTHER_ROOT));
+            if barrier {
+                cpu.dsb_ishst();
+            }
+            cpu.switch_space(phys(OTHER_ROOT), 1);
+        })
+    };
+    assert_eq!(scenario(true), []);
+    let (word, value) = (phys(OTHER_ROOT), machine_garbage());
+    assert_eq!(scenario(false)[0], Kind::TableNotVisible { word, value });
+}
+
+#[test]
+fn what_is_on_its_way_out_of_a_live_table_is_no_garbage() {
+    assert_clean(2, |machine| {
+        let [cpu, other] = [0, 1].map(|index| machine.cpu(index));
+        make_other_root(cpu);
+        map(cpu, AREA, A, WB);
+        write(cpu, l2(AREA), 0);
+        write(cpu, l1(AREA), 0);
+        write(cpu, l1(AREA) - ROOT + OTHER_ROOT, 0);
+        other.switch_space(phys(OTHER_ROOT), 1);
+        flush(cpu, AREA);
+        machine.frame_reused(phys(A));
+        machine.table_freed(phys(TABLE));
+    });
+}
+
 /// What memory holds that nobody wrote.
 fn machine_garbage() -> u32 {
     setup(1).build(testkit::Adversary::Lazy).peek(phys(HIGH))

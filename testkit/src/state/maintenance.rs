@@ -114,6 +114,7 @@ impl State {
         let old = self.spaces[cpu];
         self.add_root(space.root);
         self.tables.name_root(space.root, space.asid);
+        self.enter_leftovers(space.root);
         if old == space {
             return;
         }

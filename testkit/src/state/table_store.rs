@@ -4,7 +4,7 @@
 //! is in the TLB of that CPU until an invalidation, issued later, is complete.
 
 use super::State;
-use crate::store_buffer::Lost;
+use crate::store_buffer::{Lost, Was};
 use crate::tables::{Link, LiveLeaf, Place, ROOT_WORDS, TABLE_WORDS};
 use crate::tlb::{CachedLeaf, CachedTable};
 use crate::violation::Kind;
@@ -22,7 +22,8 @@ impl State {
         if before == value {
             return;
         }
-        self.stores.push(cpu, word, before);
+        let was = if self.place(word).is_some() { Was::Live } else { Was::Memory };
+        self.stores.push(cpu, word, before, was);
         if let Some(place) = self.tables.place(word) {
             self.check_change(place, word, value);
             self.enter(place, word, value);
@@ -36,9 +37,15 @@ impl State {
         }
         for index in 0..ROOT_WORDS {
             let word = root + u64::from(index) * 4;
-            for value in self.seen_by_any(word) {
-                self.enter(Place::First { root, index }, word, value);
-            }
+            self.enter(Place::First { root, index }, word, self.word(word));
+        }
+    }
+
+    /// A walker comes to a word for the first time: what it may take for a descriptor was meant as one.
+    pub(crate) fn check_visible(&mut self, word: u64) {
+        let leftover = self.stores.leftovers(word).find(|&value| is_valid(value));
+        if let Some(value) = leftover {
+            self.violate(Kind::TableNotVisible { word: PhysAddr::new(word), value });
         }
     }
 
@@ -49,6 +56,18 @@ impl State {
             let word = root + u64::from(index) * 4;
             for value in self.seen_by_any(word) {
                 self.forget(Place::First { root, index }, word, value);
+            }
+        }
+    }
+
+    /// A CPU begins to walk `root`, and may see there what was there before it was one.
+    pub(crate) fn enter_leftovers(&mut self, root: u64) {
+        for index in 0..ROOT_WORDS {
+            let word = root + u64::from(index) * 4;
+            self.check_visible(word);
+            let leftovers: Vec<u32> = self.stores.leftovers(word).collect();
+            for value in leftovers {
+                self.enter(Place::First { root, index }, word, value);
             }
         }
     }
@@ -85,13 +104,9 @@ impl State {
         let is_first = self.tables.link(table, link);
         for index in 0..TABLE_WORDS {
             let word = table + u64::from(index) * 4;
-            let current = self.word(word);
+            self.check_visible(word);
             for value in self.seen_by_any(word) {
                 let Some(leaf) = second(value, pointer) else { continue };
-                // A table that is live already shows what is on its way out of it anyway.
-                if is_first && value != current {
-                    self.violate(Kind::TableNotVisible { word: PhysAddr::new(word), value });
-                }
                 self.check_rights(word, value, &leaf.attributes);
                 if is_first && let Some(leaf) = second(value, &any_pointer(table)) {
                     self.add_live(LiveLeaf::new(word, value, &leaf));
