@@ -124,6 +124,12 @@ impl StoreBuffers {
         list.iter().filter(|old| old.was == Was::Memory).map(|old| old.value)
     }
 
+    /// Values that a table said before the current one, and that some walker may see.
+    pub(crate) fn said_before(&self, word: u64) -> impl Iterator<Item = u32> {
+        let list = self.words.get(&word).map_or(&[][..], Vec::as_slice);
+        list.iter().filter(|old| old.was == Was::Live).map(|old| old.value)
+    }
+
     /// Values before the current one that any walker may see, oldest first.
     pub(crate) fn before_for_any(&self, word: u64) -> impl Iterator<Item = u32> {
         let list = self.words.get(&word).map_or(&[][..], Vec::as_slice);
@@ -184,6 +190,7 @@ mod tests {
         buffers.push(0, 8, 1, Was::Memory);
         buffers.push(0, 8, 2, Was::Live);
         assert_eq!(buffers.leftovers(8).collect::<Vec<_>>(), [1]);
+        assert_eq!(buffers.said_before(8).collect::<Vec<_>>(), [2]);
         commit(&mut buffers, 0, 1);
         assert_eq!(buffers.leftovers(8).count(), 0);
     }

@@ -511,6 +511,21 @@ fn a_root_is_seen_before_it_is_switched_to() {
 }
 
 #[test]
+fn a_root_that_nobody_walks_may_change_before_its_barrier() {
+    assert_clean(1, |machine| {
+        let cpu = machine.cpu(0);
+        clear_table(cpu, TABLE + 0x400);
+        let words = (0..4096).map(|index| machine.peek(phys(ROOT + index * 4)));
+        let bytes: Vec<u8> = words.flat_map(u32::to_le_bytes).collect();
+        cpu.store_bytes(virt(OTHER_ROOT - 0x4000_0000 + LINEAR), &bytes).unwrap();
+        machine.add_root(phys(OTHER_ROOT));
+        write(cpu, l1(NEXT) - ROOT + OTHER_ROOT, (TABLE + 0x400) | 1);
+        cpu.dsb_ishst();
+        cpu.switch_space(phys(OTHER_ROOT), 1);
+    });
+}
+
+#[test]
 fn what_is_on_its_way_out_of_a_live_table_is_no_garbage() {
     assert_clean(2, |machine| {
         let [cpu, other] = [0, 1].map(|index| machine.cpu(index));
