@@ -4,8 +4,8 @@
 //!
 //! | layer | modules | runs |
 //! |---|---|---|
-//! | formats and logic | [`mmu`]; [`trap`] but for its stubs; the bit fields in [`cp15`]; [`probe::ex_table`], [`translate::decode`]; [`timer::Schedule`]; results in [`psci`]; [`sync`] | anywhere, tested on the host |
-//! | instructions | the accesses in [`cp15`], [`barrier`], `banked`, `tlb`, `cache`, `clear`, `entry`, [`interrupt`], the calls in [`psci`], [`timer`], `pmu`, `trap`'s vectors and stubs, the accesses in [`probe`], `user` | on ARM only |
+//! | formats and logic | [`mmu`]; [`trap`] but for its stubs; the bit fields in [`cp15`]; [`probe::ex_table`], [`translate::decode`]; [`timer::Schedule`]; results in [`psci`]; [`sync`]; [`tlb::sequence`] | anywhere, tested on the host |
+//! | instructions | the accesses in [`cp15`], [`barrier`], `banked`, those in [`tlb`], `cache`, `clear`, `entry`, [`interrupt`], the calls in [`psci`], [`timer`], `pmu`, `trap`'s vectors and stubs, the accesses in [`probe`], `user` | on ARM only |
 //!
 //! The second layer is thin, and what it offers does not exist on other architectures: a host test
 //! that called it would not compile. Two exceptions let portable code run in tests: barriers are
@@ -36,12 +36,10 @@ pub mod probe;
 pub mod psci;
 pub mod sync;
 pub mod timer;
-#[cfg(target_arch = "arm")]
 pub mod tlb;
 pub mod translate;
 pub mod trap;
 #[cfg(target_arch = "arm")]
 pub mod user;
 
-#[cfg(any(target_arch = "arm", test))]
 mod mva;

@@ -8,6 +8,7 @@ use mm::addr::{VirtAddr, VirtRange};
 
 /// The starts of the blocks of `1 << shift` bytes that share a byte with `range`. `shift` is below
 /// 32.
+#[inline(always)]
 pub(crate) fn blocks(range: VirtRange, shift: u32) -> impl Iterator<Item = VirtAddr> {
     let (start, end) = (range.start().as_u32(), range.end().as_u32());
     // Counting blocks, not bytes: the block after the last need not have an address.
@@ -17,6 +18,7 @@ pub(crate) fn blocks(range: VirtRange, shift: u32) -> impl Iterator<Item = VirtA
 }
 
 /// Does all of the block of `1 << shift` bytes at `block` lie in `range`?
+#[cfg(any(target_arch = "arm", test))]
 pub(crate) fn is_whole(block: VirtAddr, shift: u32, range: VirtRange) -> bool {
     range.contains(block) && range.end().as_u32() - block.as_u32() >= 1 << shift
 }

@@ -15,81 +15,44 @@
 //! the store and [`crate::barrier::dsb_ishst`] are enough.
 //!
 //! Kernel entries are global, so they are flushed for all ASIDs at once. A range is flushed page by
-//! page however long it is, as Linux does; whether [`flush_all`] is cheaper is for the caller to
+//! page however long it is, as Linux does; whether `flush_all` is cheaper is for the caller to
 //! judge. Sections and large pages go when any address in them is named.
 //!
 //! *ARM DDI 0406C, B3.10, TLB maintenance*; the operations are listed in *B4.2.2*. Branch predictors
 //! are invalidated where mappings of code may have changed wholesale (*B2.2.9, Ordering of cache and
-//! branch predictor maintenance operations*); [`crate::cache::sync_instructions`] does it for single
+//! branch predictor maintenance operations*); `cache::sync_instructions` does it for single
 //! pages of new code.
+//!
+//! The sequences ([`sequence`]) are written over the single [`Operations`], which an emulated machine has
+//! too. So a test runs the sequences that the kernel runs, and sees what one of their steps was for.
 
-use crate::barrier::{dsb_ish, dsb_ishst, dsb_nsh, isb};
-use crate::mva::blocks;
-use core::arch::asm;
-use mm::addr::{PAGE_SHIFT, VirtRange};
+#[cfg(target_arch = "arm")]
+mod cpu;
+pub mod sequence;
 
-/// Issues `mcr p15, 0, value, c8, …`: one TLB operation, without barriers.
-macro_rules! tlbi {
-    ($crm:ident, $opc2:literal, $value:expr) => {
-        // SAFETY: forgetting a translation is always allowed; the walker finds it again.
-        unsafe {
-            asm!(
-                concat!("mcr p15, 0, {}, c8, ", stringify!($crm), ", ", $opc2),
-                in(reg) $value,
-                options(nostack, preserves_flags),
-            )
-        }
-    };
-}
+use mm::addr::VirtAddr;
 
-/// Issues `mcr p15, 0, 0, c7, …, 6`: branch predictors forget everything, without barriers.
-macro_rules! invalidate_branch_predictors {
-    ($crm:ident) => {
-        // SAFETY: predictors are hints; forgetting them is always allowed.
-        unsafe {
-            asm!(
-                concat!("mcr p15, 0, {}, c7, ", stringify!($crm), ", 6"),
-                in(reg) 0_u32,
-                options(nostack, preserves_flags),
-            )
-        }
-    };
-}
-pub(crate) use invalidate_branch_predictors;
+#[cfg(target_arch = "arm")]
+pub(crate) use cpu::invalidate_branch_predictors;
+#[cfg(target_arch = "arm")]
+pub use cpu::{Cpu, flush_all, flush_all_local, flush_asid, flush_kernel_range};
 
-/// Forgets every translation of `range`, on all CPUs, for all ASIDs.
-pub fn flush_kernel_range(range: VirtRange) {
-    dsb_ishst();
-    for page in blocks(range, PAGE_SHIFT) {
-        tlbi!(c3, 3, page.as_u32()); // TLBIMVAAIS
-    }
-    dsb_ish();
-    isb();
-}
+/// The instructions that TLB maintenance is made of. Each is one instruction, or two; any context.
+pub trait Operations {
+    /// `dsb ishst`: all CPUs and their table walkers see the stores so far.
+    fn dsb_ishst(&self);
 
-/// Forgets every translation of one address space, on all CPUs. Global entries stay.
-pub fn flush_asid(asid: u8) {
-    dsb_ishst();
-    tlbi!(c3, 2, u32::from(asid)); // TLBIASIDIS
-    dsb_ish();
-    isb();
-}
+    /// `dsb ish`: the maintenance so far is done, on all CPUs.
+    fn dsb_ish(&self);
 
-/// Forgets every translation, on all CPUs, and what their branch predictors have learnt.
-pub fn flush_all() {
-    dsb_ishst();
-    tlbi!(c3, 0, 0_u32); // TLBIALLIS
-    invalidate_branch_predictors!(c1); // BPIALLIS
-    dsb_ish();
-    isb();
-}
+    /// `isb`: what follows is fetched and translated anew.
+    fn isb(&self);
 
-/// Forgets every translation, on this CPU only, and what its branch predictors have learnt: before
-/// the MMU is turned on, when the other CPUs have nothing to do with it.
-pub fn flush_all_local() {
-    dsb_ishst();
-    tlbi!(c7, 0, 0_u32); // TLBIALL
-    invalidate_branch_predictors!(c5); // BPIALL
-    dsb_nsh();
-    isb();
+    /// `TLBIMVAAIS`: all CPUs forget what they hold of the page, section or supersection around `virt`, for all
+    /// ASIDs, and the first-level entry on the way there. Done at the next [`dsb_ish`](Self::dsb_ish).
+    fn tlbi_mva(&self, virt: VirtAddr);
+
+    /// `TLBIALLIS` and `BPIALLIS`: all CPUs forget all translations, and what their branch predictors have
+    /// learnt. Done at the next [`dsb_ish`](Self::dsb_ish).
+    fn tlbi_all(&self);
 }

@@ -401,6 +401,15 @@ impl Attributes {
         let (leaf, software) = (self.leaf, SoftwareBits::NONE);
         L2Entry::SmallPage { base: SmallPageBase::masked(0), leaf, software }.encode()
     }
+
+    /// Bits 19:0 of a section with these attributes.
+    #[must_use]
+    pub const fn section_bits(&self) -> u32 {
+        let Self { leaf, domain } = *self;
+        let bits = FirstLevelBits { pxn: false, non_secure: false, implementation_defined: false };
+        let (base, software) = (SectionBase::masked(0), SoftwareBits::NONE);
+        L1Entry::Section { base, leaf, domain, bits, software }.encode()
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@
 
 use core::fmt;
 
-use mm::addr::PhysAddr;
+use mm::addr::{PAGE_SIZE, PhysAddr};
 
 use super::attributes::{Access, Execute, LeafAttributes, MemoryType, Rights};
 use super::descriptor::{FirstLevelBits, L1Entry, L2Entry, SoftwareBits};
@@ -199,7 +199,12 @@ struct Second(u32);
 impl fmt::Display for Second {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match L2Entry::decode(self.0) {
-            L2Entry::Fault => f.write_str("nothing"),
+            L2Entry::Fault if self.0 == 0 => f.write_str("nothing"),
+            // What `live` leaves behind until the TLBs have been flushed.
+            L2Entry::Fault => {
+                let frame = PhysAddr::new(u64::from(self.0 & !(PAGE_SIZE - 1)));
+                write!(f, "nothing, any more: the page was at {frame}")
+            }
             L2Entry::LargePage { base, .. } => write!(f, "large page at {}", base.address()),
             L2Entry::SmallPage { base, .. } => write!(f, "small page at {}", base.address()),
         }

@@ -25,13 +25,15 @@
 //! | `memory_type` | the eight memory types, and the registers that hold their table |
 //! | [`descriptor`] | the 32-bit words, decoded to enums and encoded back |
 //! | [`mapper`] | writes mappings where there was none |
+//! | [`live`] | the kernel's tables while it runs: everything that comes, changes and goes |
 //! | [`walk`] | reads tables back: one address, or every mapping |
 //! | [`explain`] | one translation in words |
 //! | [`rows`] | joins neighbouring mappings that mean the same |
 //! | [`wx`] | nothing may be writable and executable at once |
 //! | [`ptdump`] | the listing of Linux's `kernel_page_tables` |
 //!
-//! Protocol: a [`mapper::Mapper`] holds its memory exclusively, so whoever owns the tables also
+//! Protocol: boot builds tables with a [`mapper::Mapper`], and hands them to [`live::LiveTables`], which changes them
+//! from then on, break before make. A [`mapper::Mapper`] holds its memory exclusively, so whoever owns the tables also
 //! serialises their writers. It turns fault entries into valid ones and does nothing else, which
 //! needs no TLB maintenance, only a barrier before first use (ARM DDI 0406C, B3.10.1).
 //!
@@ -46,6 +48,7 @@ mod arena;
 pub mod attributes;
 pub mod descriptor;
 pub mod explain;
+pub mod live;
 pub mod mapper;
 mod memory_type;
 pub mod ptdump;
