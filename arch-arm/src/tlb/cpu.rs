@@ -95,3 +95,37 @@ pub fn flush_all_local() {
     dsb_nsh();
     isb();
 }
+
+/// Replaces a live table word, break before make, touching nothing else in between: a fault entry, a flush of
+/// everything, the new word; complete when it returns.
+///
+/// What the word maps may be in use by this CPU, its stack included. From the break to the make this is one run of
+/// instructions, with all that they need in registers.
+///
+/// # Safety
+///
+/// 1. The word at `at` is one of a live table, reached through a mapping that the word has no part in, nor in the
+///    mapping of this code.
+/// 2. `new` maps what the old word mapped, in leaves of another size.
+/// 3. Interrupts are masked, and no other CPU uses what the word maps.
+pub unsafe fn replace_word(at: *mut u32, new: u32) {
+    // SAFETY: a store of a table word (1) that changes no translation (2); in between nothing is accessed but the
+    // word itself, and nobody else comes (3).
+    unsafe {
+        asm!(
+            "str    {zero}, [{at}]",
+            "dsb    ishst",
+            "mcr    p15, 0, {zero}, c8, c3, 0", // TLBIALLIS
+            "mcr    p15, 0, {zero}, c7, c1, 6", // BPIALLIS
+            "dsb    ish",
+            "isb",
+            "str    {new}, [{at}]",
+            "dsb    ishst",
+            "isb",
+            at = in(reg) at,
+            new = in(reg) new,
+            zero = in(reg) 0_u32,
+            options(nostack, preserves_flags),
+        );
+    }
+}

@@ -6,6 +6,7 @@
 mod early;
 mod linear;
 mod machine;
+mod maps;
 mod memory;
 mod pages;
 mod paging;
@@ -66,10 +67,11 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     crate::pages::publish(pages);
     let slabs = slabs::make(pages, tables.linear(), memory.command_line);
     crate::slabs::publish(slabs);
+    let maps = maps::adopt(&tables, &layout, slabs);
     debugging.begin(pages);
     slabs::begin_failures(slabs, memory.command_line);
     paging::report_wx(&tables);
-    let kernel = Kernel { machine, memory, layout, tables, regions, pages, slabs };
+    let kernel = Kernel { machine, memory, layout, tables, regions, pages, slabs, maps };
     log_layout(&kernel);
     interrupts::start(&kernel.machine, gic);
     monitor::run(kernel)

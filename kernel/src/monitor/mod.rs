@@ -27,6 +27,7 @@ use monitor::editor::{Editor, Step, TooLong};
 
 use crate::boot::{KernelTables, Memory, Regions};
 use crate::console::{self, Out, println};
+use crate::maps::Maps;
 use crate::pages::Pages;
 use crate::slabs::Slabs;
 
@@ -50,6 +51,8 @@ pub struct Kernel {
     pub pages: &'static Pages,
     /// The objects.
     pub slabs: &'static Slabs,
+    /// What changes the live page tables.
+    pub maps: &'static Maps,
 }
 
 impl Kernel {

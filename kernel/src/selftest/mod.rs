@@ -29,6 +29,7 @@ mod object_soak;
 mod objects;
 mod owner;
 mod pace;
+mod page_tables;
 mod pages;
 mod pmu;
 mod poison;
@@ -64,6 +65,11 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "layout", what: "regions and zones are the decided ones", run: layout::run },
     Suite { name: "edges", what: "each region ends where it should", run: edges::run },
     Suite { name: "tables", what: "the MMU translates as the tables say", run: tables::run },
+    Suite {
+        name: "page-tables",
+        what: "tables change while they are in use",
+        run: page_tables::run,
+    },
     Suite { name: "zones", what: "requests get pages of their zone", run: zones::run },
     SOAK,
     Suite { name: "shortage", what: "without memory requests fail, no more", run: shortage::run },

@@ -5,12 +5,12 @@
 //!
 //! ```text
 //! 0xfffdf000  slot 0          early console
-//! 0xfffde000  slots 1 ...     16 kmap-local slots for each of 8 CPUs
-//! 0xfff5e000                  ... 128
+//! 0xfffde000  slots 1 ... 128 16 kmap-local slots for each of 8 CPUs
+//! 0xfff5e000  slot 129        a table's page, while a word of it is replaced that is in use
 //! ```
 //!
-//! Early ioremap overlays the kmap-local slots with six windows of 32 pages. It ends before the
-//! first kmap-local mapping is made, so the two never meet.
+//! Early ioremap overlays these slots, but for the first, with six windows of 32 pages. It ends before
+//! the first of them is mapped, so the two never meet.
 //!
 //! A kmap-local slot is written by its own CPU only. What was mapped there is unmapped, and forgotten
 //! by every TLB, before the next frame is: break before make. All slots lie in one mebibyte, so one
@@ -38,6 +38,10 @@ pub struct Slot(u32);
 impl Slot {
     /// The early console's registers.
     pub const EARLY_CONSOLE: Self = Self(0);
+
+    /// Another mapping of the page that a word of a table lies in: for the one who replaces the word while
+    /// what it maps is in use. Under the lock of the page tables.
+    pub const TABLE_ALIAS: Self = Self(FIRST_KMAP_LOCAL + MAX_CPUS * KMAP_LOCAL_DEPTH);
 
     /// The slot of nesting depth `depth` on CPU `cpu`; `None` past either limit.
     #[must_use]
@@ -69,7 +73,7 @@ pub const fn early_ioremap_window(index: u32) -> Option<VirtRange> {
 }
 
 const _: () = {
-    assert!(FIRST_KMAP_LOCAL + MAX_CPUS * KMAP_LOCAL_DEPTH <= SLOTS);
+    assert!(Slot::TABLE_ALIAS.0 < SLOTS);
     assert!(FIRST_KMAP_LOCAL + EARLY_IOREMAP_WINDOWS * EARLY_IOREMAP_PAGES <= SLOTS);
     assert!(Slot::EARLY_CONSOLE.address().as_u32() == 0xfffd_f000);
     assert!(FIXMAP.start().as_u32() >> 20 == (FIXMAP.end().as_u32() - 1) >> 20);
@@ -83,6 +87,7 @@ mod tests {
     fn slots_go_down_from_the_top() {
         assert_eq!(Slot::kmap_local(0, 0).unwrap().address(), VirtAddr::new(0xfffd_e000));
         assert_eq!(Slot::kmap_local(7, 15).unwrap().address(), VirtAddr::new(0xfff5_f000));
+        assert_eq!(Slot::TABLE_ALIAS.address(), VirtAddr::new(0xfff5_e000));
         assert_eq!(Slot::kmap_local(8, 0), None);
         assert_eq!(Slot::kmap_local(0, 16), None);
     }

@@ -87,7 +87,7 @@ impl<M: Machine + Copy> LiveTables<M> {
                 let word = L2Entry::SmallPage { base, leaf, software }.encode();
                 machine.write(table.entry(VirtAddr::new(n << PAGE_SHIFT)), word);
             }
-            machine.dsb_ishst();
+            // The barrier between the table and the word that leads to it is between break and make.
             let word = L1Entry::Table { base: table, domain, bits }.encode();
             self.replace_first_level(&shared.roots, virt, word);
             *shared.holders(virt) = Holders::SPLIT;
