@@ -89,7 +89,7 @@ impl Emulated {
         let mut state = self.state.borrow_mut();
         state.words.insert(entry, word);
         if word & 3 == 1 && (Self::ROOT..Self::ROOT + 0x4000).contains(&entry) {
-            state.linked.insert(word & !0x3ff, (entry - Self::ROOT) / 4 << 20);
+            state.linked.insert(word & !0x3ff, ((entry - Self::ROOT) / 4) << 20);
         }
     }
 
@@ -135,7 +135,7 @@ impl State {
     /// The first address that `entry` is for; `None` for a word that no root leads to.
     fn virt_of(&self, entry: u32) -> Option<u32> {
         match self.root_of(entry) {
-            Some(root) => Some((entry - root) / 4 << 20),
+            Some(root) => Some(((entry - root) / 4) << 20),
             None => {
                 self.linked.get(&(entry & !0x3ff)).map(|virt| virt + (entry & 0x3ff) / 4 * 4096)
             }
@@ -303,7 +303,7 @@ pub(super) fn pages(
             L1Entry::Table { .. } => None,
             L1Entry::Section { base, leaf, .. } => Some((base.address().as_u64() as u32, leaf)),
             L1Entry::Supersection { base, leaf, .. } => {
-                Some((base.address().as_u64() as u32 + (mib % 16 << 20), leaf))
+                Some((base.address().as_u64() as u32 + ((mib % 16) << 20), leaf))
             }
         };
         for n in 0..256 {

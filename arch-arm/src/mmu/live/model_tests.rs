@@ -112,7 +112,7 @@ enum Life {
 
 struct Model {
     /// What maps each page: the frame's address, and a small page's low bits.
-    pages: BTreeMap<u32, (u32, u32)>,
+    pages: Pages,
     areas: [Life; AREAS.len()],
     blocks: [bool; BLOCKS.len()],
     /// The dead entries of each area, in order.
@@ -454,16 +454,14 @@ fn mebibytes_of(part: VirtRange) -> impl Iterator<Item = u32> {
     (first.as_u32()..part.end().as_u32()).step_by(1 << 20)
 }
 
-type Pages = BTreeMap<u32, (u32, u32)>;
+type Page = (u32, u32);
+type Pages = BTreeMap<u32, Page>;
 
-/// The first page that is not the same in both.
-fn difference(
-    seen: &Pages,
-    expected: &Pages,
-) -> Option<(u32, Option<(u32, u32)>, Option<(u32, u32)>)> {
+/// The first page that is not the same in both: where, what was seen, what was expected.
+fn difference(seen: &Pages, expected: &Pages) -> Option<(u32, [Option<Page>; 2])> {
     let all: BTreeSet<_> = seen.keys().chain(expected.keys()).collect();
     let other = all.into_iter().find(|page| seen.get(page) != expected.get(page))?;
-    Some((*other, seen.get(other).copied(), expected.get(other).copied()))
+    Some((*other, [seen, expected].map(|pages| pages.get(other).copied())))
 }
 
 proptest! {

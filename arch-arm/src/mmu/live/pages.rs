@@ -126,28 +126,33 @@ impl<M: Machine + Copy> LiveTables<M> {
         frames: &mut [Pfn],
     ) -> (usize, VirtAddr) {
         let machine = self.machine;
-        let size = frames.len();
-        let mut frames = frames.iter_mut();
         let mut virt = range.start();
+        let mut taken = 0;
         loop {
             let left = range.end().as_u32().saturating_sub(virt.as_u32()) >> PAGE_SHIFT;
-            // No more entries than there is room for frames: so the loop ends on a whole number of them.
-            let pages = room(virt).min(left).min(frames.len() as u32);
-            if pages == 0 {
-                return (size - frames.len(), virt);
+            let entries = room(virt).min(left);
+            let free = frames.get_mut(taken..).unwrap_or_default();
+            if entries == 0 || free.is_empty() {
+                return (taken, virt);
             }
             let first = self.word(virt);
-            for entry in (first..first + pages * 4).step_by(4) {
+            let mut entry = first;
+            // Mostly all are dead: the frames that there is room for are counted, and the entries with them.
+            let (now, _) = free.split_at_mut(free.len().min(entries as usize));
+            for frame in now {
                 let word = machine.read(at(entry));
-                if word != FAULT
-                    && word & TYPE == FAULT
-                    && let Some(frame) = frames.next()
-                {
-                    machine.write(at(entry), FAULT);
-                    *frame = Pfn::new(word >> PAGE_SHIFT);
+                if !words::is_dead(word) {
+                    break;
                 }
+                machine.write(at(entry), FAULT);
+                *frame = Pfn::new(word >> PAGE_SHIFT);
+                entry += 4;
             }
-            virt = up(virt, pages);
+            taken += ((entry - first) / 4) as usize;
+            while entry < first + entries * 4 && !words::is_dead(machine.read(at(entry))) {
+                entry += 4;
+            }
+            virt = up(virt, (entry - first) / 4);
         }
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn root(at: u32) -> RootBase {
 pub(super) fn machine() -> Emulated {
     let machine = Emulated::new();
     for mib in 0..LINEAR_MIB {
-        let word = PHYS + (mib << 20) | 0x1141e;
+        let word = (PHYS + (mib << 20)) | 0x1141e;
         machine.poke(Emulated::ROOT + ((LINEAR >> 20) + mib) * 4, word);
     }
     machine.boot_table(START);
@@ -270,12 +270,25 @@ fn rights_change_by_pages_and_come_back_as_a_section() {
 }
 
 #[test]
+fn any_page_that_differs_keeps_the_pages_apart() {
+    let machine = machine();
+    let live = live(&machine);
+    for n in [0, 1, 254, 255] {
+        let page = range(LINEAR + n * 4096, 1);
+        live.set_memory_ro(page, GFP).unwrap();
+        assert_eq!(live.join(range(LINEAR, 256)), 0, "page {n}");
+        live.set_memory_rw(page, GFP).unwrap();
+        assert_eq!(live.join(range(LINEAR, 256)), 1, "page {n}");
+    }
+}
+
+#[test]
 fn whole_sections_stay_sections() {
     let machine = machine();
     let live = live(&machine);
     live.set_memory_ro(range(LINEAR + 0xf_f000, 258), GFP).unwrap();
     assert_eq!(machine.tables(), 2);
-    assert_eq!(first_level(&machine, LINEAR + 0x10_0000), PHYS + 0x10_0000 | 0x1_941e);
+    assert_eq!(first_level(&machine, LINEAR + 0x10_0000), (PHYS + 0x10_0000) | 0x1_941e);
     assert!(!machine.is_stale(LINEAR, LINEAR + 0x80_0000), "the flush came before the return");
 }
 
@@ -314,7 +327,7 @@ fn what_can_not_be_changed_is_named_and_nothing_changes() {
     let error = live.set_memory_x(device, GFP).unwrap_err();
     assert_eq!(error.to_string(), "0xf1000000 would be executable, and is Device");
     live.flush(live.unmap_blocks(device));
-    machine.poke(Emulated::ROOT + (START >> 20) * 4, 0x4f00_0000 + (START >> 20) * 0x400 | 1);
+    machine.poke(Emulated::ROOT + (START >> 20) * 4, (0x4f00_0000 + (START >> 20) * 0x400) | 1);
     machine.poke(0x4f00_0000 + (START >> 20) * 0x400, 0x4000_0000 | 0x67e);
     let error = live.set_memory_ro(range(START, 1), GFP);
     assert_eq!(error, Err(ChangeError::NotKernel { virt: virt(START), access: Access::Read }));

@@ -40,6 +40,13 @@ pub(super) const fn dead(word: u32) -> u32 {
     word & !TYPE
 }
 
+/// Is it an entry that was retired: a fault, and not 0?
+#[inline(always)]
+pub(super) const fn is_dead(word: u32) -> bool {
+    // With the type bits on top, that is 1 to 2^30 - 1: one comparison.
+    word.rotate_right(2).wrapping_sub(1) < 0x3fff_ffff
+}
+
 /// How an architecture-independent meaning is mapped.
 pub(super) const fn attributes(prot: Prot) -> Attributes {
     let memory_type = match prot.memory {
@@ -194,8 +201,11 @@ mod tests {
                 assert_ne!(word, FAULT);
                 assert_eq!(word & 0xffff_f000, frame);
                 assert_eq!(dead(word), word);
+                assert!(is_dead(word) && !is_dead(frame | page_bits(prot)));
             }
         }
+        assert!(is_dead(4) && is_dead(0xffff_fffc));
+        assert!(!is_dead(FAULT) && !is_dead(5) && !is_dead(0xffff_ffff));
         assert_eq!(dead(FAULT), FAULT);
     }
 }
