@@ -113,7 +113,7 @@ impl Machine for TableMachine {
     }
 
     fn take_table(&self, gfp: Gfp) -> Option<PhysAddr> {
-        let table = self.slabs.take_object(&self.cache, gfp.difference(PLACES) | Gfp::__GFP_ZERO);
+        let table = self.slabs.take_object(self.cache, gfp.difference(PLACES) | Gfp::__GFP_ZERO);
         // Objects lie in lowmem.
         self.linear.virt_to_phys(table.ok()?)
     }
@@ -122,7 +122,7 @@ impl Machine for TableMachine {
         if let Some(object) = self.linear.phys_to_virt(table) {
             // SAFETY: `take_table` took it, and no walker reads it any more: `LiveTables` says so.
             // Were it refused, the allocator would have reported it.
-            let _ = unsafe { self.slabs.free_object(&self.cache, object) };
+            let _ = unsafe { self.slabs.free_object(self.cache, object) };
         }
     }
 

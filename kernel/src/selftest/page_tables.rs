@@ -389,6 +389,48 @@ fn budgets(kernel: &Kernel, checks: &mut Checks, place: VirtRange, counter: Inst
     count("map_run", MAP_BUDGET, &mut || maps.publish(maps.map_run(area.start(), run, prot)));
     count("clear", CLEAR_BUDGET, &mut || maps.flush(maps.clear(area)));
     maps.drop_tables(area);
+    // Whole calls, of no page.
+    let mut call = |what: &str, budget: u32, call: &mut dyn FnMut()| {
+        let masked = interrupt::mask();
+        let before = counter.read();
+        call();
+        let took = counter.read().since(before);
+        drop(masked);
+        log::info!("{what}: {took} instructions, expected {budget}");
+        checks.that(
+            cfg!(debug_assertions) || took <= budget,
+            format_args!("{what}: {took} instructions, expected {budget}"),
+        );
+    };
+    let page = sized(area.start(), PAGE_SIZE);
+    call("a table made and freed", 700, &mut || {
+        let _ = maps.hold_tables(page, GFP);
+        maps.drop_tables(page);
+    });
+    let _ = maps.hold_tables(page, GFP);
+    call("a table held and let go", 200, &mut || {
+        let _ = maps.hold_tables(page, GFP);
+        maps.drop_tables(page);
+    });
+    maps.publish(maps.map_pages(page.start(), &frames[..1], prot));
+    call("lookup", 100, &mut || drop(core::hint::black_box(maps.lookup(page.start()))));
+    call("a page mapped and flushed", 100, &mut || {
+        maps.flush(maps.clear(page));
+        maps.publish(maps.map_pages(page.start(), &frames[..1], prot));
+    });
+    maps.flush(maps.clear(page));
+    maps.drop_tables(page);
+    let phys = kernel.tables.linear().lowmem().start().align_up(u64::from(place.len()));
+    for (mib, budget) in [(1, 300), (16, 500)] {
+        let range = sized(place.start(), mib * SECTION_SIZE);
+        let Some(phys) = PhysRange::from_len(phys, u64::from(range.len())) else { continue };
+        call("a block", budget, &mut || {
+            if let Ok(fresh) = maps.map_blocks(range.start(), phys, prot, GFP) {
+                maps.publish(fresh);
+                maps.flush(maps.unmap_blocks(range));
+            }
+        });
+    }
 }
 
 /// The mebibyte has a second mapping, a section; and the start of lowmem one of 16 MiB, that is read only.

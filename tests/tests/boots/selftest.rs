@@ -3,7 +3,8 @@
 use crate::run::run;
 
 /// Suites that must have run.
-const SUITES: [&str; 15] = [
+const SUITES: [&str; 16] = [
+    "page-tables",
     "zones",
     "soak",
     "objects",

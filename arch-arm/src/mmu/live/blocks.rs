@@ -1,56 +1,95 @@
 //! Long ranges of memory that follow each other: the largest leaf that fits.
 //!
 //! ```text
-//!   virt, phys: equal in their low 24 bits  → supersections of 16 MiB where all 16 entries are free
+//!   virt, phys: equal in their low 24 bits  → supersections of 16 MiB
 //!               equal in their low 20 bits  → sections of 1 MiB
 //!               else, and at both ends      → small pages, in tables that are held for them
+//!
+//!   head: pages │ sections │ supersections … │ sections │ pages: tail
 //! ```
 //!
-//! A mebibyte that already has a table, which boot made or another area shares, is mapped by pages.
+//! Whole mebibytes are mostly free, so they are looked at in one loop and written in another: a few instructions
+//! each. A mebibyte that already has a table, which boot made, is mapped by pages; then all are gone through one
+//! by one.
 //!
-//! Sections and supersections are written under the lock, in all roots: both kinds of words are few. Pages are
-//! written before or after, with interrupts as they were.
+//! First-level words are written under the lock, in all roots: they are few. Pages are written before or after, with
+//! interrupts as they were.
 
-use mm::addr::{PfnRange, PhysAddr, PhysRange, VirtAddr, VirtRange};
+use mm::addr::{PAGE_SHIFT, PHYS_LIMIT_32, PfnRange, PhysRange, VirtAddr, VirtRange};
 use mm::map::{NoTable, Prot};
 use mm::zone::Gfp;
 
-use super::super::descriptor::SECTION_SIZE;
-use super::holders::Holders;
+use super::super::descriptor::{SECTION_SHIFT, SECTION_SIZE};
 use super::tables::Chain;
 use super::words::{self, FAULT, SUPERSECTION, TABLE, TYPE};
-use super::{LiveTables, Machine, Shared, is_whole, mebibytes};
+use super::{LiveTables, Machine, Shared, at, mebibytes};
 
 /// Bytes that a supersection maps.
 const SUPERSECTION_SIZE: u32 = 16 * SECTION_SIZE;
 
-/// A range and the memory behind it, which all of it lies below 4 GiB.
+/// A range, cut into whole mebibytes and what is left at both ends.
+#[derive(Clone, Copy)]
+struct Cut {
+    head: VirtRange,
+    whole: VirtRange,
+    tail: VirtRange,
+}
+
+impl Cut {
+    /// Cuts `range` at the borders of mebibytes; one that lies within a mebibyte is all head.
+    #[inline(always)]
+    fn new(range: VirtRange) -> Self {
+        let (start, end) = (range.start(), range.end());
+        let last = end.align_down(SECTION_SIZE);
+        let first =
+            VirtAddr::new(start.as_u32().wrapping_add(SECTION_SIZE - 1)).align_down(SECTION_SIZE);
+        if first > last || first < start {
+            return Self::pages(range);
+        }
+        Self {
+            head: VirtRange::new(start, first),
+            whole: VirtRange::new(first, last),
+            tail: VirtRange::new(last, end),
+        }
+    }
+
+    /// All of `range` is to be pages.
+    const fn pages(range: VirtRange) -> Self {
+        let nothing = VirtRange::new(range.end(), range.end());
+        Self { head: range, whole: nothing, tail: nothing }
+    }
+
+    /// What is pages in any case, by mebibytes.
+    #[inline(always)]
+    fn ends(&self) -> impl Iterator<Item = VirtRange> + Clone + use<> {
+        mebibytes(self.head).chain(mebibytes(self.tail))
+    }
+}
+
+/// What is to be mapped where.
 #[derive(Clone, Copy)]
 struct Run {
-    range: VirtRange,
-    phys: u32,
+    cut: Cut,
+    /// Added to an address it gives the address of the memory behind it.
+    to_phys: u32,
+    prot: Prot,
 }
 
 impl Run {
-    fn new(virt: VirtAddr, phys: PhysRange) -> Self {
-        debug_assert!(phys.end() <= mm::addr::PHYS_LIMIT_32, "{phys} is out of reach");
+    #[inline(always)]
+    fn new(virt: VirtAddr, phys: PhysRange, prot: Prot) -> Self {
+        debug_assert!(phys.end() <= PHYS_LIMIT_32, "{phys} is out of reach");
         let end = virt.as_u32().saturating_add(phys.len() as u32);
-        Self { range: VirtRange::new(virt, VirtAddr::new(end)), phys: phys.start().as_u64() as u32 }
+        let range = VirtRange::new(virt, VirtAddr::new(end));
+        let to_phys = (phys.start().as_u64() as u32).wrapping_sub(virt.as_u32());
+        let is_alike = to_phys & (SECTION_SIZE - 1) == 0;
+        let cut = if is_alike { Cut::new(range) } else { Cut::pages(range) };
+        Self { cut, to_phys, prot }
     }
 
-    /// The memory behind `virt`.
+    #[inline(always)]
     fn phys(&self, virt: VirtAddr) -> u32 {
-        self.phys.wrapping_add(virt.as_u32().wrapping_sub(self.range.start().as_u32()))
-    }
-
-    /// Do addresses and memory lie alike in blocks of `size`?
-    fn is_alike(&self, size: u32) -> bool {
-        (self.range.start().as_u32() ^ self.phys) & (size - 1) == 0
-    }
-
-    /// May the part of a mebibyte be a section?
-    fn fits_section(&self, piece: VirtRange) -> bool {
-        is_whole(piece) && self.is_alike(SECTION_SIZE)
+        virt.as_u32().wrapping_add(self.to_phys)
     }
 }
 
@@ -63,76 +102,110 @@ impl<M: Machine + Copy> LiveTables<M> {
         prot: Prot,
         gfp: Gfp,
     ) -> Result<(), NoTable> {
-        let run = Run::new(virt, phys);
-        let wants = |_: &Shared, piece: VirtRange| {
-            !run.fits_section(piece) && self.first_level(piece.start()) == FAULT
-        };
-        self.with_tables(run.range, gfp, wants, |shared, spare| {
-            self.write_sections(shared, run, words::section_bits(prot), spare);
+        let run = Run::new(virt, phys, prot);
+        let mut is_free = true;
+        self.with_tables(run.cut.ends(), gfp, |shared, spare| {
+            for piece in run.cut.ends() {
+                self.hold_one(shared, piece.start(), spare);
+            }
+            is_free = self.is_free(run.cut.whole);
+            if is_free {
+                self.write_whole(shared, run);
+            } else {
+                self.write_one_by_one(shared, run, spare);
+            }
         })?;
-        for piece in mebibytes(run.range) {
-            if self.first_level(piece.start()) & TYPE == TABLE {
-                let first = PhysAddr::new(u64::from(run.phys(piece.start()))).pfn_down();
-                let pages = piece.len() >> mm::addr::PAGE_SHIFT;
-                let frames = PfnRange::new(first, first.saturating_add(pages));
-                self.write_run(piece.start(), frames, words::page_bits(prot));
+        for piece in run.cut.ends() {
+            self.write_piece(piece, run);
+        }
+        if !is_free {
+            for piece in mebibytes(run.cut.whole) {
+                if self.first_level(piece.start()) & TYPE == TABLE {
+                    self.write_piece(piece, run);
+                }
             }
         }
         Ok(())
     }
 
-    /// Writes the first-level words of `run`, and holds tables for what is left to pages.
-    fn write_sections(&self, shared: &mut Shared, run: Run, bits: u32, spare: &mut Chain) {
-        let mut supersection = 0..0;
-        for piece in mebibytes(run.range) {
-            let virt = piece.start();
-            if self.first_level(virt) != FAULT || !run.fits_section(piece) {
-                self.hold_one(shared, virt, spare);
-                continue;
-            }
-            if self.starts_supersection(run, virt) {
-                supersection = virt.as_u32()..virt.as_u32() + (SUPERSECTION_SIZE - 1);
-            }
-            let phys = run.phys(virt);
-            let word = if supersection.contains(&virt.as_u32()) {
-                phys & !(SUPERSECTION_SIZE - 1) | SUPERSECTION | bits
+    /// Has no whole mebibyte of `range` a section or a table?
+    #[inline(always)]
+    fn is_free(&self, range: VirtRange) -> bool {
+        self.all_first_level(range, |word| word == FAULT)
+    }
+
+    /// Are the first-level words of all whole mebibytes of `range` as `is` wants them?
+    #[inline(always)]
+    fn all_first_level(&self, range: VirtRange, is: impl Fn(u32) -> bool) -> bool {
+        let machine = self.machine;
+        let word = |virt: VirtAddr| self.root + (virt.as_u32() >> SECTION_SHIFT) * 4;
+        (word(range.start())..word(range.end())).step_by(4).all(|entry| is(machine.read(at(entry))))
+    }
+
+    /// Maps the whole mebibytes, which are free.
+    fn write_whole(&self, shared: &mut Shared, run: Run) {
+        let (mut virt, end) = (run.cut.whole.start(), run.cut.whole.end());
+        let bits = words::section_bits(run.prot);
+        let is_alike = run.to_phys & (SUPERSECTION_SIZE - 1) == 0;
+        while virt < end {
+            let left = end.as_u32() - virt.as_u32();
+            let offset = virt.as_u32() & (SUPERSECTION_SIZE - 1);
+            let (bytes, word, step) = if is_alike && offset == 0 && left >= SUPERSECTION_SIZE {
+                (SUPERSECTION_SIZE, run.phys(virt) | SUPERSECTION | bits, 0)
             } else {
-                phys | bits
+                let until = if is_alike { left.min(SUPERSECTION_SIZE - offset) } else { left };
+                (until, run.phys(virt) | bits, SECTION_SIZE)
             };
-            self.set_first_level(&shared.roots, virt, word);
+            self.fill_first_level(&shared.roots, virt, bytes >> SECTION_SHIFT, word, step);
+            virt = VirtAddr::new(virt.as_u32() + bytes);
         }
     }
 
-    /// Do `run` and the table have 16 MiB for a supersection from `virt` on?
-    fn starts_supersection(&self, run: Run, virt: VirtAddr) -> bool {
-        let left = run.range.end().as_u32() - virt.as_u32();
-        virt.is_aligned(SUPERSECTION_SIZE)
-            && left >= SUPERSECTION_SIZE
-            && run.is_alike(SUPERSECTION_SIZE)
-            && (0..16)
-                .all(|n| self.first_level(VirtAddr::new(virt.as_u32() + n * SECTION_SIZE)) == FAULT)
+    /// Maps the whole mebibytes, some of which have a table: those by pages, which are written later.
+    #[cold]
+    fn write_one_by_one(&self, shared: &mut Shared, run: Run, spare: &mut Chain) {
+        for piece in mebibytes(run.cut.whole) {
+            let virt = piece.start();
+            if self.first_level(virt) == FAULT {
+                let word = run.phys(virt) | words::section_bits(run.prot);
+                self.set_first_level(&shared.roots, virt, word);
+            } else {
+                self.hold_one(shared, virt, spare);
+            }
+        }
+    }
+
+    /// Maps a part of a mebibyte, whose table is held.
+    #[inline(always)]
+    fn write_piece(&self, piece: VirtRange, run: Run) {
+        let first = at(run.phys(piece.start())).pfn_down();
+        let frames = PfnRange::new(first, first.saturating_add(piece.len() >> PAGE_SHIFT));
+        self.write_run(piece.start(), frames, words::page_bits(run.prot));
     }
 
     /// Takes away what one call of [`write_blocks`](Self::write_blocks) mapped in `range`.
     pub(super) fn clear_blocks(&self, range: VirtRange) {
-        for piece in mebibytes(range) {
+        // What was not alike is pages in whole mebibytes too.
+        let cut = Cut::new(range);
+        let is_sections = self.all_first_level(cut.whole, |word| word & TYPE != TABLE);
+        let cut = if is_sections { cut } else { Cut::pages(range) };
+        for piece in cut.ends() {
             if self.first_level(piece.start()) & TYPE == TABLE {
                 self.clear_pages(piece);
             }
         }
         let mut dead = Chain::default();
         let mut shared = self.shared.lock();
-        for piece in mebibytes(range) {
+        for piece in cut.ends() {
             let virt = piece.start();
-            match self.first_level(virt) & TYPE {
-                TABLE => self.let_go_of_one(&mut shared, virt, &mut dead),
-                FAULT => {}
-                _ => {
-                    debug_assert!(*shared.holders(virt) == Holders::NONE && is_whole(piece));
-                    self.set_first_level(&shared.roots, virt, FAULT);
-                }
+            if self.first_level(virt) & TYPE == TABLE {
+                self.let_go_of_one(&mut shared, virt, &mut dead);
+            } else {
+                self.set_first_level(&shared.roots, virt, FAULT);
             }
         }
+        let sections = cut.whole.len() >> SECTION_SHIFT;
+        self.fill_first_level(&shared.roots, cut.whole.start(), sections, FAULT, 0);
         self.forget_tables(range, &dead);
         drop(shared);
         dead.give(&self.machine);

@@ -8,7 +8,7 @@
 //! | module | idea |
 //! |---|---|
 //! | `machine` | words, TLB operations and memory: what there must be underneath |
-//! | `words` | the words for each [`Prot`](mm::map::Prot), as constants |
+//! | `words` | the words for each [`Prot`], as constants |
 //! | `holders` | who holds a mebibyte's table |
 //! | `tables` | second-level tables come and go |
 //! | `roots` | all address spaces have the same first-level entries for the kernel |
@@ -53,7 +53,7 @@ mod model_tests;
 #[cfg(test)]
 mod tests;
 
-use mm::addr::{PAGE_SHIFT, Pfn, PfnRange, PhysAddr, PhysRange, VirtAddr, VirtRange};
+use mm::addr::{PAGE_SHIFT, PAGE_SIZE, Pfn, PfnRange, PhysAddr, PhysRange, VirtAddr, VirtRange};
 use mm::map::linear::LinearMap;
 use mm::map::{Fresh, Mapped, Mmu, NoTable, Prot, Stale};
 use mm::zone::Gfp;
@@ -64,7 +64,8 @@ pub use machine::{Machine, replace_step_by_step};
 pub use roots::{MAX_ROOTS, RootError};
 pub use split::SplitError;
 
-use super::descriptor::{L1_ENTRIES, RootBase, SECTION_SHIFT, SECTION_SIZE};
+use super::attributes::Domain;
+use super::descriptor::{L1_ENTRIES, L2_ENTRIES, RootBase, SECTION_SHIFT, SECTION_SIZE};
 use super::walk::{TableRead, Walker};
 use crate::sync::IrqLock;
 use crate::tlb::sequence;
@@ -217,17 +218,37 @@ impl<M: Machine + Copy> Mmu for LiveTables<M> {
     }
 
     fn lookup(&self, virt: VirtAddr) -> Option<Mapped> {
+        let first = self.first_level(virt);
+        // The low ten bits of a table's word are 1: the kernel's domain, and nothing that its pages would have to
+        // regard.
+        if first & 0x3ff == words::TABLE {
+            let index = (virt.as_u32() >> PAGE_SHIFT) % L2_ENTRIES;
+            let word = self.machine.read(at(words::table_of(first) + index * 4));
+            if word & words::SMALL_PAGE != 0 {
+                let phys = at(word & !(PAGE_SIZE - 1) | virt.as_u32() & (PAGE_SIZE - 1));
+                return Some(Mapped { phys, prot: words::prot_of_page(word) });
+            }
+        }
+        self.lookup_any(virt)
+    }
+}
+
+impl<M: Machine + Copy> LiveTables<M> {
+    /// What is mapped at `virt`, by whatever kind of entry.
+    #[cold]
+    fn lookup_any(&self, virt: VirtAddr) -> Option<Mapped> {
         let root = RootBase::new(at(self.root))?;
         let translation = Walker::new(root, self).translate(virt);
         let (phys, mapping) = (translation.phys()?, translation.mapping?);
         // In another domain, or without PXN's leave, it is nothing that `Prot` can say.
-        let is_plain = mapping.attributes.domain == super::attributes::Domain::KERNEL;
-        let prot = words::prot_of(mapping.attributes.leaf).filter(|_| is_plain && !mapping.pxn);
+        let is_plain = mapping.attributes.domain == Domain::KERNEL && !mapping.pxn;
+        let prot = words::prot_of(mapping.attributes.leaf).filter(|_| is_plain);
         Some(Mapped { phys, prot })
     }
 }
 
 /// The parts of `range`, one for each mebibyte that it has a byte of.
+#[inline(always)]
 fn mebibytes(range: VirtRange) -> impl Iterator<Item = VirtRange> + Clone {
     let mut next = range.start();
     core::iter::from_fn(move || {

@@ -119,6 +119,29 @@ impl<M: Machine + Copy> LiveTables<M> {
         self.shared.lock().roots.remove(low(root.address()))
     }
 
+    /// Writes the first-level words of `count` mebibytes from `virt` on in all roots: `word`, and each after it `step`
+    /// more. The lock is held.
+    #[inline(always)]
+    pub(super) fn fill_first_level(
+        &self,
+        roots: &Roots,
+        virt: VirtAddr,
+        count: u32,
+        word: u32,
+        step: u32,
+    ) {
+        let machine = self.machine;
+        let offset = (virt.as_u32() >> SECTION_SHIFT) * 4;
+        for root in roots.iter() {
+            let first = root + offset;
+            let mut word = word;
+            for entry in (first..first + count * 4).step_by(4) {
+                machine.write(at(entry), word);
+                word = word.wrapping_add(step);
+            }
+        }
+    }
+
     /// Writes the first-level word for `virt` in all roots. The lock is held.
     pub(super) fn set_first_level(&self, roots: &Roots, virt: VirtAddr, word: u32) {
         let machine = self.machine;
@@ -137,7 +160,8 @@ impl<M: Machine + Copy> LiveTables<M> {
         let machine = self.machine;
         let offset = (virt.as_u32() >> SECTION_SHIFT) * 4;
         let current = low(machine.current_root());
-        // A CPU that runs on a root that is not registered sees none of this; its table is not ours.
+        // A CPU whose root is not registered sees nothing of this.
+        let current = roots.iter().find(|&root| root == current).unwrap_or(self.root);
         let others = || roots.iter().filter(|&root| root != current);
         others().for_each(|root| machine.write(at(root + offset), 0));
         machine.dsb_ishst();

@@ -61,66 +61,80 @@ fn is_mapped(virt: VirtAddr) -> ! {
 }
 
 impl<M: Machine + Copy> LiveTables<M> {
-    /// Runs `link` under the lock, with memory for a table for each mebibyte of `range` that `wants` one.
-    ///
-    /// `wants` is asked under the lock, more than once, and so is `link`, once and last.
+    /// Runs `link` under the lock, once, with memory for a table for each of `pieces`, parts of mebibytes, where nothing
+    /// is mapped yet.
+    #[inline(always)]
     pub(super) fn with_tables(
         &self,
-        range: VirtRange,
+        pieces: impl Iterator<Item = VirtRange> + Clone,
         gfp: Gfp,
-        wants: impl Fn(&Shared, VirtRange) -> bool,
         link: impl FnOnce(&mut Shared, &mut Chain),
     ) -> Result<(), NoTable> {
-        let machine = self.machine;
+        let wanting = || pieces.clone().filter(|piece| self.first_level(piece.start()) == FAULT);
         let mut spare = Chain::default();
-        let outcome = 'linked: loop {
-            let missing = {
-                let mut shared = self.shared.lock();
-                let missing =
-                    mebibytes(range).filter(|piece| wants(&shared, *piece)).count() as u32;
-                if missing <= spare.len {
-                    link(&mut shared, &mut spare);
-                    break Ok(());
-                }
-                missing
-            };
-            while spare.len < missing {
-                let Some(table) = machine.take_table(gfp) else {
-                    let shared = self.shared.lock();
-                    let mut wanting = mebibytes(range).filter(|piece| wants(&shared, *piece));
-                    let first = wanting.nth(spare.len as usize).unwrap_or(range);
-                    break 'linked Err(NoTable { virt: first.start() });
-                };
-                spare.push(&machine, low(table));
+        loop {
+            let mut shared = self.shared.lock();
+            if wanting().count() as u32 <= spare.len {
+                link(&mut shared, &mut spare);
+                break;
             }
-        };
-        spare.give(&machine);
-        outcome
+            drop(shared);
+            self.take_tables(wanting(), gfp, &mut spare)?;
+        }
+        if !spare.is_empty() {
+            spare.give(&self.machine);
+        }
+        Ok(())
+    }
+
+    /// Takes memory for as many tables as there are pieces that want one. No lock is held: how many they are may
+    /// have changed since.
+    #[cold]
+    fn take_tables(
+        &self,
+        wanting: impl Iterator<Item = VirtRange>,
+        gfp: Gfp,
+        spare: &mut Chain,
+    ) -> Result<(), NoTable> {
+        for piece in wanting.skip(spare.len as usize) {
+            let Some(table) = self.machine.take_table(gfp) else {
+                core::mem::take(spare).give(&self.machine);
+                return Err(NoTable { virt: piece.start() });
+            };
+            spare.push(&self.machine, low(table));
+        }
+        Ok(())
     }
 
     /// Makes the tables of `range` that are missing, and holds all of them.
     pub(super) fn hold(&self, range: VirtRange, gfp: Gfp) -> Result<(), NoTable> {
-        let wants = |_: &Shared, piece: VirtRange| self.first_level(piece.start()) == FAULT;
-        self.with_tables(range, gfp, wants, |shared, spare| {
+        self.with_tables(mebibytes(range), gfp, |shared, spare| {
             mebibytes(range).for_each(|piece| self.hold_one(shared, piece.start(), spare));
         })
     }
 
     /// Holds the table of the mebibyte at `virt`, which is linked first if there is none.
+    #[inline(always)]
     pub(super) fn hold_one(&self, shared: &mut Shared, virt: VirtAddr, spare: &mut Chain) {
         let word = self.first_level(virt);
         if word & TYPE != TABLE {
-            // With a section there, or with fewer tables than were counted, both under this lock, the
-            // books are wrong.
-            let table = spare.pop(&self.machine).filter(|_| word == FAULT);
-            let Some(table) = table else { is_mapped(virt) };
-            // The table's words before the word that leads to it; and that one before anybody's page is said
-            // to be mapped, who finds the table and waits for the stores to its own words only.
-            self.machine.dsb_ishst();
-            self.set_first_level(&shared.roots, virt, words::table_word(table));
-            self.machine.dsb_ishst();
+            self.link(shared, virt, word, spare);
         }
         shared.holders(virt).hold();
+    }
+
+    /// Links a table where `word` is. The lock is held.
+    #[cold]
+    fn link(&self, shared: &mut Shared, virt: VirtAddr, word: u32, spare: &mut Chain) {
+        // With a section there, or with fewer tables than were counted, both under this lock, the books are
+        // wrong.
+        let table = if word == FAULT { spare.pop(&self.machine) } else { None };
+        let Some(table) = table else { is_mapped(virt) };
+        // The table's words before the word that leads to it; and that one before anybody's page is said to be
+        // mapped, who finds the table and waits for the stores to its own words only.
+        self.machine.dsb_ishst();
+        self.set_first_level(&shared.roots, virt, words::table_word(table));
+        self.machine.dsb_ishst();
     }
 
     /// Lets go of the tables of `range`; those that nobody holds any more are unlinked, forgotten, and given back.

@@ -18,6 +18,8 @@ use super::super::attributes::{Access, Attributes, Domain, Execute, LeafAttribut
 pub(super) const TYPE: u32 = 0b11;
 pub(super) const TABLE: u32 = 0b01;
 pub(super) const FAULT: u32 = 0;
+/// Set in a small page, and in no other second-level word.
+pub(super) const SMALL_PAGE: u32 = 0b10;
 
 /// A mebibyte's first-level word when its table lies at `table`: in the kernel's domain.
 #[inline(always)]
@@ -88,6 +90,38 @@ pub(super) fn prot_of(leaf: LeafAttributes) -> Option<Prot> {
     };
     let prot = Prot { memory, rights };
     (attributes(prot).leaf == leaf).then_some(prot)
+}
+
+/// Bits of a small page that differ from one [`Prot`] to another: TEX\[0\], C and B, AP\[2\], XN.
+const VARYING: u32 = 1 << 6 | 1 << 3 | 1 << 2 | 1 << 9 | 1;
+
+/// The five bits of [`VARYING`] as a number.
+const fn variant(word: u32) -> usize {
+    (word >> 2 & 0b11 | word >> 4 & 0b100 | word >> 6 & 0b1000 | (word & 1) << 4) as usize
+}
+
+/// What a small page with these low bits means; `None` for what has no name.
+#[inline(always)]
+pub(super) const fn prot_of_page(word: u32) -> Option<Prot> {
+    const FIXED: u32 = 0xfff & !VARYING;
+    const PROTS: [Option<Prot>; 32] = {
+        let mut prots = [None; 32];
+        let mut rights = RIGHTS.len();
+        // Backwards: of two that are the same words, the first is the name.
+        while rights > 0 {
+            rights -= 1;
+            let mut memory = 0;
+            while memory < MEMORY.len() {
+                let prot = Prot { memory: MEMORY[memory], rights: RIGHTS[rights] };
+                let word = page_bits(prot);
+                assert!(word & FIXED == page_bits(Prot::KERNEL) & FIXED);
+                prots[variant(word)] = Some(prot);
+                memory += 1;
+            }
+        }
+        prots
+    };
+    if word & FIXED == page_bits(Prot::KERNEL) & FIXED { PROTS[variant(word)] } else { None }
 }
 
 const MEMORY: [Memory; 4] =
@@ -174,6 +208,11 @@ mod tests {
             };
             let expected = Prot { rights: expected, ..prot };
             assert_eq!(prot_of(attributes(prot).leaf), Some(expected));
+        }
+        for word in (0..0x1000).filter(|word| word & 2 != 0) {
+            let L2Entry::SmallPage { leaf, software, .. } = L2Entry::decode(word) else { panic!() };
+            let expected = prot_of(leaf).filter(|_| software.as_u8() == 0);
+            assert_eq!(prot_of_page(word), expected, "{word:#x}");
         }
         assert_eq!(prot_of(Attributes::VECTORS.leaf), None);
         assert_eq!(prot_of(Attributes::KERNEL_RWX.leaf), None);
