@@ -14,7 +14,9 @@ pub(crate) fn blocks(range: VirtRange, shift: u32) -> impl Iterator<Item = VirtA
     // Counting blocks, not bytes: the block after the last need not have an address.
     let last = end.saturating_sub(1) >> shift;
     let count = if range.is_empty() { 0 } else { last - (start >> shift) + 1 };
-    (0..count).map(move |n| VirtAddr::new(((start >> shift) + n) << shift))
+    let first = start >> shift << shift;
+    // Added rather than shifted together: one instruction a block.
+    (0..count).map(move |n| VirtAddr::new(first.wrapping_add(n << shift)))
 }
 
 /// Does all of the block of `1 << shift` bytes at `block` lie in `range`?

@@ -32,7 +32,8 @@ const SUPERSECTION_SIZE: u32 = 16 * SECTION_SIZE;
 struct Cut {
     head: VirtRange,
     whole: VirtRange,
-    tail: VirtRange,
+    /// Within one mebibyte.
+    tail: Option<VirtRange>,
 }
 
 impl Cut {
@@ -49,20 +50,21 @@ impl Cut {
         Self {
             head: VirtRange::new(start, first),
             whole: VirtRange::new(first, last),
-            tail: VirtRange::new(last, end),
+            tail: if last < end { Some(VirtRange::new(last, end)) } else { None },
         }
     }
 
     /// All of `range` is to be pages.
     const fn pages(range: VirtRange) -> Self {
         let nothing = VirtRange::new(range.end(), range.end());
-        Self { head: range, whole: nothing, tail: nothing }
+        Self { head: range, whole: nothing, tail: None }
     }
 
-    /// What is pages in any case, by mebibytes.
+    /// What is pages in any case, by mebibytes. Its `for_each` is quicker than a loop, which would ask each time which
+    /// end it is at.
     #[inline(always)]
     fn ends(&self) -> impl Iterator<Item = VirtRange> + Clone + use<> {
-        mebibytes(self.head).chain(mebibytes(self.tail))
+        mebibytes(self.head).chain(self.tail)
     }
 }
 
@@ -105,9 +107,7 @@ impl<M: Machine + Copy> LiveTables<M> {
         let run = Run::new(virt, phys, prot);
         let mut is_free = true;
         self.with_tables(run.cut.ends(), gfp, |shared, spare| {
-            for piece in run.cut.ends() {
-                self.hold_one(shared, piece.start(), spare);
-            }
+            run.cut.ends().for_each(|piece| self.hold_one(shared, piece.start(), spare));
             is_free = self.is_free(run.cut.whole);
             if is_free {
                 self.write_whole(shared, run);
@@ -115,9 +115,7 @@ impl<M: Machine + Copy> LiveTables<M> {
                 self.write_one_by_one(shared, run, spare);
             }
         })?;
-        for piece in run.cut.ends() {
-            self.write_piece(piece, run);
-        }
+        run.cut.ends().for_each(|piece| self.write_piece(piece, run));
         if !is_free {
             for piece in mebibytes(run.cut.whole) {
                 if self.first_level(piece.start()) & TYPE == TABLE {
@@ -189,25 +187,27 @@ impl<M: Machine + Copy> LiveTables<M> {
         let cut = Cut::new(range);
         let is_sections = self.all_first_level(cut.whole, |word| word & TYPE != TABLE);
         let cut = if is_sections { cut } else { Cut::pages(range) };
-        for piece in cut.ends() {
+        cut.ends().for_each(|piece| {
             if self.first_level(piece.start()) & TYPE == TABLE {
                 self.clear_pages(piece);
             }
-        }
+        });
         let mut dead = Chain::default();
         let mut shared = self.shared.lock();
-        for piece in cut.ends() {
+        cut.ends().for_each(|piece| {
             let virt = piece.start();
             if self.first_level(virt) & TYPE == TABLE {
                 self.let_go_of_one(&mut shared, virt, &mut dead);
             } else {
                 self.set_first_level(&shared.roots, virt, FAULT);
             }
-        }
+        });
         let sections = cut.whole.len() >> SECTION_SHIFT;
         self.fill_first_level(&shared.roots, cut.whole.start(), sections, FAULT, 0);
         self.forget_tables(range, &dead);
         drop(shared);
-        dead.give(&self.machine);
+        if !dead.is_empty() {
+            dead.give(&self.machine);
+        }
     }
 }
