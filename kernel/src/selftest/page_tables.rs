@@ -47,8 +47,8 @@ const CALL_BUDGET: u32 = 110;
 /// What calls may cost that concern one page or one table, and those that map and unmap so many mebibytes.
 const HOLD_BUDGET: u32 = 200;
 const LOOKUP_BUDGET: u32 = 50;
-const PAGE_BUDGET: u32 = 80;
-const BLOCK_BUDGETS: [(u32, u32); 2] = [(1, 250), (16, 500)];
+const PAGE_BUDGET: u32 = 130;
+const BLOCK_BUDGETS: [(u32, u32); 2] = [(1, 300), (16, 600)];
 
 /// The suite.
 pub fn run(kernel: &mut Kernel, checks: &mut Checks) {

@@ -60,6 +60,11 @@ impl Cut {
         Self { head: range, whole: nothing, tail: None }
     }
 
+    #[inline(always)]
+    fn has_ends(&self) -> bool {
+        !self.head.is_empty() || self.tail.is_some()
+    }
+
     /// What is pages in any case, by mebibytes. Its `for_each` is quicker than a loop, which would ask each time which
     /// end it is at.
     #[inline(always)]
@@ -105,6 +110,26 @@ impl<M: Machine + Copy> LiveTables<M> {
         gfp: Gfp,
     ) -> Result<(), NoTable> {
         let run = Run::new(virt, phys, prot);
+        if run.cut.has_ends() || !self.write_if_free(run) {
+            return self.write_any(run, gfp);
+        }
+        Ok(())
+    }
+
+    /// Maps a run of nothing but whole mebibytes, if all are free.
+    #[inline(always)]
+    fn write_if_free(&self, run: Run) -> bool {
+        let shared = self.shared.lock();
+        let is_free = self.is_free(run.cut.whole);
+        if is_free {
+            self.write_whole(&shared, run);
+        }
+        is_free
+    }
+
+    /// Maps any run.
+    #[inline(never)]
+    fn write_any(&self, run: Run, gfp: Gfp) -> Result<(), NoTable> {
         let mut is_free = true;
         self.with_tables(run.cut.ends(), gfp, |shared, spare| {
             run.cut.ends().for_each(|piece| self.hold_one(shared, piece.start(), spare));
@@ -141,7 +166,8 @@ impl<M: Machine + Copy> LiveTables<M> {
     }
 
     /// Maps the whole mebibytes, which are free.
-    fn write_whole(&self, shared: &mut Shared, run: Run) {
+    #[inline(always)]
+    fn write_whole(&self, shared: &Shared, run: Run) {
         let (mut virt, end) = (run.cut.whole.start(), run.cut.whole.end());
         let bits = words::section_bits(run.prot);
         let is_alike = run.to_phys & (SUPERSECTION_SIZE - 1) == 0;
@@ -186,7 +212,24 @@ impl<M: Machine + Copy> LiveTables<M> {
         // What was not alike is pages in whole mebibytes too.
         let cut = Cut::new(range);
         let is_sections = self.all_first_level(cut.whole, |word| word & TYPE != TABLE);
-        let cut = if is_sections { cut } else { Cut::pages(range) };
+        if is_sections && !cut.has_ends() {
+            let shared = self.shared.lock();
+            self.clear_whole(&shared, cut);
+        } else {
+            self.clear_any(range, if is_sections { cut } else { Cut::pages(range) });
+        }
+    }
+
+    /// Takes away the sections and supersections.
+    #[inline(always)]
+    fn clear_whole(&self, shared: &Shared, cut: Cut) {
+        let sections = cut.whole.len() >> SECTION_SHIFT;
+        self.fill_first_level(&shared.roots, cut.whole.start(), sections, FAULT, 0);
+    }
+
+    /// Takes away whatever there is.
+    #[inline(never)]
+    fn clear_any(&self, range: VirtRange, cut: Cut) {
         cut.ends().for_each(|piece| {
             if self.first_level(piece.start()) & TYPE == TABLE {
                 self.clear_pages(piece);
@@ -202,8 +245,7 @@ impl<M: Machine + Copy> LiveTables<M> {
                 self.set_first_level(&shared.roots, virt, FAULT);
             }
         });
-        let sections = cut.whole.len() >> SECTION_SHIFT;
-        self.fill_first_level(&shared.roots, cut.whole.start(), sections, FAULT, 0);
+        self.clear_whole(&shared, cut);
         self.forget_tables(range, &dead);
         drop(shared);
         if !dead.is_empty() {
