@@ -48,7 +48,7 @@ const CALL_BUDGET: u32 = 110;
 const HOLD_BUDGET: u32 = 200;
 const LOOKUP_BUDGET: u32 = 50;
 const PAGE_BUDGET: u32 = 130;
-const BLOCK_BUDGETS: [(u32, u32); 2] = [(1, 300), (16, 600)];
+const BLOCK_BUDGETS: [(u32, u32); 2] = [(1, 340), (16, 680)];
 
 /// The suite.
 pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
@@ -387,7 +387,6 @@ fn budgets(kernel: &Kernel, checks: &mut Checks, place: VirtRange, counter: Inst
             cfg!(debug_assertions) || took <= budget,
             format_args!("{what}: {took} instructions, expected {budget}"),
         );
-        log::info!("{what}: {took} instructions, expected {budget}");
     };
     let hold = || _ = maps.hold_tables(area, GFP);
     hold();
