@@ -75,6 +75,7 @@ impl Platform for Hardware {
         let limit = match report {
             Report::AllocationFailed { .. } => &FAILURES,
             Report::WrongFree { .. } | Report::StackCut { .. } => &WRONG_FREES,
+            Report::WrongUnmap { .. } => &WRONG_UNMAPS,
             Report::WrongObject { .. } | Report::ObjectFault { .. } => &WRONG_OBJECTS,
             // Few caches end, and what keeps one is said once: no free of an object may hide it.
             Report::CacheBusy { .. } => &BUSY_CACHES,
@@ -103,6 +104,7 @@ impl Platform for Hardware {
                 let _ = show_mem::write(&mut Out, figures, CPU as u32);
             }
             Report::WrongFree { .. }
+            | Report::WrongUnmap { .. }
             | Report::StackCut { .. }
             | Report::WrongObject { .. }
             | Report::ObjectFault { .. } => {
@@ -177,6 +179,7 @@ struct RateLimit {
 
 static FAILURES: RateLimit = RateLimit::new("page allocation failures");
 static WRONG_FREES: RateLimit = RateLimit::new("wrong frees");
+static WRONG_UNMAPS: RateLimit = RateLimit::new("wrong kunmaps");
 static WRONG_OBJECTS: RateLimit = RateLimit::new("wrong frees of objects");
 static BUSY_CACHES: RateLimit = RateLimit::new("caches that can not be destroyed");
 static WRITES: RateLimit = RateLimit::new("writes into free pages");

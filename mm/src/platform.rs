@@ -9,6 +9,7 @@ use core::ptr::NonNull;
 
 use crate::addr::{Order, Pfn, PhysAddr, VirtAddr};
 use crate::frame::{FreeError, PageState};
+use crate::map::kmap::WrongUnmap;
 use crate::object::guarded::{Fault, LiveObject, ObjectState, Way};
 use crate::object::{Busy, Name, ObjectError};
 use crate::zone::Gfp;
@@ -49,8 +50,8 @@ pub trait Platform {
 
     /// Waits for memory to come free, in the context of a request that may sleep, without a lock held.
     ///
-    /// Three wait here: a request for pages, one for an element of a pool that is empty, and who destroys a
-    /// cache, for the ticks of other CPUs. Nobody calls the machine when what they wait for has come: so this
+    /// Four wait here: a request for pages, one for an element of a pool that is empty, who destroys a
+    /// cache, for the ticks of other CPUs, and who wants a slot of the pkmap when all are in use. Nobody calls the machine when what they wait for has come: so this
     /// must return after a tick at the latest, and may not sleep until it is woken. After
     /// [`Answer::Retry`] the caller looks for itself and waits again, with `round` one higher; whether it is
     /// served before others who wait is not promised.
@@ -116,6 +117,11 @@ pub enum Report<'r> {
     WrongFree {
         /// What was wrong.
         error: FreeError,
+    },
+    /// Somebody gave up a mapping that was not theirs. Nothing has changed.
+    WrongUnmap {
+        /// What was wrong.
+        error: WrongUnmap,
     },
     /// Somebody has overwritten a descriptor in a CPU's stack. The blocks below are kept out of
     /// circulation.
@@ -185,6 +191,7 @@ impl fmt::Display for Report<'_> {
                 gfp.bits()
             ),
             Self::WrongFree { error } => write!(f, "BUG: Bad page state: {error}"),
+            Self::WrongUnmap { error } => write!(f, "BUG: kunmap: {error}"),
             Self::StackCut { pfn, state: Some(state) } => {
                 write!(
                     f,

@@ -286,6 +286,12 @@ impl Head {
         self.0 >> KIND_SHIFT == KIND_ALLOCATED >> KIND_SHIFT
     }
 
+    /// Is this the head of an allocated block, with however many references?
+    #[inline(always)]
+    pub(crate) const fn is_allocated(self) -> bool {
+        self.0 & (KIND_MASK | UNUSED) == KIND_ALLOCATED
+    }
+
     /// As [`is_sole`](Self::is_sole), but there may have been others.
     pub(crate) const fn is_last(self, order: Order) -> bool {
         self.alone().is_sole(order)

@@ -4,10 +4,14 @@
 pub mod area;
 pub mod duty;
 pub mod fixmap;
+pub mod kmap;
 pub mod linear;
+pub mod lowmem;
 pub mod mmu;
 pub mod prot;
+pub mod slots;
 
 pub use duty::{Fresh, Stale};
 pub use mmu::{Mapped, Mmu, NoTable};
 pub use prot::{MemoryType, Prot, Rights};
+pub use slots::{MmuSlots, SlotTable};

@@ -10,6 +10,7 @@
 //! | [`shrink`] | who can free memory then |
 //! | `request`, `state` | a request taken apart; one zone at work |
 //! | [`block`], [`bulk`], [`range`], [`raw`] | owned blocks, many at once, sizes that are no power of two, and the forms for C |
+//! | `hold` | references by any frame of a block |
 //! | `park` | allocated blocks that are set aside in a pool |
 //! | [`watermark`] | how much each zone keeps back |
 //! | [`debug`] | poison, owners, made-up failures ([`fault`](crate::fault)) |
@@ -126,6 +127,8 @@ pub mod error;
 pub mod figures;
 pub mod gfp;
 mod give;
+#[cfg(not(loom))]
+mod hold;
 #[cfg(all(test, loom))]
 mod loom_tests;
 pub mod owner;
@@ -141,7 +144,7 @@ pub mod span;
 pub mod state;
 mod take;
 #[cfg(all(test, not(loom)))]
-mod test_machine;
+pub(crate) mod test_machine;
 pub mod validate;
 pub mod watermark;
 

@@ -18,6 +18,7 @@ use super::page_alloc::PageAllocator;
 use super::span::{ZoneKind, ZoneSpan};
 use crate::addr::{Order, PAGE_SIZE, Pfn, PfnRange, PhysAddr};
 use crate::frame::{FrameTable, FreeError, Page, PageBlocks, PageState};
+use crate::map::kmap::WrongUnmap;
 use crate::platform::{Answer, Platform, Report, Shortage};
 use crate::sync::{AtomicU8, AtomicU32 as Word, watch};
 
@@ -25,16 +26,16 @@ use crate::sync::{AtomicU8, AtomicU32 as Word, watch};
 const GARBAGE: u8 = 0x5b;
 
 /// The frame table's arrays, and that of owners.
-pub(super) struct Memory {
+pub(crate) struct Memory {
     range: PfnRange,
     pages: Vec<Page>,
     blocks: Vec<AtomicU8>,
-    pub(super) owners: Vec<Word>,
+    pub(crate) owners: Vec<Word>,
 }
 
 impl Memory {
     /// Descriptors for frames `start..end`.
-    pub(super) fn new(start: u32, end: u32) -> Self {
+    pub(crate) fn new(start: u32, end: u32) -> Self {
         let range = PfnRange::new(Pfn::new(start), Pfn::new(end));
         Self {
             range,
@@ -44,13 +45,13 @@ impl Memory {
         }
     }
 
-    pub(super) fn table(&self) -> FrameTable<'_> {
+    pub(crate) fn table(&self) -> FrameTable<'_> {
         FrameTable::resume(self.range.start(), &self.pages, &self.blocks)
     }
 
     /// An allocator over zones that reach from one border to the next, without a page yet. Zones between
     /// equal borders do not exist.
-    pub(super) fn allocator<const CPUS: usize>(
+    pub(crate) fn allocator<const CPUS: usize>(
         &self,
         borders: [u32; 4],
     ) -> PageAllocator<'_, TestMachine<'_>, CPUS> {
@@ -59,7 +60,7 @@ impl Memory {
 }
 
 /// A machine with one zone, whose memory was handed over but for the first frame, and that has started.
-pub(super) fn with_one_zone(
+pub(crate) fn with_one_zone(
     memory: &Memory,
     tracks_owners: bool,
 ) -> PageAllocator<'_, TestMachine<'_>> {
@@ -75,7 +76,7 @@ pub(super) fn with_one_zone(
 }
 
 /// The spans of zones that reach from one border to the next.
-pub(super) fn spans(borders: [u32; 4]) -> [ZoneSpan; ZoneKind::COUNT] {
+pub(crate) fn spans(borders: [u32; 4]) -> [ZoneSpan; ZoneKind::COUNT] {
     ZoneKind::ALL.map(|kind| {
         let [start, end] = [borders[kind.index()], borders[kind.index() + 1]];
         if start == end {
@@ -95,9 +96,10 @@ enum Content {
 
 /// A [`Report`], to keep.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Told {
+pub(crate) enum Told {
     Failed { gfp: Gfp, order: Order, figures: Box<MemoryFigures> },
     WrongFree(FreeError),
+    WrongUnmap(WrongUnmap),
     StackCut { pfn: Pfn, state: Option<PageState> },
     Written { pfn: Pfn, order: Order, at: PhysAddr, found: u8, freed_by: Option<u32> },
 }
@@ -106,7 +108,7 @@ pub(super) enum Told {
 type OnWait<'a> = Box<dyn FnMut(&Shortage) -> Answer + Send + 'a>;
 
 /// The machine. Answers each wait as the script says, and that nobody can help when it has ended.
-pub(super) struct TestMachine<'a> {
+pub(crate) struct TestMachine<'a> {
     frames: FrameTable<'a>,
     cpu: AtomicUsize,
     call_site: AtomicU32,
@@ -131,12 +133,12 @@ fn set_depth(depth: u32) {
 
 /// Has `handler` called whenever interrupts come on again, as an interrupt would that was pending. It is
 /// not interrupted itself.
-pub(super) fn set_handler(handler: Option<Box<dyn FnMut()>>) {
+pub(crate) fn set_handler(handler: Option<Box<dyn FnMut()>>) {
     HANDLER.set(handler);
 }
 
 /// Interrupts are masked.
-pub(super) struct Masked {
+pub(crate) struct Masked {
     outer: u32,
     held: u32,
 }
@@ -175,37 +177,37 @@ impl<'a> TestMachine<'a> {
     }
 
     /// Goes on as this CPU.
-    pub(super) fn set_cpu(&self, cpu: usize) {
+    pub(crate) fn set_cpu(&self, cpu: usize) {
         self.cpu.store(cpu, Relaxed);
     }
 
     /// Who calls the allocator from now on.
-    pub(super) fn set_call_site(&self, site: u32) {
+    pub(crate) fn set_call_site(&self, site: u32) {
         self.call_site.store(site, Relaxed);
     }
 
     /// How the next waits are answered.
-    pub(super) fn answer(&self, answers: impl IntoIterator<Item = Answer>) {
+    pub(crate) fn answer(&self, answers: impl IntoIterator<Item = Answer>) {
         self.answers.lock().unwrap().extend(answers);
     }
 
     /// What happens when a request waits, in place of the script.
-    pub(super) fn on_wait(&self, act: impl FnMut(&Shortage) -> Answer + Send + 'a) {
+    pub(crate) fn on_wait(&self, act: impl FnMut(&Shortage) -> Answer + Send + 'a) {
         *self.on_wait.lock().unwrap() = Some(Box::new(act));
     }
 
     /// The waits since it was asked last.
-    pub(super) fn shortages(&self) -> Vec<Shortage> {
+    pub(crate) fn shortages(&self) -> Vec<Shortage> {
         std::mem::take(&mut self.shortages.lock().unwrap())
     }
 
     /// The reports since it was asked last.
-    pub(super) fn told(&self) -> Vec<Told> {
+    pub(crate) fn told(&self) -> Vec<Told> {
         std::mem::take(&mut self.told.lock().unwrap())
     }
 
     /// A byte of memory.
-    pub(super) fn byte(&self, pfn: Pfn, offset: usize) -> u8 {
+    pub(crate) fn byte(&self, pfn: Pfn, offset: usize) -> u8 {
         match self.memory.lock().unwrap().get(&pfn) {
             None => GARBAGE,
             Some(Content::All(byte)) => *byte,
@@ -214,7 +216,7 @@ impl<'a> TestMachine<'a> {
     }
 
     /// Writes a byte, whosever it is.
-    pub(super) fn poke(&self, pfn: Pfn, offset: usize, byte: u8) {
+    pub(crate) fn poke(&self, pfn: Pfn, offset: usize, byte: u8) {
         let mut memory = self.memory.lock().unwrap();
         let content = memory.entry(pfn).or_insert(Content::All(GARBAGE));
         if let Content::All(all) = content {
@@ -226,7 +228,7 @@ impl<'a> TestMachine<'a> {
     }
 
     /// Does the whole page hold this byte?
-    pub(super) fn is_all(&self, pfn: Pfn, byte: u8) -> bool {
+    pub(crate) fn is_all(&self, pfn: Pfn, byte: u8) -> bool {
         match self.memory.lock().unwrap().get(&pfn) {
             None => byte == GARBAGE,
             Some(Content::All(all)) => byte == *all,
@@ -315,6 +317,7 @@ impl Platform for TestMachine<'_> {
                 Told::Failed { gfp, order, figures: Box::new(*figures) }
             }
             Report::WrongFree { error } => Told::WrongFree(error),
+            Report::WrongUnmap { error } => Told::WrongUnmap(error),
             Report::StackCut { pfn, state } => Told::StackCut { pfn, state },
             Report::WrongObject { .. }
             | Report::ObjectFault { .. }

@@ -1,0 +1,75 @@
+//! The pkmap's figures, and what is wrong with it if anything is.
+//!
+//! Figures are read word by word while others map and unmap: they may not all be of one moment.
+
+use super::{IDLE, Pkmap, SLOTS, count_of, pfn_of};
+use crate::addr::{PAGE_SHIFT, Pfn, VirtAddr};
+use crate::map::slots::SlotTable;
+use crate::platform::Platform;
+use crate::sync::Ordering::Relaxed;
+
+/// How many slots there are of each kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PkmapFigures {
+    /// Slots with users.
+    pub used: u32,
+    /// Slots that are mapped, and have no user.
+    pub idle: u32,
+    /// Slots that nothing is mapped in.
+    pub free: u32,
+    /// The users of all slots.
+    pub users: u32,
+    /// The slot that was handed out last.
+    pub last: u32,
+    /// Flushes so far.
+    pub flushes: u32,
+    /// Frames whose slots have been flushed, and that are about to be given up.
+    pub waiting: u32,
+}
+
+/// A slot that is not free.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SlotUse {
+    /// Its number.
+    pub slot: u32,
+    /// Its page.
+    pub virt: VirtAddr,
+    /// The frame that is mapped there.
+    pub pfn: Pfn,
+    /// How many users it has; 0 if it is idle.
+    pub users: u32,
+}
+
+impl<P: Platform, T: SlotTable, const CPUS: usize> Pkmap<'_, '_, P, T, CPUS> {
+    /// The figures as they are now. Any context.
+    #[must_use]
+    pub fn figures(&self) -> PkmapFigures {
+        let mut figures = {
+            let _masked = self.pages.platform().mask();
+            let books = self.books();
+            PkmapFigures {
+                last: books.last().number(),
+                flushes: books.flushes(),
+                waiting: books.waiting(),
+                ..PkmapFigures::default()
+            }
+        };
+        for slot in self.slots() {
+            figures.used += u32::from(slot.users > 0);
+            figures.idle += u32::from(slot.users == 0);
+            figures.users += slot.users;
+        }
+        figures.free = SLOTS as u32 - figures.used - figures.idle;
+        figures
+    }
+
+    /// The slots that are not free, upwards.
+    pub fn slots(&self) -> impl Iterator<Item = SlotUse> {
+        self.words.iter().zip(0..).filter_map(|(word, slot)| {
+            let seen = word.load(Relaxed);
+            let users = count_of(seen).checked_sub(IDLE)?;
+            let virt = VirtAddr::new(self.start.as_u32() + (slot << PAGE_SHIFT));
+            Some(SlotUse { slot, virt, pfn: pfn_of(seen), users })
+        })
+    }
+}
