@@ -5,11 +5,11 @@
 //! | layer | modules | runs |
 //! |---|---|---|
 //! | formats and logic | [`mmu`]; [`trap`] but for its stubs; the bit fields in [`cp15`]; [`probe::ex_table`], [`translate::decode`]; [`timer::Schedule`]; results in [`psci`]; [`sync`]; [`tlb::sequence`] | anywhere, tested on the host |
-//! | instructions | the accesses in [`cp15`], [`barrier`], `banked`, those in [`tlb`], `cache`, `clear`, `entry`, [`interrupt`], the calls in [`psci`], [`timer`], `pmu`, `trap`'s vectors and stubs, the accesses in [`probe`], `user` | on ARM only |
+//! | instructions | the accesses in [`cp15`], [`barrier`], `banked`, those in [`tlb`], `cache`, `clear`, [`copy`], `entry`, [`interrupt`], the calls in [`psci`], [`timer`], `pmu`, `trap`'s vectors and stubs, the accesses in [`probe`], `user` | on ARM only |
 //!
 //! The second layer is thin, and what it offers does not exist on other architectures: a host test
-//! that called it would not compile. Two exceptions let portable code run in tests: barriers are
-//! compiler fences there, and interrupt masking masks nothing.
+//! that called it would not compile. Three exceptions let portable code run in tests: barriers are
+//! compiler fences there, interrupt masking masks nothing, and a page is copied as the compiler likes.
 //!
 //! The crate knows no board address and no policy, and keeps no state in statics of its own: the
 //! kernel holds those. Of the kernel it wants what `entry` names, the linker script's bounds of the
@@ -25,6 +25,7 @@ pub mod barrier;
 pub mod cache;
 #[cfg(target_arch = "arm")]
 pub mod clear;
+pub mod copy;
 pub mod cp15;
 #[cfg(target_arch = "arm")]
 pub mod entry;

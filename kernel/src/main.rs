@@ -27,12 +27,12 @@ mod heap;
 mod image;
 #[cfg(target_os = "none")]
 mod interrupts;
+mod kmap;
 #[cfg(target_os = "none")]
 mod maps;
 #[cfg(target_os = "none")]
 mod monitor;
 #[cfg(target_os = "none")]
-mod page_memory;
 #[cfg(target_os = "none")]
 mod pages;
 #[cfg(target_os = "none")]
@@ -49,8 +49,6 @@ mod stop;
 #[cfg(target_os = "none")]
 mod take_cell;
 #[cfg(target_os = "none")]
-mod window;
-
 #[cfg(not(target_os = "none"))]
 fn main() -> std::process::ExitCode {
     eprintln!("the kernel runs on ARM: try `cargo xtask run`");

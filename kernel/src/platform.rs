@@ -12,7 +12,7 @@ use mm::report::{show_mem, slab_bug};
 
 use crate::console::{Out, println};
 use crate::interrupts::tick;
-use crate::page_memory;
+use crate::kmap;
 use crate::report;
 
 /// The machine, of which there is one.
@@ -43,17 +43,17 @@ impl Platform for Hardware {
 
     fn fill(&self, pfn: Pfn, order: Order, byte: u8) {
         // SAFETY: 1. the allocator asks for blocks that it was given; 2. and that nobody uses.
-        unsafe { page_memory::fill(pfn, order, byte) };
+        unsafe { kmap::fill(pfn, order, byte) };
     }
 
     fn zero(&self, pfn: Pfn, order: Order) {
         // SAFETY: as in `fill`.
-        unsafe { page_memory::zero(pfn, order) };
+        unsafe { kmap::zero(pfn, order) };
     }
 
     fn first_other_than(&self, pfn: Pfn, order: Order, byte: u8) -> Option<(PhysAddr, u8)> {
         // SAFETY: as in `fill`.
-        unsafe { page_memory::first_difference(pfn, order, byte) }
+        unsafe { kmap::first_difference(pfn, order, byte) }
     }
 
     fn call_site(&self) -> u32 {

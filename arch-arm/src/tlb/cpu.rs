@@ -72,6 +72,12 @@ pub fn flush_kernel_range(range: VirtRange) {
     sequence::flush_kernel_range(&Cpu, range);
 }
 
+/// Forgets the translation of the page at `virt`, on all CPUs, for all ASIDs.
+#[inline]
+pub fn flush_kernel_page(virt: VirtAddr) {
+    sequence::flush_page(&Cpu, virt);
+}
+
 /// Forgets every translation of one address space, on all CPUs. Global entries stay.
 pub fn flush_asid(asid: u8) {
     dsb_ishst();

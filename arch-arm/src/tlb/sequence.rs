@@ -3,7 +3,7 @@
 //! Invariant: each is complete in itself, from the barrier that makes the table stores before it visible to the
 //! one after which no CPU uses what they took away.
 
-use mm::addr::{PAGE_SHIFT, VirtRange};
+use mm::addr::{PAGE_SHIFT, PAGE_SIZE, VirtAddr, VirtRange};
 
 use super::Operations;
 use crate::mva::blocks;
@@ -21,6 +21,15 @@ pub fn flush_blocks(on: &impl Operations, range: VirtRange, shift: u32) {
     for block in blocks(range, shift) {
         on.tlbi_mva(block);
     }
+    on.dsb_ish();
+    on.isb();
+}
+
+/// All CPUs forget the page, or the larger block, around `virt`, for all ASIDs.
+#[inline(always)]
+pub fn flush_page(on: &impl Operations, virt: VirtAddr) {
+    on.dsb_ishst();
+    on.tlbi_mva(virt.align_down(PAGE_SIZE));
     on.dsb_ish();
     on.isb();
 }

@@ -23,11 +23,11 @@ use tock_registers::interfaces::Readable;
 use crate::console::Out;
 use crate::image;
 use crate::interrupts;
+use crate::kmap;
 use crate::monitor::{self, Kernel};
 use crate::readback;
 use crate::report;
 use crate::stop::halt;
-use crate::window;
 
 pub use linear::LinearMap;
 pub use memory::Memory;
@@ -61,10 +61,11 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     let layout = memory.decide(image::SPLIT, &machine);
     let (tables, regions, gic) = paging::build(&mut memory, &layout, &dtb, &machine, &mut early);
     paging::switch(&tables, &machine, &regions, early);
-    window::publish(&tables);
+    kmap::publish(&tables);
     memory.allow_growth(tables.linear());
     let (pages, debugging) = pages::hand_over(&mut memory, &layout, tables.linear(), &machine);
     crate::pages::publish(pages);
+    kmap::start(&tables, &regions, pages);
     let slabs = slabs::make(pages, tables.linear(), memory.command_line);
     crate::slabs::publish(slabs);
     let maps = maps::adopt(&tables, &layout, slabs);

@@ -20,14 +20,13 @@ const MAX_FRAMES: usize = 32;
 const KERNEL: &str = env!("CARGO_CRATE_NAME");
 /// Those of them that ask on behalf of others: the wrappers around the allocator, what it calls, and
 /// this.
-const WRAPPERS: [&str; 7] = [
+const WRAPPERS: [&str; 6] = [
     concat!(env!("CARGO_CRATE_NAME"), "::heap"),
-    concat!(env!("CARGO_CRATE_NAME"), "::page_memory"),
+    concat!(env!("CARGO_CRATE_NAME"), "::kmap"),
     concat!(env!("CARGO_CRATE_NAME"), "::pages"),
     concat!(env!("CARGO_CRATE_NAME"), "::platform"),
     concat!(env!("CARGO_CRATE_NAME"), "::report"),
     concat!(env!("CARGO_CRATE_NAME"), "::slabs"),
-    concat!(env!("CARGO_CRATE_NAME"), "::window"),
 ];
 
 /// The address that the innermost call of the kernel's own returns to, not counting the wrappers of the

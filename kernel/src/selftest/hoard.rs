@@ -3,8 +3,8 @@
 
 use mm::addr::{Order, Pfn};
 
+use crate::kmap;
 use crate::pages::{self, Pages};
-use crate::window;
 
 /// No block.
 const NONE: [u32; 2] = [u32::MAX; 2];
@@ -60,7 +60,7 @@ impl Hoard {
 }
 
 fn with_link<R>(pfn: Pfn, f: impl FnOnce(*mut [u32; 2]) -> R) -> R {
-    // SAFETY: 1. blocks come from the page allocator; 2. and 3. the closures of this file read or write
+    // SAFETY: 1. blocks come from the page allocator; 2. the closures of this file read or write
     // the first words of the page and do no more.
-    unsafe { window::with_page(pfn, |page| f(page.cast())) }
+    unsafe { kmap::with_page(pfn, |page| f(page.cast())) }
 }

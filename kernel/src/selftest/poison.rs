@@ -11,9 +11,9 @@ use mm::zone::{Gfp, ZoneKind};
 
 use super::Checks;
 use super::hoard::Hoard;
+use crate::kmap;
 use crate::monitor::Kernel;
 use crate::pages::{self, Pages};
-use crate::{page_memory, window};
 
 /// Where in the page somebody writes, and what.
 const AT: usize = 0x123;
@@ -91,7 +91,7 @@ fn in_zone(pages: &Pages, zone: ZoneKind, checks: &mut Checks) {
 /// Every byte of the page is `byte`.
 fn holds(checks: &mut Checks, pfn: Pfn, byte: u8, when: &str) {
     // SAFETY: 1. the allocator gave the frame; 2. it is this suite's, or free, and no handler takes pages.
-    let other = unsafe { page_memory::first_difference(pfn, Order::ZERO, byte) };
+    let other = unsafe { kmap::first_difference(pfn, Order::ZERO, byte) };
     checks.equal(other, None, format_args!("bytes of pfn {pfn}, {when}"));
 }
 
@@ -101,8 +101,8 @@ fn put(pfn: Pfn) {
         // at its memory, and the page allocator keeps nothing in it.
         unsafe { page.add(AT).write_volatile(JUNK) };
     };
-    // SAFETY: 1. the allocator gave the frame; 2. and 3. the closure writes a byte of it.
-    unsafe { window::with_page(pfn, write) };
+    // SAFETY: 1. the allocator gave the frame; 2. the closure writes a byte of it.
+    unsafe { kmap::with_page(pfn, write) };
 }
 
 fn give(pages: &Pages, checks: &mut Checks, pfn: Pfn) {

@@ -1,6 +1,6 @@
 //! Suite `window`: every frame can be looked at for a moment, and nothing stays of it.
 //!
-//! Frames of HighMem are stamped through the page window and read back in another order: a translation
+//! Frames of HighMem are mapped for this CPU one at a time, stamped, and read back in another order: a translation
 //! that the TLB has kept would show another frame's stamp. In between the tick looks at a frame of its
 //! own, whenever it comes. Blocks of both kinds of memory are zeroed, poisoned and searched.
 //!
@@ -15,12 +15,13 @@ use arch_arm::translate::{Privilege, Purpose, translate_at};
 use arch_arm::trap::{FaultStatus, Level};
 use arrayvec::ArrayVec;
 use mm::addr::{Order, PAGE_SIZE, Pfn, VirtAddr};
+use mm::map::fixmap::Slot;
 use mm::zone::{Gfp, ZoneKind};
 
 use super::Checks;
 use crate::interrupts::tick;
 use crate::monitor::Kernel;
-use crate::{page_memory, pages, window};
+use crate::{kmap, pages};
 
 /// Frames of HighMem that are held at once.
 const FRAMES: usize = 64;
@@ -84,8 +85,8 @@ fn stamp(pfn: Pfn, stamp: u32) {
             unsafe { page.cast::<u32>().add(word).write_volatile(stamp) };
         }
     };
-    // SAFETY: 1. the allocator gave the frame; 2. and 3. the closure writes words of it.
-    unsafe { window::with_page(pfn, write) };
+    // SAFETY: 1. the allocator gave the frame; 2. the closure writes words of it.
+    unsafe { kmap::with_page(pfn, write) };
 }
 
 /// Does the frame, which is the suite's, hold `stamp`?
@@ -97,15 +98,15 @@ fn holds(pfn: Pfn, stamp: u32) -> bool {
         })
     };
     // SAFETY: as in `stamp`.
-    unsafe { window::with_page(pfn, read) }
+    unsafe { kmap::with_page(pfn, read) }
 }
 
 /// Fills a block, which is the suite's, and changes single bytes of it.
 fn block(checks: &mut Checks, pfn: Pfn, order: Order) {
     // SAFETY: 1. the allocator gave the block; 2. to this suite.
-    let fill = |pfn, order, byte| unsafe { page_memory::fill(pfn, order, byte) };
+    let fill = |pfn, order, byte| unsafe { kmap::fill(pfn, order, byte) };
     // SAFETY: as before.
-    let differs = |pfn, order, byte| unsafe { page_memory::first_difference(pfn, order, byte) };
+    let differs = |pfn, order, byte| unsafe { kmap::first_difference(pfn, order, byte) };
     let what = format_args!("block of order {order} at pfn {pfn}");
     for byte in [0xaa, 0x01] {
         fill(pfn, order, byte);
@@ -117,7 +118,7 @@ fn block(checks: &mut Checks, pfn: Pfn, order: Order) {
         );
     }
     // SAFETY: as before.
-    unsafe { page_memory::zero(pfn, order) };
+    unsafe { kmap::zero(pfn, order) };
     checks.equal(differs(pfn, order, 0), None, format_args!("{what}: zeroed"));
     // One byte at a time is changed, the last one first, so that the first one found is it.
     for (page, at) in [(order.pages() - 1, PAGE_SIZE - 1), (order.pages() / 2, 2049), (0, 0)] {
@@ -126,8 +127,8 @@ fn block(checks: &mut Checks, pfn: Pfn, order: Order) {
             // SAFETY: a byte of the page, which is mapped and the suite's.
             unsafe { byte.add(at as usize).write_volatile(0x5a) };
         };
-        // SAFETY: 1. the allocator gave the frame; 2. and 3. the closure writes a byte of it.
-        unsafe { window::with_page(page, put) };
+        // SAFETY: 1. the allocator gave the frame; 2. the closure writes a byte of it.
+        unsafe { kmap::with_page(page, put) };
         let place = page.start().saturating_add(u64::from(at));
         checks.equal(
             differs(pfn, order, 0),
@@ -159,12 +160,12 @@ fn mapping(kernel: &Kernel, checks: &mut Checks, pfn: Pfn) {
         (at, translations, users, mapped.map(|mapped| mapped.attributes), interrupt::are_masked())
     };
     let were_masked = interrupt::are_masked();
-    // SAFETY: 1. the allocator gave the frame; 2. and 3. the closure asks about it.
-    let (at, translations, users, attributes, masked) = unsafe { window::with_page(pfn, asks) };
-    checks.equal(at, window::PAGE.start(), format_args!("address of pfn {pfn}"));
+    // SAFETY: 1. the allocator gave the frame; 2. the closure asks about it.
+    let (at, translations, users, attributes, masked) = unsafe { kmap::with_page(pfn, asks) };
+    checks.equal(at, level_page(), format_args!("address of pfn {pfn}"));
     checks.equal(translations, [Some(pfn.start()); 2], format_args!("to read, to write {at}"));
     checks.that(!users, format_args!("user mode reads {at}"));
-    checks.that(masked, format_args!("interrupts come in the page window"));
+    checks.equal(masked, were_masked, format_args!("masked interrupts in the page window"));
     let are_masked = interrupt::are_masked();
     checks.equal(are_masked, were_masked, format_args!("masked interrupts after the page window"));
     let linear = kernel.tables.linear();
@@ -179,9 +180,17 @@ fn mapping(kernel: &Kernel, checks: &mut Checks, pfn: Pfn) {
     is_unmapped(checks, kernel);
 }
 
+/// Where the outermost level of the one CPU is mapped.
+const fn level_page() -> VirtAddr {
+    match Slot::kmap_local(0, 0) {
+        Some(slot) => slot.address(),
+        None => panic!("the fixmap has no slot for the first CPU"),
+    }
+}
+
 /// Nothing is left in the window: tables and MMU agree.
 fn is_unmapped(checks: &mut Checks, kernel: &Kernel) {
-    let at = window::PAGE.start();
+    let at = level_page();
     let translated = translate_at(at, Privilege::Privileged, Purpose::Read);
     let is_fault = translated
         .is_err_and(|fault| matches!(fault.status, FaultStatus::Translation(Level::Page)));
@@ -259,7 +268,7 @@ fn budgets(kernel: &Kernel, checks: &mut Checks, counter: InstructionCounter) {
         let masked = interrupt::mask();
         let before = counter.read();
         // SAFETY: 1. the allocator gave the page; 2. to this suite.
-        unsafe { page_memory::zero(pfn, Order::ZERO) };
+        unsafe { kmap::zero(pfn, Order::ZERO) };
         let took = counter.read().since(before);
         drop(masked);
         checks.that(

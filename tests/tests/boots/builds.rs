@@ -66,7 +66,7 @@ const MEASURED: [&str; 6] = [
 ];
 /// How the names begin of what they call and what is compared as well: the allocator, and what it has
 /// done to the memory of pages.
-const COMPARED: [&str; 4] = ["mm::", "<mm::", "vmsplit::page_memory::", "vmsplit_"];
+const COMPARED: [&str; 4] = ["mm::", "<mm::", "vmsplit::kmap::", "vmsplit_"];
 
 /// The benchmark is a build of its own, but it measures the very code that an ordinary one runs.
 pub fn measured_code() {

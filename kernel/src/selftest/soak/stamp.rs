@@ -10,7 +10,7 @@ use core::fmt;
 
 use mm::addr::{PAGE_SIZE, Pfn, PfnRange};
 
-use crate::window;
+use crate::kmap;
 
 /// Pages of a block that are stamped, about.
 const PAGES: u32 = 32;
@@ -72,7 +72,7 @@ fn is(pfn: Pfn, found: u32, expected: u32) -> Result<(), Wrong> {
 
 /// The pages of a block that hold its stamp.
 fn stamped(block: PfnRange, stamp: u32) -> impl Iterator<Item = Pfn> {
-    let is_lowmem = window::in_linear_map(block.as_phys()).is_some();
+    let is_lowmem = kmap::in_linear_map(block.as_phys()).is_some();
     let is_stamped = is_lowmem || stamp.is_multiple_of(HIGHMEM_BLOCKS);
     let step = block.len().div_ceil(PAGES).max(1);
     let last = block.len().saturating_sub(1);
@@ -82,7 +82,7 @@ fn stamped(block: PfnRange, stamp: u32) -> impl Iterator<Item = Pfn> {
 }
 
 fn with_words<R>(pfn: Pfn, f: impl FnOnce(*mut u32) -> R) -> R {
-    // SAFETY: 1. blocks come from the page allocator; 2. and 3. the closures of this file read or write
+    // SAFETY: 1. blocks come from the page allocator; 2. the closures of this file read or write
     // words of the page and do no more.
-    unsafe { window::with_page(pfn, |page| f(page.cast())) }
+    unsafe { kmap::with_page(pfn, |page| f(page.cast())) }
 }

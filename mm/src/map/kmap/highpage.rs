@@ -109,12 +109,7 @@ impl<P: Platform, T: SlotTable + MappedBytes, const CPUS: usize> KmapLocal<P, T,
     /// # Errors
     ///
     /// [`BeyondPage`] when that is not all in the page.
-    pub fn copy_from_page(
-        &self,
-        pfn: Pfn,
-        offset: u32,
-        into: &mut [u8],
-    ) -> Result<(), BeyondPage> {
+    pub fn copy_from_page(&self, pfn: Pfn, offset: u32, into: &mut [u8]) -> Result<(), BeyondPage> {
         let offset = part_of(pfn, offset, into.len())?;
         self.with_page(pfn, |at| self.table.read(plus(at, offset), into));
         Ok(())
@@ -166,11 +161,8 @@ impl<P: Platform, T: SlotTable + MappedBytes, const CPUS: usize> KmapLocal<P, T,
         let last = pfn.saturating_add(order.pages() - 1);
         let lowmem = self.lowmem();
         let is_lowmem = lowmem.address(pfn).is_some() && lowmem.address(last).is_some();
-        let (pieces, bytes) = if is_lowmem {
-            (1, PAGE_SIZE << order.as_u32())
-        } else {
-            (order.pages(), PAGE_SIZE)
-        };
+        let (pieces, bytes) =
+            if is_lowmem { (1, PAGE_SIZE << order.as_u32()) } else { (order.pages(), PAGE_SIZE) };
         PfnRange::new(pfn, pfn.saturating_add(pieces)).iter().map(move |page| (page, bytes))
     }
 }

@@ -122,8 +122,7 @@ fn a_level_below_another_is_not_given_up() {
 #[test]
 #[cfg(debug_assertions)]
 fn guards_that_end_in_another_order_are_a_panic() {
-    let levels =
-        KmapLocal::<_, _, 1>::new(&linear(), OneThread::default(), TestSlots::default());
+    let levels = KmapLocal::<_, _, 1>::new(&linear(), OneThread::default(), TestSlots::default());
     let outer = levels.kmap_local(Pfn::new(300)).unwrap();
     let inner = levels.kmap_local(Pfn::new(301)).unwrap();
     catch_unwind(AssertUnwindSafe(|| drop(outer))).unwrap_err();
@@ -267,4 +266,3 @@ fn a_handler_may_come_at_any_instruction() {
     assert_eq!(levels.table.came.get(), 3 * 2 * 6);
     assert_eq!(levels.table.table.mapped(), 0);
 }
-

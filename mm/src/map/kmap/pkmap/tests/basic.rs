@@ -191,7 +191,8 @@ fn what_is_unmapped_wrongly_is_reported_and_nothing_changes() {
 fn a_frame_that_is_not_allocated_is_not_mapped() {
     with_pkmap::<1>(|pkmap, pages, table| {
         let free = high(pages).pfn();
-        for pfn in [free, Pfn::new(END), Pfn::new(1 << 20 | free.as_u32()), Pfn::new(u32::MAX >> 3)] {
+        for pfn in [free, Pfn::new(END), Pfn::new(1 << 20 | free.as_u32()), Pfn::new(u32::MAX >> 3)]
+        {
             let error = pkmap.kmap(pfn).unwrap_err();
             assert_eq!(error.why(), WhyNotMapped::NotAllocated { pfn });
         }
@@ -260,7 +261,8 @@ fn frames_of_one_chain_are_told_apart() {
 #[test]
 fn a_region_of_another_size_is_refused() {
     with_pkmap::<1>(|_, pages, table| {
-        for (start, end) in [(START, START), (START + 1, PAGE_OFFSET + 1), (START, PAGE_OFFSET - 1)] {
+        for (start, end) in [(START, START), (START + 1, PAGE_OFFSET + 1), (START, PAGE_OFFSET - 1)]
+        {
             let region = VirtRange::new(VirtAddr::new(start), VirtAddr::new(end));
             let made = Pkmap::new(pages, &linear(), region, table.clone());
             assert_eq!(made.err(), Some(BadRegion { region }));

@@ -9,7 +9,7 @@ use crate::frame::{FrameTable, Page, PageBlocks};
 use crate::sync::AtomicU8;
 use crate::zone::ZoneSpan;
 
-const CPUS: usize = 4;
+const CPUS: usize = 2;
 
 thread_local! {
     static CPU: Cell<usize> = const { Cell::new(0) };
@@ -69,7 +69,9 @@ impl SlotTable for &Shared {
     }
     fn flush(&self, stale: crate::map::Stale) {
         let range = stale.paid();
-        for index in Shared::index(range.start())..=Shared::index(VirtAddr::new(range.end().as_u32() - 1)) {
+        for index in
+            Shared::index(range.start())..=Shared::index(VirtAddr::new(range.end().as_u32() - 1))
+        {
             if self.entries[index].lock().unwrap().is_none() {
                 self.is_flushed[index].store(true, std::sync::atomic::Ordering::Relaxed);
             }
@@ -98,8 +100,7 @@ fn cpus_share_slots_and_one_flushes() {
         is_flushed: (0..SLOTS).map(|_| AtomicBool::new(true)).collect(),
     };
     let pkmap = Pkmap::new(&pages, &linear(), region(), &shared).unwrap();
-    let blocks: Vec<_> =
-        (0..900).map(|_| pages.alloc_page(Gfp::GFP_HIGHUSER).unwrap()).collect();
+    let blocks: Vec<_> = (0..900).map(|_| pages.alloc_page(Gfp::GFP_HIGHUSER).unwrap()).collect();
     let frames: Vec<_> = blocks.iter().map(PageBlock::pfn).collect();
     std::thread::scope(|scope| {
         for cpu in 0..CPUS {
@@ -108,7 +109,7 @@ fn cpus_share_slots_and_one_flushes() {
                 CPU.set(cpu);
                 let mut held = std::collections::VecDeque::new();
                 let mut next = cpu as u32 + 1;
-                for step in 0..20_000_u32 {
+                for step in 0..5000_u32 {
                     next = next.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                     let pfn = frames[(next >> 8) as usize % frames.len()];
                     let virt = pkmap.kmap_raw(pfn).unwrap();
