@@ -20,7 +20,7 @@ mod operations;
 mod random;
 mod shape;
 
-pub use operations::{Flags, OPERATIONS, Operation, What, names};
+pub use operations::{Flags, Memory, OPERATIONS, Operation, What, names};
 pub use random::Random;
 pub use shape::{MAX_HELD, Meter, Shape, Silent, Subject, run};
 

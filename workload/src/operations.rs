@@ -61,13 +61,45 @@ pub enum What {
     },
     /// An element of a pool of pages.
     PoolPage,
+    /// A mapping of a frame that everybody may use.
+    Kmap {
+        /// Where the frames are.
+        memory: Memory,
+        /// How many frames take turns.
+        frames: u32,
+    },
+    /// A mapping of a frame for one CPU.
+    KmapLocal {
+        /// Where the frame is.
+        memory: Memory,
+    },
+    /// A page of HighMem is zeroed; nothing is given back.
+    ClearPage,
+    /// A page of HighMem is copied to another one; nothing is given back.
+    CopyPage,
+}
+
+/// Where a frame is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Memory {
+    /// Where every frame has an address.
+    Lowmem,
+    /// Where none has.
+    HighMem,
 }
 
 impl What {
     /// Is it bytes, and not whole pages?
     #[must_use]
     pub const fn is_bytes(self) -> bool {
-        !matches!(self, Self::Pages { .. } | Self::Address | Self::Bulk { .. } | Self::PoolPage)
+        matches!(
+            self,
+            Self::Bytes { .. }
+                | Self::ConstBytes { .. }
+                | Self::Object { .. }
+                | Self::Objects { .. }
+                | Self::PoolObject { .. }
+        )
     }
 }
 
@@ -114,7 +146,21 @@ const fn bulk(name: &'static str, size: u32) -> Operation {
     Operation { name, what: What::Objects { size }, shape: Repeat, pairs: 500 }
 }
 
+const fn kmap(name: &'static str, memory: Memory, frames: u32, shape: Shape) -> Operation {
+    let pairs = if frames == 1 { 3000 } else { 4096 };
+    Operation { name, what: What::Kmap { memory, frames }, shape, pairs }
+}
+
+const fn kmap_local(name: &'static str, memory: Memory) -> Operation {
+    Operation { name, what: What::KmapLocal { memory }, shape: Repeat, pairs: 3000 }
+}
+
+const fn page(name: &'static str, what: What) -> Operation {
+    Operation { name, what, shape: Repeat, pairs: 1000 }
+}
+
 use Flags::{Atomic, Dma, Highmem, HighuserMovable, Kernel, Nowait, Zero};
+use Memory::{HighMem, Lowmem};
 use Shape::{Batch, Churn, Random, Repeat, Reverse, Scatter};
 
 /// All operations, in the order in which they are measured. The pairs are as many as Linux's were.
@@ -216,6 +262,14 @@ pub const OPERATIONS: &[Operation] = &[
         pairs: 5000,
     },
     Operation { name: "mempool_page", what: What::PoolPage, shape: Repeat, pairs: 5000 },
+    kmap("kmap_same_page", HighMem, 1, Repeat),
+    kmap("kmap_1024_pages_round", HighMem, 1024, Repeat),
+    kmap("kmap_batch256", HighMem, 1024, Batch(256)),
+    kmap("kmap_lowmem_page", Lowmem, 1, Repeat),
+    kmap_local("kmap_local_page", HighMem),
+    kmap_local("kmap_local_lowmem_page", Lowmem),
+    page("clear_highpage", What::ClearPage),
+    page("copy_highpage", What::CopyPage),
 ];
 
 /// The operations' names, in the order of [`OPERATIONS`].

@@ -8,6 +8,7 @@
 //! | `meter` | two readings of the counter around one call |
 //! | `subject` | our page allocator, as a subject of the workload |
 //! | `pages`, `objects` | the operations on pages, and on smaller things |
+//! | `frames` | those that map frames |
 //! | `peers` | the other crates, on memory that our allocator gave |
 //! | `waste` | bytes that nobody asked for, of objects of mixed sizes |
 //!
@@ -20,6 +21,7 @@
 //!
 //! An operation that ran out of memory has no such line; a peer that cannot do it is left out.
 
+mod frames;
 mod meter;
 mod objects;
 mod pages;

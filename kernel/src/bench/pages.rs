@@ -7,8 +7,8 @@ use mm::addr::{Order, Pfn};
 use workload::{Flags, Operation, Subject, What};
 
 use super::meter::{Brackets, Figures};
-use super::objects;
 use super::subject::{Addresses, BULK, Blocks, Bulk, gfp};
+use super::{frames, objects};
 use crate::monitor::Kernel;
 
 /// Pairs before the measured ones, so that what is filled on demand has been filled.
@@ -39,6 +39,9 @@ pub fn measure(
             let mut pfns = [Pfn::default(); BULK];
             let pfns = black_box(pfns.get_mut(..count)?);
             measure_subject(Bulk { pages, gfp, pfns }, counter, operation, held)
+        }
+        What::Kmap { .. } | What::KmapLocal { .. } | What::ClearPage | What::CopyPage => {
+            frames::measure(kernel, counter, operation, held)
         }
         _ => objects::measure(kernel, counter, operation, held),
     }

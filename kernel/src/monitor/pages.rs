@@ -2,7 +2,7 @@
 
 use mm::addr::{Order, Pfn, VirtAddr};
 use mm::report::page::{self, Known};
-use mm::report::page_owner;
+use mm::report::{kmapinfo, page_owner};
 use mm::zone::owner::Holding;
 use mm::zone::{AllocError, Gfp, ParseGfpError, ZoneKind};
 use monitor::argument::{Args, NotGiven};
@@ -10,8 +10,8 @@ use monitor::argument::{Args, NotGiven};
 use super::Kernel;
 use super::table::{Failure, typed};
 use crate::console::{Out, println};
-use crate::pages;
 use crate::platform::Site;
+use crate::{kmap, pages};
 
 /// The call sites that `page_owner` tells apart.
 const MAX_SITES: usize = 64;
@@ -127,5 +127,18 @@ pub fn shrinkers(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
     if none {
         println!("no shrinker has registered");
     }
+    Ok(())
+}
+
+pub fn kmapinfo(_: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
+    match kmap::pkmap() {
+        Some(pkmap) => {
+            let (region, figures) = (pkmap.region(), pkmap.figures());
+            // The console can not fail, here as below.
+            let _ = kmapinfo::write_pkmap(&mut Out, region, &figures, pkmap.slots());
+        }
+        None => println!("no pkmap: every frame has an address"),
+    }
+    let _ = kmapinfo::write_levels(&mut Out, kmap::local().depths());
     Ok(())
 }

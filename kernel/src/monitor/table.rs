@@ -238,6 +238,15 @@ bytes gives, are nothing to give back.",
         run: objects::kfree,
     },
     Command {
+        name: "kmapinfo",
+        args: &[],
+        help: "frames that are mapped for a while",
+        details: "\
+The slots of the pkmap, the frames in use there, and how deep the CPU's own levels are. Without HighMem
+there is no pkmap.",
+        run: pages::kmapinfo,
+    },
+    Command {
         name: "drain",
         args: &[],
         help: "empty the per-CPU stacks",

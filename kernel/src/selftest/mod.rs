@@ -20,6 +20,7 @@ mod faults;
 mod heap;
 mod hoard;
 mod irqs;
+mod kmap;
 mod kuser;
 mod layout;
 mod ledger;
@@ -83,6 +84,7 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "examples", what: "what the first modules in books do", run: examples::run },
     Suite { name: "heap", what: "collections get memory, and give it back", run: heap::run },
     Suite { name: "window", what: "every frame can be looked at, lowmem or not", run: window::run },
+    Suite { name: "kmap", what: "frames are mapped for a while, and then not", run: kmap::run },
     Suite {
         name: "exceptions",
         what: "every register comes back, from any stack and nested",

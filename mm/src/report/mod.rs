@@ -10,6 +10,8 @@ pub mod buddyinfo;
 pub mod explain;
 pub mod fragment;
 pub mod iomem;
+#[cfg(not(loom))]
+pub mod kmapinfo;
 pub mod layout;
 pub mod memblock;
 pub mod meminfo;
