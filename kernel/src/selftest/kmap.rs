@@ -79,8 +79,8 @@ fn word(virt: VirtAddr) -> u32 {
 fn faults(checks: &mut Checks, virt: VirtAddr, what: &str) {
     // SAFETY: a page of a slot, in which nothing is mapped; if it is, the word is the suite's.
     let read = unsafe { probe::read_u32(virt) };
-    let is_fault =
-        read.is_err_and(|fault| matches!(fault.status, FaultStatus::Translation(Level::Page)));
+    let is_fault = read
+        .is_err_and(|fault| matches!(fault.fault.status(), FaultStatus::Translation(Level::Page)));
     checks.that(is_fault, format_args!("{virt} after {what}: {read:?}"));
     let translated = translate_at(virt, Privilege::Privileged, Purpose::Read).ok();
     checks.equal(translated, None, format_args!("translation of {virt} after {what}"));

@@ -25,7 +25,7 @@ pub enum WhyNotMapped {
         /// The frame.
         pfn: Pfn,
     },
-    /// The frame's slot has as many users as can be counted: 4094.
+    /// The frame's slot has as many users as can be counted: 2048.
     TooManyUsers {
         /// The frame.
         pfn: Pfn,
@@ -89,7 +89,7 @@ impl fmt::Display for KmapError {
                 write!(f, "there are 65536 references to the block of pfn {pfn} already")
             }
             WhyNotMapped::TooManyUsers { pfn } => {
-                write!(f, "there are 4094 users of the mapping of pfn {pfn} already")
+                write!(f, "there are 2048 users of the mapping of pfn {pfn} already")
             }
             WhyNotMapped::AllPinned { pfn } => {
                 write!(f, "all kmap slots are in use, and there is none for pfn {pfn}")

@@ -12,10 +12,17 @@ use crate::addr::Pfn;
 pub const SLOTS: usize = 512;
 /// Chains: frames that lie side by side have their own, as many as there are slots.
 pub(super) const HINTS: usize = SLOTS;
-/// The end of a chain, and a hint that leads to none. As a place it is slot 0, whose word then has another frame.
-pub(super) const NO_SLOT: u32 = 1 << 31;
+/// A hint is the number of a slot above its frame, as users are above it in the slot's word.
+pub(super) const USER_SHIFT: u32 = 20;
+/// The end of a chain, and a hint that leads to none. The highest bit is clear in all others. Its frame may be a
+/// real one, and then that has no hint yet, and is looked for in vain.
+pub(super) const NO_SLOT: u32 = u32::MAX;
+const _: () = assert!((SLOTS as u32) < 1 << (31 - USER_SHIFT));
 
-const WORDS: usize = SLOTS / 32;
+/// Slots come in groups, with a bit for each in a word.
+pub(super) const GROUP: u32 = u32::BITS;
+pub(super) const GROUPS: u32 = SLOTS as u32 / GROUP;
+const WORDS: usize = GROUPS as usize;
 const _: () = assert!(SLOTS.is_power_of_two() && HINTS.is_power_of_two());
 
 /// The number of the chain that the frame is in.
@@ -29,15 +36,16 @@ pub(super) const fn hint_of(pfn: Pfn) -> usize {
 pub(super) struct Place(u32);
 
 impl Place {
-    /// The slot with this number, or with that of its low bits.
+    /// The slot that the hint leads to; some slot if it leads to none.
     #[inline(always)]
-    pub(super) const fn new(number: u32) -> Self {
-        Self(number % SLOTS as u32)
+    pub(super) const fn of_hint(hint: u32) -> Self {
+        Self((hint >> USER_SHIFT) % SLOTS as u32)
     }
 
-    /// All slots, upwards.
-    pub(super) fn all() -> impl Iterator<Item = Self> {
-        (0..SLOTS as u32).map(Self)
+    /// A slot of a group.
+    #[inline(always)]
+    pub(super) const fn at(group: u32, bit: u32) -> Self {
+        Self(group * GROUP + bit)
     }
 
     /// The number.
@@ -70,7 +78,7 @@ pub(super) struct Books {
     last: Place,
     /// A bit for each slot: is it free?
     free: [u32; WORDS],
-    /// For each slot that is not free, the next one of its chain.
+    /// For each slot that is not free, the hint to the next one of its chain.
     next: [u32; SLOTS],
     /// Frames whose slots have been flushed, and that are held still.
     frames: [Pfn; SLOTS],
@@ -126,14 +134,18 @@ impl Books {
         self.waiting < SLOTS
     }
 
-    /// The slot is free, and its frame waits. There is room.
+    /// The frame waits. There is room.
     #[inline(always)]
-    pub(super) fn free(&mut self, place: Place, pfn: Pfn) {
-        self.free[place.index() / 32] |= 1 << (place.0 % 32);
+    pub(super) fn let_wait(&mut self, pfn: Pfn) {
         if let Some(frame) = self.frames.get_mut(self.waiting) {
             *frame = pfn;
             self.waiting += 1;
         }
+    }
+
+    /// These slots of the group are free.
+    pub(super) fn free(&mut self, group: u32, bits: u32) {
+        self.free[group as usize % WORDS] |= bits;
     }
 
     /// Takes frames that wait, as many as fit, and says how many.
@@ -167,23 +179,23 @@ impl Books {
         self.flushes
     }
 
-    /// Puts the slot before the chain that begins with `first`.
+    /// Puts the slot before the chain that begins with this hint.
     #[inline(always)]
     pub(super) const fn link(&mut self, place: Place, first: u32) {
         self.next[place.index()] = first;
     }
 
-    /// The slots of the chain that begins with `first`.
+    /// The hints of the chain that begins with `first`.
     #[inline(always)]
-    pub(super) fn chain(&self, first: u32) -> impl Iterator<Item = Place> {
+    pub(super) fn chain(&self, first: u32) -> impl Iterator<Item = u32> {
         let mut next = first;
         core::iter::from_fn(move || {
-            if next == NO_SLOT {
+            let hint = next;
+            if hint == NO_SLOT {
                 return None;
             }
-            let place = Place::new(next);
-            next = self.next[place.index()];
-            Some(place)
+            next = self.next[Place::of_hint(hint).index()];
+            Some(hint)
         })
     }
 }
@@ -215,7 +227,7 @@ mod tests {
         books.take(place);
         assert_eq!((books.next_free(), books.next_free_from_first()), (None, None));
         for number in [511, 77, 32] {
-            books.free(Place::new(number), Pfn::new(number));
+            books.free(number / GROUP, 1 << (number % GROUP));
         }
         assert_eq!(books.next_free(), Some(Place(32)), "after slot 0");
         books.take(Place(32));
@@ -228,7 +240,7 @@ mod tests {
     fn frames_that_wait_come_out_once() {
         let mut books = Books::new();
         for number in 0..20 {
-            books.free(Place::new(number), Pfn::new(0x1000 + number));
+            books.let_wait(Pfn::new(0x1000 + number));
         }
         let mut frames = [Pfn::default(); 16];
         assert_eq!((books.take_frames(&mut frames), books.waiting()), (16, 4));

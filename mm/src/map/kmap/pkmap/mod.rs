@@ -3,31 +3,43 @@
 //! The pkmap has 512 slots. Each has a word:
 //!
 //! ```text
-//!  31                12 11       0      count
-//! ┌────────────────────┬──────────┐     0   free: a fault, and no TLB holds it; the frame is 0
-//! │       frame        │  count   │     1   idle: mapped, without a user
-//! └────────────────────┴──────────┘     n   n - 1 users
+//!  31       20 19                 0     frame  users
+//! ┌───────────┬────────────────────┐     0      0     free: a fault, and no TLB holds it
+//! │   users   │       frame        │     f      0     idle: mapped, without a user
+//! └───────────┴────────────────────┘     f      n     n users
 //! ```
 //!
-//! Who maps a frame that has a slot counts one more, and who unmaps it one less, in one atomic step each: no lock, and
-//! nothing masked. The frame's slot is found by a hint, and if that leads nowhere, under the lock, through the hint's
-//! chain.
+//! Linux's counts are 0, 1 and n + 1.
+//!
+//! Who maps a frame that has a slot counts one user more, and who unmaps it one less, in one atomic addition each: no
+//! lock, and nothing masked. The frame's slot is found by a hint, and if that leads nowhere, under the lock, through the
+//! hint's chain. Since a hint names its frame, no frame is looked for in vain in another one's slot, and the question
+//! whether a frame is lowmem comes second: it has no hint.
 //!
 //! # Protocol
 //!
 //! | from | to | by | how |
 //! |---|---|---|---|
-//! | 0 | 2 | who maps a frame that has no slot | lock; entry, barriers, then the word (release) |
-//! | n ≥ 1 | n + 1 | anybody who maps the frame | exchange (acquire) |
-//! | n ≥ 2 | n - 1 | a user | exchange (release) |
-//! | 1 | 0 | the flush | lock; exchange (acquire), then the entry |
+//! | free | 1 user | who maps a frame that has no slot | lock; entry, barriers, then an addition (release) |
+//! | n users | n + 1 | anybody who maps the frame | an addition (acquire) |
+//! | n users | n - 1 | a user | a subtraction (release) |
+//! | idle | free | the flush | lock; exchange (acquire), then the entry |
 //!
-//! - A slot leaves 0, and comes back to it, under the lock only. So whoever holds the lock sees every mapping there is, and
-//!   no frame has two slots.
+//! - A slot leaves *free*, and comes back to it, under the lock only. So whoever holds the lock sees every mapping there
+//!   is, and no frame has two slots.
 //! - A slot with users is never unmapped: the flush exchanges the very word *idle*, and a user who comes first makes
 //!   that fail.
 //! - A slot is free only after the flush: the flusher holds the lock from the first entry to the TLBs' answer.
 //! - Users' accesses come before their release, and that before the flusher's acquire, and so before the unmapping.
+//! - An addition may turn out wrong when it has been made: the hint was old, and the slot is another frame's by now, or
+//!   free; there are too many users; or, of a subtraction, there was no user. Whoever made it sees that in what was there
+//!   before, and takes it back at once. Meanwhile a slot may have a user too many: it stays mapped a little longer, and a
+//!   free one is made another frame's by an addition too, so nothing is lost. Frames do not change: users are counted in
+//!   the upper bits, and half of their range is never reached.
+//!
+//! Who unmaps what he has not mapped makes, for a few instructions, a slot without users look as if it had many, and
+//! one that somebody maps in that very moment look idle. It is the one mistake of a caller that might, on a machine with
+//! several CPUs, hit another caller; it is always reported.
 //!
 //! # Frames
 //!
@@ -55,9 +67,12 @@ mod tests;
 
 use core::fmt;
 
-use self::books::{Books, Flushed, HINTS, Place, SLOTS, hint_of};
+use self::books::{
+    Books, Flushed, GROUP, GROUPS, HINTS, NO_SLOT, Place, SLOTS, USER_SHIFT, hint_of,
+};
 use super::error::{KmapError, NotUnmapped, WrongUnmap};
 use crate::addr::{Order, PAGE_SHIFT, PAGE_SIZE, Pfn, VirtAddr, VirtRange};
+use crate::map::duty::Stale;
 use crate::map::linear::LinearMap;
 use crate::map::lowmem::LowmemFrames;
 use crate::map::slots::SlotTable;
@@ -73,26 +88,29 @@ pub use books::SLOTS as PKMAP_SLOTS;
 pub use guard::Kmap;
 pub use report::{PkmapFigures, SlotUse};
 
-const COUNT_BITS: u32 = 12;
-const COUNT_MASK: u32 = (1 << COUNT_BITS) - 1;
-/// The count of a slot that is mapped and has no user.
-const IDLE: u32 = 1;
-/// The most users of a slot.
-pub const MAX_USERS: u32 = COUNT_MASK - IDLE;
-/// Frames that a small page can map, and that fit a word.
-const MAX_PFN: u32 = 1 << (32 - COUNT_BITS);
+/// One user.
+const USER: u32 = 1 << USER_SHIFT;
+/// Bits of a frame. A small page can map no others.
+const PFN_MASK: u32 = USER - 1;
+/// The word of a free slot.
+const FREE: u32 = 0;
+/// The most users of a slot: who finds the highest bit set is one too many, long before all bits are used up.
+pub const MAX_USERS: u32 = 1 << (31 - USER_SHIFT);
 
 /// Frames given up at a time, between two looks at the books.
 const GIVEN_UP_AT_ONCE: usize = 16;
 
 /// The slots, over one page allocator and one table.
+///
+/// What atomic instructions reach, which have no room for an offset, comes first.
+#[repr(C)]
 pub struct Pkmap<'p, 'a, P: Platform, T: SlotTable, const CPUS: usize = 1> {
-    pages: &'p PageAllocator<'a, P, CPUS>,
-    lowmem: LowmemFrames,
-    start: VirtAddr,
+    words: [AtomicU32; SLOTS],
     /// For some frames, the slot to look at first.
     hints: [AtomicU32; HINTS],
-    words: [AtomicU32; SLOTS],
+    start: VirtAddr,
+    lowmem: LowmemFrames,
+    pages: &'p PageAllocator<'a, P, CPUS>,
     table: T,
     books: Lock<Books>,
 }
@@ -128,8 +146,8 @@ impl<'p, 'a, P: Platform, T: SlotTable, const CPUS: usize> Pkmap<'p, 'a, P, T, C
             pages,
             lowmem: LowmemFrames::of(linear),
             start: region.start(),
-            hints: core::array::from_fn(|_| AtomicU32::new(books::NO_SLOT)),
-            words: core::array::from_fn(|_| AtomicU32::new(0)),
+            hints: core::array::from_fn(|_| AtomicU32::new(NO_SLOT)),
+            words: core::array::from_fn(|_| AtomicU32::new(FREE)),
             table,
             books: Lock::new(Books::new()),
         })
@@ -156,16 +174,18 @@ impl<'p, 'a, P: Platform, T: SlotTable, const CPUS: usize> Pkmap<'p, 'a, P, T, C
     /// As of `kmap`.
     #[inline]
     pub fn kmap_raw(&self, pfn: Pfn) -> Result<VirtAddr, KmapError> {
-        if let Some(virt) = self.lowmem.address(pfn) {
+        let hint = self.hints[hint_of(pfn)].load(Relaxed);
+        if hint & PFN_MASK == pfn.as_u32() {
+            let place = Place::of_hint(hint);
+            let word = &self.words[place.index()];
+            let seen = word.fetch_add(USER, Acquire);
+            if is_good_addition(seen, hint) {
+                return Ok(self.address(place));
+            }
+            // The slot has become another frame's, or has too many users.
+            word.fetch_sub(USER, Release);
+        } else if let Some(virt) = self.lowmem.address(pfn) {
             return Ok(virt);
-        }
-        let place = Place::new(self.hints[hint_of(pfn)].load(Relaxed));
-        let word = &self.words[place.index()];
-        let seen = word.load(Relaxed);
-        if may_add_user(seen, pfn)
-            && word.compare_exchange(seen, seen + 1, Acquire, Relaxed).is_ok()
-        {
-            return Ok(self.address(place));
         }
         self.kmap_with_care(pfn)
     }
@@ -179,13 +199,11 @@ impl<'p, 'a, P: Platform, T: SlotTable, const CPUS: usize> Pkmap<'p, 'a, P, T, C
     #[inline]
     pub fn kunmap_raw(&self, virt: VirtAddr) -> Result<(), NotUnmapped> {
         if let Some(word) = self.words.get(self.number_of(virt)) {
-            let mut seen = word.load(Relaxed);
-            while count_of(seen) > IDLE {
-                match word.compare_exchange_weak(seen, seen - 1, Release, Relaxed) {
-                    Ok(_) => return Ok(()),
-                    Err(now) => seen = now,
-                }
+            let seen = word.fetch_sub(USER, Release);
+            if users_of(seen) > 0 {
+                return Ok(());
             }
+            word.fetch_add(USER, Relaxed);
         } else if self.lowmem.frame(virt).is_some() {
             return Ok(());
         }
@@ -199,7 +217,7 @@ impl<'p, 'a, P: Platform, T: SlotTable, const CPUS: usize> Pkmap<'p, 'a, P, T, C
             return Some(pfn);
         }
         let seen = self.words.get(self.number_of(virt))?.load(Relaxed);
-        (count_of(seen) >= IDLE).then_some(pfn_of(seen))
+        (!is_free(seen)).then_some(pfn_of(seen))
     }
 
     /// Unmaps all idle slots, with one flush, and says how many pages that has freed. Afterwards no frame is mapped
@@ -231,9 +249,13 @@ impl<'p, 'a, P: Platform, T: SlotTable, const CPUS: usize> Pkmap<'p, 'a, P, T, C
     /// The hint did not lead to a slot of the frame that can have one user more.
     #[inline(never)]
     fn kmap_with_care(&self, pfn: Pfn) -> Result<VirtAddr, KmapError> {
-        // What lies above 4 GiB no zone has, since nothing could map it.
+        // What lies above 4 GiB no zone has, since nothing could map it; and if there is a frame 0, it is lowmem.
         let nowhere = Err(ShareError::NotAllocated { pfn });
-        let held = if pfn.as_u32() < MAX_PFN { self.pages.hold_frame(pfn) } else { nowhere };
+        let held = if (1..=PFN_MASK).contains(&pfn.as_u32()) {
+            self.pages.hold_frame(pfn)
+        } else {
+            nowhere
+        };
         held.map_err(|error| KmapError::not_held(pfn, error))?;
         match self.find(pfn) {
             (Found::New(virt), Flushed::Nothing) => Ok(virt),
@@ -286,8 +308,15 @@ impl<'p, 'a, P: Platform, T: SlotTable, const CPUS: usize> Pkmap<'p, 'a, P, T, C
         let _masked = self.pages.platform().mask();
         let mut books = self.books();
         let first = self.hints[hint_of(pfn)].load(Relaxed);
-        if let Some(found) = self.find_mapped(&books, first, pfn) {
-            return (found, Flushed::Nothing);
+        if let Some(hint) = books.chain(first).find(|hint| hint & PFN_MASK == pfn.as_u32()) {
+            // It stays mapped: the lock is held.
+            let place = Place::of_hint(hint);
+            let word = &self.words[place.index()];
+            if is_good_addition(word.fetch_add(USER, Acquire), hint) {
+                return (Found::Mapped(self.address(place)), Flushed::Nothing);
+            }
+            word.fetch_sub(USER, Release);
+            return (Found::Full, Flushed::Nothing);
         }
         let mut flushed = Flushed::Nothing;
         let place = books.next_free().or_else(|| {
@@ -300,59 +329,46 @@ impl<'p, 'a, P: Platform, T: SlotTable, const CPUS: usize> Pkmap<'p, 'a, P, T, C
         books.take(place);
         self.link(&mut books, place, pfn);
         // Whoever finds the slot by this word finds it mapped.
-        self.words[place.index()].store(word_of(pfn, IDLE + 1), Release);
+        self.words[place.index()].fetch_add(USER | pfn.as_u32(), Release);
         (Found::New(virt), flushed)
-    }
-
-    /// The frame's slot with one user more, if it has one, among those of its hint.
-    #[inline(always)]
-    fn find_mapped(&self, books: &Books, first: u32, pfn: Pfn) -> Option<Found> {
-        for place in books.chain(first) {
-            let word = &self.words[place.index()];
-            let mut seen = word.load(Relaxed);
-            // It stays mapped: the lock is held.
-            while count_of(seen) >= IDLE && pfn_of(seen) == pfn {
-                if !may_add_user(seen, pfn) {
-                    return Some(Found::Full);
-                }
-                match word.compare_exchange(seen, seen + 1, Acquire, Relaxed) {
-                    Ok(_) => return Some(Found::Mapped(self.address(place))),
-                    Err(now) => seen = now,
-                }
-            }
-        }
-        None
     }
 
     /// Unmaps the idle slots, as many as there is room to note the frames of, and links the others anew. One flush.
     #[inline(never)]
     fn flush_idle(&self, books: &mut Books) -> Flushed {
-        self.hints.iter().for_each(|hint| hint.store(books::NO_SLOT, Relaxed));
-        let (mut stale, mut all) = (None, Flushed::All);
-        for place in Place::all() {
-            let word = &self.words[place.index()];
-            let seen = word.load(Relaxed);
-            if count_of(seen) == 0 {
-                continue;
-            }
-            let is_idle = count_of(seen) == IDLE;
-            if is_idle && books.has_room() {
-                if word.compare_exchange(seen, 0, Acquire, Relaxed).is_ok() {
-                    let more = self.table.clear(self.address(place));
-                    stale = Some(match stale {
-                        None => more,
-                        Some(stale) => more.and(stale),
-                    });
-                    books.free(place, pfn_of(seen));
+        self.hints.iter().for_each(|hint| hint.store(NO_SLOT, Relaxed));
+        let (mut first, mut last, mut all) = (None, 0, Flushed::All);
+        for group in 0..GROUPS {
+            let mut freed = 0;
+            for bit in 0..GROUP {
+                let place = Place::at(group, bit);
+                let word = &self.words[place.index()];
+                let seen = word.load(Relaxed);
+                if is_free(seen) {
                     continue;
                 }
-            } else if is_idle {
-                all = Flushed::NotAll;
+                if users_of(seen) == 0 {
+                    if !books.has_room() {
+                        all = Flushed::NotAll;
+                    } else if word.compare_exchange(seen, FREE, Acquire, Relaxed).is_ok() {
+                        // The flush below is for all from the first to the last.
+                        let _ = self.table.clear(self.address(place)).put_off();
+                        books.let_wait(pfn_of(seen));
+                        freed |= 1 << bit;
+                        continue;
+                    }
+                }
+                self.link(books, place, pfn_of(seen));
             }
-            self.link(books, place, pfn_of(seen));
+            if freed != 0 {
+                books.free(group, freed);
+                first = first.or(Some(Place::at(group, freed.trailing_zeros())));
+                last = group * GROUP + freed.ilog2();
+            }
         }
-        if let Some(stale) = stale {
-            self.table.flush(stale);
+        if let Some(first) = first {
+            let end = self.start.as_u32() + ((last + 1) << PAGE_SHIFT);
+            self.table.flush(Stale::owed(VirtRange::new(self.address(first), VirtAddr::new(end))));
             books.count_flush();
         }
         all
@@ -363,7 +379,7 @@ impl<'p, 'a, P: Platform, T: SlotTable, const CPUS: usize> Pkmap<'p, 'a, P, T, C
     fn link(&self, books: &mut Books, place: Place, pfn: Pfn) {
         let hint = &self.hints[hint_of(pfn)];
         books.link(place, hint.load(Relaxed));
-        hint.store(place.number(), Relaxed);
+        hint.store(place.number() << USER_SHIFT | pfn.as_u32(), Relaxed);
     }
 
     /// Gives up the frames of slots that have been flushed, and says how many pages that has freed. No lock is held.
@@ -389,7 +405,7 @@ impl<'p, 'a, P: Platform, T: SlotTable, const CPUS: usize> Pkmap<'p, 'a, P, T, C
     fn wrong(&self, virt: VirtAddr) -> NotUnmapped {
         let error = match self.words.get(self.number_of(virt)).map(|word| word.load(Relaxed)) {
             None => WrongUnmap::NoSlot { virt },
-            Some(seen) if count_of(seen) == 0 => WrongUnmap::NotMapped { virt },
+            Some(seen) if is_free(seen) => WrongUnmap::NotMapped { virt },
             Some(seen) => WrongUnmap::NoUser { virt, pfn: pfn_of(seen) },
         };
         self.pages.platform().report(&Report::WrongUnmap { error });
@@ -448,22 +464,25 @@ impl fmt::Display for BadRegion {
 impl core::error::Error for BadRegion {}
 
 #[inline(always)]
-const fn word_of(pfn: Pfn, count: u32) -> u32 {
-    pfn.as_u32() << COUNT_BITS | count
-}
-
-#[inline(always)]
-const fn count_of(word: u32) -> u32 {
-    word & COUNT_MASK
+const fn users_of(word: u32) -> u32 {
+    word >> USER_SHIFT
 }
 
 #[inline(always)]
 const fn pfn_of(word: u32) -> Pfn {
-    Pfn::new(word >> COUNT_BITS)
+    Pfn::new(word & PFN_MASK)
 }
 
-/// Is the frame mapped in the slot with this word, and can one more user be counted?
+/// Is nothing mapped? There may be somebody who takes back an addition.
 #[inline(always)]
-const fn may_add_user(word: u32, pfn: Pfn) -> bool {
-    word >> COUNT_BITS == pfn.as_u32() && count_of(word).wrapping_sub(IDLE) < MAX_USERS
+const fn is_free(word: u32) -> bool {
+    word & PFN_MASK == FREE
+}
+
+/// Was one user counted more, to a slot that had this word, for the frame of this hint, and not one too many? A hint
+/// that leads to a slot has its highest bit clear, as a word has that is below the most users.
+#[inline(always)]
+const fn is_good_addition(seen: u32, hint: u32) -> bool {
+    const MUST_AGREE: u32 = 1 << 31 | PFN_MASK;
+    (seen ^ hint) & MUST_AGREE == 0
 }

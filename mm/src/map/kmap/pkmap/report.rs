@@ -2,7 +2,7 @@
 //!
 //! Figures are read word by word while others map and unmap: they may not all be of one moment.
 
-use super::{IDLE, Pkmap, SLOTS, count_of, pfn_of};
+use super::{Pkmap, SLOTS, is_free, pfn_of, users_of};
 use crate::addr::{PAGE_SHIFT, Pfn, VirtAddr};
 use crate::map::slots::SlotTable;
 use crate::platform::Platform;
@@ -67,9 +67,9 @@ impl<P: Platform, T: SlotTable, const CPUS: usize> Pkmap<'_, '_, P, T, CPUS> {
     pub fn slots(&self) -> impl Iterator<Item = SlotUse> {
         self.words.iter().zip(0..).filter_map(|(word, slot)| {
             let seen = word.load(Relaxed);
-            let users = count_of(seen).checked_sub(IDLE)?;
             let virt = VirtAddr::new(self.start.as_u32() + (slot << PAGE_SHIFT));
-            Some(SlotUse { slot, virt, pfn: pfn_of(seen), users })
+            let (pfn, users) = (pfn_of(seen), users_of(seen));
+            (!is_free(seen)).then_some(SlotUse { slot, virt, pfn, users })
         })
     }
 }
