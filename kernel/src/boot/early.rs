@@ -4,6 +4,7 @@
 //! They live until the kernel's own tables are complete. Every table of theirs lies in the image,
 //! so they can be read and written wherever the image runs.
 
+use core::fmt;
 use core::ptr;
 
 use arch_arm::barrier;
@@ -16,6 +17,7 @@ use arch_arm::mmu::walk::{TableRead, Walker};
 use arch_arm::tlb;
 use mm::addr::{PAGE_SIZE, PHYS_LIMIT_32, PhysAddr, PhysRange, VirtAddr, VirtRange};
 use mm::boot::layout::FDT;
+use mm::map::early::{EarlyError, EarlyWindow, EarlyWindows};
 use mm::map::fixmap::Slot;
 use tock_registers::interfaces::Readable;
 
@@ -26,6 +28,27 @@ use crate::stop::halt;
 pub struct EarlyTables {
     root: RootBase,
     memory: ImageMemory,
+    windows: EarlyWindows,
+    /// Where the fallback console is, which is wanted until these tables are given up.
+    fallback: Option<VirtAddr>,
+}
+
+/// Why early ioremap has mapped nothing.
+#[derive(Debug)]
+pub enum EarlyMapError {
+    /// There is no window.
+    Window(EarlyError),
+    /// The tables can not hold it.
+    Map(MapError),
+}
+
+impl fmt::Display for EarlyMapError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Window(error) => error.fmt(f),
+            Self::Map(error) => error.fmt(f),
+        }
+    }
 }
 
 impl EarlyTables {
@@ -38,7 +61,7 @@ impl EarlyTables {
         let Some(root) = RootBase::new(PhysAddr::new(u64::from(base))) else {
             halt(format_args!("TTBR0 holds {base:#010x}"));
         };
-        let mut tables = Self { root, memory };
+        let mut tables = Self { root, memory, windows: EarlyWindows::new(), fallback: None };
         tables.drop_below(VirtAddr::new(u32::MAX));
         let highest = Walker::new(root, &tables.memory)
             .tables()
@@ -102,8 +125,9 @@ impl EarlyTables {
         Ok(VirtAddr::new(FDT.start().as_u32() + offset))
     }
 
-    /// Maps the page of device registers that holds `registers` in fixmap slot `slot`.
-    pub fn map_device(&mut self, slot: Slot, registers: PhysAddr) -> Result<VirtAddr, MapError> {
+    /// Maps the page of device registers that holds `registers` in fixmap slot `slot`, which nothing is mapped in, for
+    /// as long as these tables live. Linux's `set_fixmap_io`.
+    pub fn set_fixmap(&mut self, slot: Slot, registers: PhysAddr) -> Result<VirtAddr, MapError> {
         let page = registers.align_down(u64::from(PAGE_SIZE));
         let offset = (registers.as_u64() - page.as_u64()) as u32;
         let virt = slot.address();
@@ -111,7 +135,59 @@ impl EarlyTables {
         Ok(VirtAddr::new(virt.as_u32() + offset))
     }
 
-    /// Does the page at `page` keep what is written to it? Uses slot `slot` for a moment. Looks at
+    /// Maps `bytes` bytes of device registers from `registers` on in a window, until [`iounmap`](Self::iounmap).
+    pub fn ioremap(&mut self, registers: PhysAddr, bytes: u32) -> Result<VirtAddr, EarlyMapError> {
+        let window = self.windows.ioremap(registers, bytes).map_err(EarlyMapError::Window)?;
+        let (virt, phys) = (window.pages.start(), window.phys);
+        match self.map(virt, phys.start(), phys.len(), Attributes::DEVICE, Granule::Pages) {
+            Ok(()) => Ok(window.virt),
+            Err(error) => {
+                // What was mapped of it goes with the window.
+                self.iounmap(window.virt);
+                Err(EarlyMapError::Map(error))
+            }
+        }
+    }
+
+    /// Unmaps what [`ioremap`](Self::ioremap) mapped at `virt`. Nothing may use it any more.
+    pub fn iounmap(&mut self, virt: VirtAddr) {
+        match self.windows.iounmap(virt) {
+            Ok(window) => self.drop_window(&window),
+            Err(error) => log::warn!("{error}"),
+        }
+    }
+
+    /// As [`ioremap`](Self::ioremap), until [`end_ioremap`](Self::end_ioremap): of the console that reports what goes
+    /// wrong before there is another one.
+    #[cfg(feature = "fallback-console")]
+    pub fn ioremap_fallback(&mut self, registers: PhysRange) -> Result<VirtAddr, EarlyMapError> {
+        let virt = self.ioremap(registers.start(), registers.len() as u32)?;
+        self.fallback = Some(virt);
+        Ok(virt)
+    }
+
+    /// Early ioremap ends: unmaps and names what somebody has forgotten.
+    pub fn end_ioremap(&mut self) {
+        if let Some(virt) = self.fallback.take() {
+            self.iounmap(virt);
+        }
+        for window in self.windows.end() {
+            log::warn!("early ioremap: {window} was never unmapped");
+            self.drop_window(&window);
+        }
+    }
+
+    fn drop_window(&mut self, window: &EarlyWindow) {
+        for start in
+            (window.pages.start().as_u32()..window.pages.end().as_u32()).step_by(PAGE_SIZE as usize)
+        {
+            self.drop_page(VirtAddr::new(start));
+        }
+        barrier::dsb_ishst();
+        tlb::flush_all();
+    }
+
+    /// Does the page at `page` keep what is written to it? Uses a window for a moment. Looks at
     /// the page's last word, where devices have their identity, which a write does not change, and
     /// puts back what was there.
     ///
@@ -120,10 +196,10 @@ impl EarlyTables {
     /// 1. Nothing that this CPU runs, and no reference, lies in the page, and no other CPU or device
     ///    uses it.
     /// 2. No cache holds a changed line of the page, which could be written out in between.
-    pub unsafe fn is_memory(&mut self, slot: Slot, page: PhysAddr) -> Result<bool, MapError> {
+    pub unsafe fn is_memory(&mut self, page: PhysAddr) -> Result<bool, EarlyMapError> {
         let last_word = u64::from(PAGE_SIZE - 4);
         // As a device, so that no cache answers in memory's stead.
-        let virt = self.map_device(slot, page.saturating_add(last_word))?;
+        let virt = self.ioremap(page.saturating_add(last_word), 4)?;
         let word = virt.as_u32() as *mut u32;
         // SAFETY: an aligned word, mapped just now, that nothing else looks at (duty 1) and no
         // cache interferes with (duty 2). An abort is reported.
@@ -134,15 +210,8 @@ impl EarlyTables {
             ptr::write_volatile(word, before);
             after == !before
         };
-        self.unmap(slot);
+        self.iounmap(virt);
         Ok(keeps)
-    }
-
-    /// Unmaps what is mapped in fixmap slot `slot`. Nothing may use it any more.
-    pub fn unmap(&mut self, slot: Slot) {
-        self.drop_page(slot.address());
-        barrier::dsb_ishst();
-        tlb::flush_all();
     }
 
     /// Maps whole pages of RAM at `virt`, writable.

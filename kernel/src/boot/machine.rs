@@ -77,7 +77,7 @@ pub fn start_console(machine: &mut Machine<'_>, early: &mut EarlyTables) {
         machine.console = None;
     }
     let Some(registers) = console_registers(machine) else { return };
-    let mapped = early.map_device(Slot::EARLY_CONSOLE, registers.start());
+    let mapped = early.set_fixmap(Slot::EARLY_CONSOLE, registers.start());
     let virt = stop_for(mapped, "can not map the console");
     // SAFETY: the tree says that a PL011 is there, or the build does; it was mapped as a device
     // just now. Its address changes once more, with the kernel's own tables.
@@ -99,15 +99,14 @@ pub fn start_console(machine: &mut Machine<'_>, early: &mut EarlyTables) {
 /// identity are taken at the tree's word.
 fn is_pl011(registers: PhysRange, early: &mut EarlyTables) -> bool {
     let len = u64::from(primecell::LEN);
-    let Some(slot) = Slot::kmap_local(0, 1) else { return true };
     if registers.len() < len || !registers.start().is_aligned(len) {
         return true;
     }
-    let mapped = early.map_device(slot, registers.start());
+    let mapped = early.ioremap(registers.start(), primecell::LEN);
     let virt = stop_for(mapped, "can not map the console");
     // SAFETY: the page was mapped as a device just now.
     let part = unsafe { primecell::part_number(virt) };
-    early.unmap(slot);
+    early.iounmap(virt);
     part == Some(pl011::PART_NUMBER)
 }
 
@@ -138,10 +137,9 @@ fn map(early: &mut EarlyTables, phys: PhysAddr, len: u32) -> &'static [u8] {
 
 #[cfg(feature = "fallback-console")]
 fn prepare_fallback_console(early: &mut EarlyTables) {
-    let Some(slot) = Slot::kmap_local(0, 0) else { return };
-    if let Ok(virt) = early.map_device(slot, board::fallback::CONSOLE.start()) {
+    if let Ok(virt) = early.ioremap_fallback(board::fallback::CONSOLE) {
         // SAFETY: on the board that this feature is for, a PL011; mapped as a device by the early
-        // tables. The console forgets it when it takes the tree's UART.
+        // tables. The console forgets it when it takes the tree's UART, and all windows are unmapped with these tables.
         unsafe { crate::console::set_fallback(virt) };
     }
 }

@@ -113,6 +113,7 @@ pub fn switch(
     let Some(base) = tables.root.address().as_u32() else {
         halt(format_args!("the first-level table lies above 4 GiB"));
     };
+    early.end_ioremap();
     // From here to the flush nothing but the image may be touched.
     early.drop_below(FDT.start());
     // SAFETY: 1. the tables map the image, its stack, the device tree and the vectors where they

@@ -6,7 +6,6 @@ use board::dt::Placement;
 use mm::addr::{PAGE_SIZE, PhysAddr, PhysRange, VirtRange};
 use mm::boot::layout::FDT;
 use mm::boot::relocate::{self, Loaded, Plan};
-use mm::map::fixmap::Slot;
 
 use super::early::EarlyTables;
 use super::machine::Dtb;
@@ -83,14 +82,13 @@ fn same_numbers(range: VirtRange) -> PhysRange {
 /// more.
 fn check_memory(range: PhysRange, in_use: [PhysRange; 2], early: &mut EarlyTables) {
     let page_bytes = u64::from(PAGE_SIZE);
-    let Some(slot) = Slot::kmap_local(0, 1) else { return };
     let mut start = range.start().align_down(page_bytes);
     while start < range.end() {
         let page = PhysRange::new(start, start.saturating_add(page_bytes));
         if !in_use.iter().any(|used| used.overlaps(&page)) {
             // SAFETY: 1. what runs is the image, what is referred to lies in it and in the tree, and
             // one CPU runs; 2. only those two have been written to since the caches were turned on.
-            let kept = unsafe { early.is_memory(slot, start) };
+            let kept = unsafe { early.is_memory(start) };
             if !stop_for(kept, "can not look at memory") {
                 halt(format_args!(
                     "can not move the kernel: no memory at {start}, whatever the tree says"

@@ -3,6 +3,7 @@
 
 pub mod area;
 pub mod duty;
+pub mod early;
 pub mod fixmap;
 pub mod kmap;
 pub mod linear;
