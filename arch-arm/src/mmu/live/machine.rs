@@ -3,13 +3,12 @@
 //! The kernel answers with instructions, inlined; a test with an emulated machine whose TLBs go stale. What the
 //! two have in common is all the code above: which words are written, and what comes between.
 
-use mm::addr::{PhysAddr, VirtAddr};
+use mm::addr::{PhysAddr, VirtAddr, VirtRange};
 use mm::zone::Gfp;
 
 use super::super::descriptor::SECTION_SIZE;
 use crate::tlb::Operations;
 use crate::tlb::sequence;
-use mm::addr::VirtRange;
 
 /// The machine under [`LiveTables`](super::LiveTables). Any context, but for [`take_table`](Self::take_table).
 ///

@@ -8,7 +8,7 @@
 //! Invariants: T2 of `docs/model.md`, here with a barrier between the table and the word that leads to it. On the way
 //! out: the word goes from all roots, all CPUs forget it, and both before another table may be linked there.
 
-use mm::addr::VirtRange;
+use mm::addr::{VirtAddr, VirtRange};
 use mm::map::NoTable;
 use mm::zone::Gfp;
 
@@ -17,7 +17,6 @@ use super::holders::Left;
 use super::words::{self, FAULT, TABLE, TYPE};
 use super::{LiveTables, Machine, Shared, at, low, mebibytes};
 use crate::tlb::sequence;
-use mm::addr::VirtAddr;
 
 /// Tables that no first-level entry leads to.
 #[derive(Default)]
