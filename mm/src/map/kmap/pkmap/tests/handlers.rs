@@ -13,7 +13,7 @@ fn a_handler_flushes_between_any_two_steps() {
     let came = count.clone();
     set_handler(Some(Box::new(move || {
         came.set(came.get() + 1);
-        if came.get() % 5 == 0 {
+        if came.get().is_multiple_of(5) {
             pkmap.flush_unused();
         }
     })));
