@@ -36,7 +36,8 @@ use mm::addr::VirtAddr;
 pub(crate) use cpu::invalidate_branch_predictors;
 #[cfg(target_arch = "arm")]
 pub use cpu::{
-    Cpu, flush_all, flush_all_local, flush_asid, flush_kernel_page, flush_kernel_range, replace_word,
+    Cpu, flush_all, flush_all_local, flush_asid, flush_kernel_page, flush_kernel_range,
+    replace_word,
 };
 
 /// The instructions that TLB maintenance is made of. Each is one instruction, or two; any context.

@@ -22,6 +22,7 @@ pub mod boot;
 pub mod dma;
 pub mod fault;
 pub mod frame;
+pub mod kfence;
 pub mod map;
 pub mod object;
 pub mod param;

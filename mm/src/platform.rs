@@ -10,6 +10,7 @@ use core::ptr::NonNull;
 use crate::addr::{Order, Pfn, PhysAddr, VirtAddr};
 use crate::frame::{FreeError, PageState};
 use crate::map::kmap::WrongUnmap;
+use crate::kfence::{KfenceReport, PageGuard};
 use crate::object::guarded::{Fault, LiveObject, ObjectState, Way};
 use crate::object::{Busy, Name, ObjectError};
 use crate::zone::Gfp;
@@ -73,6 +74,12 @@ pub trait Lowmem: Platform {
 
     /// Ticks since boot, of whatever length, for the age of what is reported; 0 if nothing ticks.
     fn now(&self) -> u32;
+
+    /// Who has single pages of the linear map fault; `None` if nobody can. Any context. The same for good as soon as
+    /// there is one.
+    fn page_guard(&self) -> Option<&dyn PageGuard> {
+        None
+    }
 
     /// Zeroes bytes of the linear map that nobody else uses, from a multiple of 8 on, and perhaps the rest of
     /// the last word. Any context.
@@ -145,6 +152,11 @@ pub enum Report<'r> {
         /// The object.
         state: ObjectState,
     },
+    /// Something is wrong with an object that lies in a guarded page, and it was found when that came back.
+    Sampled {
+        /// What.
+        report: &'r KfenceReport,
+    },
     /// An object of a cache with `SLAB_TRACE` came or went.
     ObjectTrace {
         /// The cache.
@@ -205,6 +217,7 @@ impl fmt::Display for Report<'_> {
             Self::ObjectFault { cache, fault, .. } => {
                 write!(f, "BUG {cache} (Not tainted): {fault}")
             }
+            Self::Sampled { report } => report.fmt(f),
             Self::ObjectTrace { cache, object, way } => write!(f, "TRACE {cache} {way} {object}"),
             Self::CacheBusy { cache, busy, .. } => {
                 write!(f, "kmem_cache_destroy {cache}: Slab cache still has objects: {busy}")

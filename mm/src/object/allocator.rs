@@ -30,10 +30,12 @@ use super::memory::Books;
 use super::name::Name;
 use super::options::SlabOptions;
 use super::records::Records;
+use super::sampled::Turns;
 use super::slab::Constants;
 use crate::addr::{Order, PAGE_SIZE, Pfn, VirtAddr};
 use crate::fault::Fault;
 use crate::frame::Page;
+use crate::kfence::Sampler;
 use crate::map::linear::LinearMap;
 use crate::platform::Lowmem;
 use crate::sync::Ordering::Relaxed;
@@ -81,6 +83,10 @@ pub struct SlabAllocator<'p, 'a, P, const CPUS: usize = 1> {
     pub(super) slab_hints: [Hints; CPUS],
     /// Requests that fail on purpose.
     pub(super) fault: Fault,
+    /// Requests that are served from guarded pages.
+    pub(super) sampler: Sampler,
+    /// For each CPU, what it has done for that.
+    pub(super) turns: [Turns; CPUS],
 }
 
 /// A cache that is known to its allocator.
@@ -123,6 +129,8 @@ impl<'p, 'a, P: Lowmem, const CPUS: usize> SlabAllocator<'p, 'a, P, CPUS> {
             cache_hints: Hints::new(),
             slab_hints: core::array::from_fn(|_| Hints::new()),
             fault: Fault::off(),
+            sampler: Sampler::off(),
+            turns: core::array::from_fn(|_| Turns::new()),
         });
         this.make_nothing()?;
         this.make_root()?;

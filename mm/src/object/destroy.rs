@@ -7,8 +7,8 @@ use super::allocator::SlabAllocator;
 use super::cache::KmemCache;
 use super::error::Busy;
 use super::guarded::LiveObject;
-use super::kmalloc::LARGE;
 use super::memory::Books;
+use super::sampled::SAMPLED;
 use super::slab::Slab;
 use crate::addr::VirtAddr;
 use crate::frame::Page;
@@ -50,7 +50,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         loop {
             self.shrink(cache);
             let left = cache.slabs.load(Relaxed);
-            if left == 0 {
+            if left == 0 && self.sampler.objects_of(self.memory(), self.address_of(cache)) == 0 {
                 break;
             }
             // Others give up a few at a time. As long as they do, it is worth to wait.
@@ -62,6 +62,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             }
             shortage.round += 1;
         }
+        self.sampler.forget_cache(self.memory(), self.address_of(cache));
         self.unlist(self.address_of(cache));
         Ok(())
     }
@@ -84,7 +85,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     /// The objects of a cache that are allocated, by ascending address; those that lie in a pool are. While
     /// others use the cache, some may be missed. Any context.
     pub fn live_objects(&self, cache: &KmemCache<CPUS>) -> impl Iterator<Item = VirtAddr> {
-        let pages = self.lowmem_pages().filter(|(_, page)| page.own() > LARGE);
+        let pages = self.lowmem_pages().filter(|(_, page)| page.own() >= SAMPLED);
         pages.flat_map(move |(virt, page)| {
             let mut from = 1;
             core::iter::from_fn(move || {
@@ -107,10 +108,15 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         page: &Page,
         from: u32,
     ) -> Option<(u32, VirtAddr)> {
+        if page.own() == SAMPLED {
+            // There is one in a page at most.
+            let object = self.sampler.live_at(self.memory(), virt, self.address_of(cache))?;
+            return (from == 1).then_some((from, object));
+        }
         let _masked = self.memory().mask();
         let _records = self.records.lock(|| self.memory().contended());
         let record = page.own_of_others();
-        if record <= LARGE {
+        if record <= SAMPLED {
             return None;
         }
         let slab = self.memory().slab(record);

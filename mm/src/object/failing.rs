@@ -68,6 +68,11 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             let zone = cache.flags.page_flags().highest_zone();
             return Err(AllocError::no_memory(cache.geometry.min_order, zone));
         }
+        if self.sampler.is_open()
+            && let Some(object) = self.take_sampled(cache)
+        {
+            return Ok(object);
+        }
         if cache.is_guarded() {
             self.take_guarded(cache, gfp)
         } else {

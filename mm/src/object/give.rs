@@ -4,8 +4,8 @@ use super::allocator::SlabAllocator;
 use super::cache::KmemCache;
 use super::error::{NotGiven, ObjectError};
 use super::hand_over;
-use super::kmalloc::LARGE;
 use super::memory::Books;
+use super::sampled::SAMPLED;
 use super::slab::{Back, Is, Owner, Slab};
 use crate::addr::VirtAddr;
 use crate::frame::Page;
@@ -65,7 +65,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     ) -> bool {
         let masked = self.memory().mask();
         let record = page.own();
-        if record <= LARGE {
+        if record <= SAMPLED {
             return false;
         }
         let slab = self.memory().slab(record);
@@ -126,8 +126,11 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     ) -> Result<(), NotGiven> {
         let masked = self.memory().mask();
         let record = page.own();
-        if record <= LARGE {
+        if record <= SAMPLED {
             drop(masked);
+            if record == SAMPLED {
+                return self.give_sampled(named, object);
+            }
             let pfn = self.linear.virt_to_page(object).unwrap_or_default();
             let state = page.state();
             return self.refuse(object, ObjectError::NoSlab { object, pfn, state });
@@ -154,7 +157,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     }
 
     #[cold]
-    fn report_wrong_cache(
+    pub(super) fn report_wrong_cache(
         &self,
         named: &KmemCache<CPUS>,
         cache: &KmemCache<CPUS>,

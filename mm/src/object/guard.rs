@@ -342,7 +342,13 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
 
     /// Each live object of a cache, by ascending address, with who took it.
     pub(super) fn live(&self, cache: &KmemCache<CPUS>) -> impl Iterator<Item = LiveObject> {
-        let taken = move |object| self.track(cache, object, Way::Taken);
+        let taken = move |object| {
+            if self.is_of_pool(object) {
+                self.sampler.taken_by(self.memory(), object)
+            } else {
+                self.track(cache, object, Way::Taken)
+            }
+        };
         self.live_objects(cache).map(move |object| LiveObject { object, taken: taken(object) })
     }
 

@@ -23,6 +23,7 @@ use super::flags::SlabFlags;
 use super::geometry::CACHE_LINE;
 use super::memory::Books;
 use super::name::Name;
+use super::sampled::SAMPLED;
 use super::take::NOT_QUICK;
 use super::taken::Taken;
 use crate::addr::{Order, PAGE_SIZE, VirtAddr};
@@ -285,6 +286,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
                 Some(order.bytes())
             }
             (LARGE, _) => None,
+            (SAMPLED, _) => self.sampler.size_of(self.memory(), object),
             (record, _) => {
                 let slab = self.memory().slab(record);
                 let cache = self.cache(slab.header.is.cache);

@@ -24,6 +24,7 @@
 //! | [`shrink`], [`validate`] | slabs that nobody needs; checks that all are accounted for |
 //! | [`guard`], [`guarded`], [`leaks`] | debugging: red zones, poison, owners; what it finds; who holds what |
 //! | [`failing`] | requests that fail on purpose |
+//! | `sampled` | requests that are served from guarded pages |
 //! | [`options`] | what boot parameters say |
 //! | `slab_pages`, `records` | slabs come and go |
 //! | `memory`, `list` | where addresses become references |
@@ -83,6 +84,8 @@ pub mod options;
 pub mod raw;
 #[cfg(not(loom))]
 mod records;
+#[cfg(not(loom))]
+mod sampled;
 #[cfg(not(loom))]
 pub mod shrink;
 #[cfg_attr(loom, allow(dead_code, reason = "only the protocol between CPUs is modelled"))]

@@ -107,8 +107,9 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
 
     /// To be called by every CPU now and then, its tick for one: takes back what others gave to its slabs,
     /// leaves to the others what it has too much of, gives back some slabs of caches that are about to go, and
-    /// notices that requests are to fail.
+    /// notices that requests are to fail, or that one is to be served from a guarded page.
     pub fn tick(&self) {
+        self.sample_tick();
         if CPUS == 1 {
             return;
         }

@@ -72,6 +72,10 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         }
         let taken = if cache.is_watched.load(Relaxed) {
             this.take_watched(cache, gfp)
+        } else if this.sampler.is_open()
+            && let Some(object) = this.take_sampled(cache)
+        {
+            Ok(object)
         } else {
             this.take_anyhow::<true>(cache, gfp)
         };
@@ -79,7 +83,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             && gfp.wants_zero()
         {
             let (memory, bytes) = (this.memory(), cache.object_size());
-            if cache.is_guarded() {
+            if cache.is_guarded() || this.is_of_pool(object) {
                 // Behind an odd number of bytes, the rest of the last word is watched.
                 memory.fill_bytes(object, bytes, 0);
             } else {

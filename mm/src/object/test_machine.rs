@@ -8,20 +8,22 @@
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::mem::{MaybeUninit, transmute};
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 use super::guarded::LiveObject;
 use super::{SlabAllocator, SlabOptions};
 use crate::addr::{Order, PAGE_SIZE, Pfn, PfnRange, PhysAddr, VirtAddr};
 use crate::frame::{FrameTable, Page, PageBlocks};
+use crate::kfence::{Access, AccessKind, KfenceReport, PageGuard, Pool};
 use crate::map::linear::LinearMap;
 use crate::platform::{Answer, Lowmem, Platform, Report, Shortage};
 use crate::sync::{AtomicU8, watch};
-use crate::zone::{PageAllocator, ZoneKind, ZoneSpan};
+use crate::zone::{Gfp, PageAllocator, ZoneKind, ZoneSpan};
 
 /// The first frame of memory.
 pub(super) const FIRST: u32 = 0x40000;
@@ -111,6 +113,80 @@ pub(super) fn with_options<const CPUS: usize>(
     test(SlabAllocator::new_in(&mut place, &pages, arena.linear(), options).unwrap());
 }
 
+/// As [`with_slabs`], with a pool of guarded pages whose gate never opens by itself.
+pub(super) fn with_pool<const CPUS: usize>(
+    pages: u32,
+    objects: u32,
+    test: impl FnOnce(&SlabAllocator<'_, '_, Machine, CPUS>),
+) {
+    with_options(pages, SlabOptions::default(), |slabs| {
+        begin_sampling(slabs, objects, 0);
+        test(slabs);
+    });
+}
+
+/// Has requests sampled.
+pub(super) fn begin_sampling<const CPUS: usize>(
+    slabs: &SlabAllocator<'_, '_, Machine, CPUS>,
+    objects: u32,
+    interval: u32,
+) {
+    let order = Order::for_pages(Pool::pages_for(objects)).unwrap();
+    let pfn = slabs.pages.alloc_raw(Gfp::GFP_KERNEL, order).unwrap();
+    let pool = Pool::new(slabs.address(pfn, order).unwrap(), objects);
+    // SAFETY: 1. the block was just taken; 2. the machine has single pages fault.
+    unsafe { slabs.begin_sampling(pool, interval, 1) }.unwrap();
+}
+
+/// The pages that fault.
+#[derive(Default)]
+pub(super) struct Guard(Mutex<BTreeSet<u32>>);
+
+impl Guard {
+    fn is_protected(&self, virt: VirtAddr) -> bool {
+        self.0.lock().unwrap().contains(&(virt.as_u32() / PAGE_SIZE))
+    }
+}
+
+impl PageGuard for Guard {
+    fn protect(&self, page: VirtAddr) {
+        assert!(page.is_aligned(PAGE_SIZE));
+        assert_eq!(watch::held(), 0, "a page is protected with a lock held");
+        self.0.lock().unwrap().insert(page.as_u32() / PAGE_SIZE);
+    }
+
+    fn unprotect(&self, page: VirtAddr) {
+        assert!(page.is_aligned(PAGE_SIZE));
+        assert_eq!(watch::held(), 0, "a page is opened with a lock held");
+        self.0.lock().unwrap().remove(&(page.as_u32() / PAGE_SIZE));
+    }
+}
+
+/// An access to a byte, as the CPU makes it: if its page faults, the handler is asked, and it is made again.
+pub(super) fn access<const CPUS: usize>(
+    slabs: &SlabAllocator<'_, '_, Machine, CPUS>,
+    at: VirtAddr,
+    kind: AccessKind,
+) -> Option<KfenceReport> {
+    let memory = slabs.memory();
+    let mut report = None;
+    if memory.is_protected(at) {
+        report = slabs.on_fault(Access { at, kind, site: SITE_OF_ACCESS });
+        assert!(report.is_some(), "nobody takes the fault at {at}");
+    }
+    let pointer = memory.pointer(at);
+    match kind {
+        // SAFETY: the arena's.
+        AccessKind::Read => _ = unsafe { pointer.read_volatile() },
+        // SAFETY: the arena's.
+        AccessKind::Write => unsafe { pointer.write_volatile(0x42) },
+    }
+    report
+}
+
+/// Where tests make their accesses.
+pub(super) const SITE_OF_ACCESS: u32 = 0xc020_4000;
+
 /// Something that happens while a request waits.
 type OnWait<'w> = Rc<dyn Fn(&Shortage) -> Answer + 'w>;
 
@@ -120,6 +196,10 @@ pub(super) struct Machine {
     cpu: AtomicUsize,
     told: Mutex<Vec<String>>,
     listed: Mutex<Vec<LiveObject>>,
+    mistakes: Mutex<Vec<KfenceReport>>,
+    guard: Guard,
+    now: AtomicU32,
+    site: AtomicU32,
     shortages: Mutex<Vec<Shortage>>,
 }
 
@@ -160,8 +240,32 @@ impl Machine {
             cpu: AtomicUsize::new(0),
             told: Mutex::default(),
             listed: Mutex::default(),
+            mistakes: Mutex::default(),
+            guard: Guard::default(),
+            now: AtomicU32::new(0),
+            site: AtomicU32::new(0xc020_0000),
             shortages: Mutex::default(),
         }
+    }
+
+    /// Time passes.
+    pub(super) fn set_now(&self, now: u32) {
+        self.now.store(now, Relaxed);
+    }
+
+    /// Whoever calls the allocator from now on calls it from here.
+    pub(super) fn set_site(&self, site: u32) {
+        self.site.store(site, Relaxed);
+    }
+
+    /// The mistakes that the pool of guarded pages found since it was asked last, when something came back.
+    pub(super) fn mistakes(&self) -> Vec<KfenceReport> {
+        std::mem::take(&mut self.mistakes.lock().unwrap())
+    }
+
+    /// Does the page at an address fault?
+    pub(super) fn is_protected(&self, virt: VirtAddr) -> bool {
+        self.guard.is_protected(virt)
     }
 
     /// Goes on as this CPU.
@@ -266,7 +370,7 @@ impl Platform for Machine {
     }
 
     fn call_site(&self) -> u32 {
-        0xc020_0000
+        self.site.load(Relaxed)
     }
 
     fn wait(&self, shortage: &Shortage) -> Answer {
@@ -279,6 +383,9 @@ impl Platform for Machine {
     fn report(&self, report: &Report<'_>) {
         assert_eq!(watch::held(), 0, "a report with a lock held");
         self.told.lock().unwrap().push(report.to_string());
+        if let Report::Sampled { report } = report {
+            self.mistakes.lock().unwrap().push((*report).clone());
+        }
         if let Report::CacheBusy { live, .. } = report {
             *self.listed.lock().unwrap() = live.to_vec();
         }
@@ -287,6 +394,7 @@ impl Platform for Machine {
 
 impl Lowmem for Machine {
     fn pointer(&self, virt: VirtAddr) -> NonNull<u8> {
+        assert!(!self.is_protected(virt), "an access to {virt} faults");
         self.offset(virt.as_u32() - PAGE_OFFSET)
     }
 
@@ -296,7 +404,11 @@ impl Lowmem for Machine {
     }
 
     fn now(&self) -> u32 {
-        0
+        self.now.load(Relaxed)
+    }
+
+    fn page_guard(&self) -> Option<&dyn PageGuard> {
+        Some(&self.guard)
     }
 
     /// Whole words, as the kernel does.

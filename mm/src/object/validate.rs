@@ -7,10 +7,10 @@ use core::fmt;
 
 use super::allocator::SlabAllocator;
 use super::cache::KmemCache;
-use super::kmalloc::LARGE;
 use super::list;
 use super::memory::Books;
 use super::name::Name;
+use super::sampled::SAMPLED;
 use super::slab::{Constants, Owner, Slab};
 use crate::addr::{PAGE_SIZE, VirtAddr};
 use crate::frame::PageState;
@@ -66,6 +66,11 @@ pub enum Broken {
         /// The address of a record, or what it takes for one.
         record: u32,
     },
+    /// An object of the pool of guarded pages is in quarantine and not free, or free and not there.
+    Sampled {
+        /// Its number; none has it if too many or too few are there.
+        number: u32,
+    },
 }
 
 impl fmt::Display for Broken {
@@ -84,6 +89,9 @@ impl fmt::Display for Broken {
             }
             Self::Slabs { cache, counted, found } => {
                 write!(f, "{cache}: {counted} slabs are counted, and {found} found")
+            }
+            Self::Sampled { number } => {
+                write!(f, "kfence: object {number} is in quarantine and not free, or the reverse")
             }
             Self::Hint { cpu, record } => {
                 write!(
@@ -119,7 +127,8 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
                 return Err(Broken::Slabs { cache: cache.name, counted, found });
             }
         }
-        self.check_hints()
+        self.check_hints()?;
+        self.sampler.validate(self.memory()).map_err(|number| Broken::Sampled { number })
     }
 
     fn check_hints(&self) -> Result<(), Broken> {
@@ -144,7 +153,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
     fn slab_heads(&self) -> impl Iterator<Item = (VirtAddr, u32)> {
         self.lowmem_pages().filter_map(|(virt, page)| {
             let record = page.own();
-            (record > LARGE && self.memory().slab(record).header.is.start == virt)
+            (record > SAMPLED && self.memory().slab(record).header.is.start == virt)
                 .then_some((virt, record))
         })
     }

@@ -12,6 +12,7 @@ pub mod fragment;
 pub mod iomem;
 #[cfg(not(loom))]
 pub mod kmapinfo;
+pub mod kfence;
 pub mod layout;
 pub mod memblock;
 pub mod meminfo;

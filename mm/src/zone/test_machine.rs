@@ -322,6 +322,7 @@ impl Platform for TestMachine<'_> {
             Report::WrongObject { .. }
             | Report::ObjectFault { .. }
             | Report::ObjectTrace { .. }
+            | Report::Sampled { .. }
             | Report::CacheBusy { .. } => panic!("no objects here"),
             Report::WrittenWhileFree { pfn, order, at, found, freed_by } => {
                 Told::Written { pfn, order, at, found, freed_by }

@@ -4,6 +4,7 @@
 use super::super::geometry::CACHE_LINE;
 use super::super::kmalloc::{CLASSES, LARGE, MAX_CACHED};
 use super::super::memory::Books;
+use super::super::sampled::SAMPLED;
 use super::super::slab::Slab;
 use crate::addr::{Order, PAGE_SIZE, VirtAddr};
 use crate::object::{CacheRef, KmemCache, NotGiven, SlabAllocator};
@@ -317,20 +318,25 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
 
     /// Parks an allocated object of a cache that `is_ours`. Any context.
     fn park(&self, object: VirtAddr, is_ours: impl FnOnce(&KmemCache<CPUS>) -> bool) -> bool {
+        if self.is_of_pool(object) {
+            return self.park_sampled(object, is_ours);
+        }
         let Some(slab) = self.slab_at(object) else { return false };
         is_ours(self.cache(slab.header.is.cache)) && slab.park(object)
     }
 
     /// Makes a parked object an allocated one.
     fn unpark(&self, object: VirtAddr) {
-        if let Some(slab) = self.slab_at(object) {
+        if self.is_of_pool(object) {
+            self.sampler.unpark(self.memory(), object);
+        } else if let Some(slab) = self.slab_at(object) {
             slab.unpark(object);
         }
     }
 
     fn slab_at(&self, object: VirtAddr) -> Option<Slab<'_>> {
         let record = self.page(object)?.own();
-        (record > LARGE).then(|| self.memory().slab(record))
+        (record > SAMPLED).then(|| self.memory().slab(record))
     }
 
     /// Parks the allocated pages that begin at an address, if nobody else has a reference to them. Any

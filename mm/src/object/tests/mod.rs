@@ -12,5 +12,6 @@ mod mempool;
 mod model;
 mod model_cpus;
 mod release;
+mod sampled;
 mod typed;
 mod wrong;
