@@ -100,8 +100,11 @@ fn in_guard(
     access: Access,
     name: NameOf<'_>,
 ) -> Found {
-    let sides =
-        || [beside(records, left, Record::RIGHT), beside(records, right, Record::LEFT)].into_iter().flatten();
+    let sides = || {
+        [beside(records, left, Record::RIGHT), beside(records, right, Record::LEFT)]
+            .into_iter()
+            .flatten()
+    };
     let is_free = |near: &Nearest<'_>| near.record.state() == State::Free;
     let nearest = sides()
         .filter(|near| near.record.is_known())

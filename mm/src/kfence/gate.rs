@@ -80,7 +80,10 @@ impl Gate {
         let is_due = (now.wrapping_sub(next) as i32) >= 0;
         // Of the CPUs whose ticks come at once, one opens it.
         if is_due
-            && self.next.compare_exchange(next, now.wrapping_add(interval), Relaxed, Relaxed).is_ok()
+            && self
+                .next
+                .compare_exchange(next, now.wrapping_add(interval), Relaxed, Relaxed)
+                .is_ok()
         {
             self.open();
         }

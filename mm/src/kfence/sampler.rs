@@ -9,6 +9,7 @@
 
 use core::fmt;
 
+use super::PageGuard;
 use super::canary;
 use super::fault::{self, NameOf};
 use super::gate::{Gate, GateState};
@@ -18,7 +19,6 @@ use super::quarantine::Quarantine;
 use super::random::{Random, Side};
 use super::record::{RECORD_BYTES, Record, State};
 use super::report::{KfenceReport, What};
-use super::PageGuard;
 use crate::addr::{PAGE_SIZE, VirtAddr, VirtRange};
 use crate::object::guarded::Track;
 use crate::platform::Lowmem;
@@ -317,7 +317,8 @@ impl Sampler {
             found => {
                 self.bugs.fetch_add(1, Relaxed);
                 let known = found.filter(|(_, record)| record.is_known());
-                let object_info = known.map(|(number, record)| fault::describe(number, record, name));
+                let object_info =
+                    known.map(|(number, record)| fault::describe(number, record, name));
                 let what = What::InvalidFree { at: object, site };
                 Err(Refused::Invalid(KfenceReport { what, object: object_info, now }))
             }
@@ -426,9 +427,8 @@ impl Sampler {
 
     /// How many objects of a cache are not free.
     pub(crate) fn objects_of<P: Lowmem>(&self, memory: &P, cache: u32) -> u32 {
-        let is_of = |record: &&Record| {
-            record.state() != State::Free && record.cache.load(Relaxed) == cache
-        };
+        let is_of =
+            |record: &&Record| record.state() != State::Free && record.cache.load(Relaxed) == cache;
         self.with_records(memory, |records| records.iter().filter(is_of).count() as u32)
     }
 

@@ -19,9 +19,7 @@ use super::flags::SlabFlags;
 use super::memory::Books;
 use super::name::Name;
 use crate::addr::{PAGE_SIZE, VirtAddr};
-use crate::kfence::{
-    Access, BeginError, Figures, KfenceReport, Pool, Refused, Sampler, Want,
-};
+use crate::kfence::{Access, BeginError, Figures, KfenceReport, Pool, Refused, Sampler, Want};
 use crate::platform::{Lowmem, Report};
 use crate::sync::AtomicU32;
 use crate::sync::Ordering::Relaxed;
@@ -148,9 +146,8 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let had = turn.load(Relaxed);
         let mut first = None;
         let mut next = None;
-        let is_used = |cache: &KmemCache<CPUS>| {
-            cache.cpu[cpu].current().is_some() && self.is_sampled(cache)
-        };
+        let is_used =
+            |cache: &KmemCache<CPUS>| cache.cpu[cpu].current().is_some() && self.is_sampled(cache);
         for (place, cache) in (0..).zip(caches).filter(|(_, cache)| is_used(cache)) {
             first = first.or(Some((place, cache)));
             if place >= had {
