@@ -11,9 +11,11 @@ use arch_arm::interrupt;
 use arch_arm::probe;
 use arch_arm::trap::{Cause, ExceptionKind, Handler, TrapFrame};
 use arch_arm::user;
+use mm::platform::{Platform as _, Report};
 
+use crate::platform::Hardware;
 use crate::report::{self, Ending, provoke};
-use crate::{interrupts, selftest};
+use crate::{interrupts, kfence, selftest};
 
 #[unsafe(no_mangle)]
 extern "C" fn vmsplit_exception(kind: ExceptionKind, frame: &mut TrapFrame) {
@@ -24,6 +26,7 @@ extern "C" fn vmsplit_exception(kind: ExceptionKind, frame: &mut TrapFrame) {
         // SAFETY: it is this handler's frame, and nobody has taken the exception.
         _ if unsafe { user::leave(frame, &cause) } => {}
         _ if fixed_up(frame, &cause) => {}
+        _ if guarded(frame, &cause) => {}
         _ => unclaimed(&cause, frame),
     }
 }
@@ -45,20 +48,32 @@ fn fixed_up(frame: &mut TrapFrame, cause: &Cause) -> bool {
     let fixed_up = probe::fix_up(frame, cause);
     // A report makes probes of its own.
     if fixed_up && REPORT.swap(false, Ordering::Relaxed) {
-        // A report takes a slow line a good part of a second, which is no time to lose ticks in.
-        let had_interrupts = !faulted.psr.is_irq_masked();
-        if had_interrupts {
-            // SAFETY: 1. the vectors are in use, or no exception had come here; 2. the interrupted
-            // code held no guard, for interrupts were let in, and this handler holds none.
-            unsafe { interrupt::allow() };
-        }
-        report::exception(cause, &faulted, Ending::Recovered);
-        if had_interrupts {
-            // Until the stub lets them in again.
-            core::mem::forget(interrupt::mask());
-        }
+        with_interrupts_as(&faulted, || report::exception(cause, &faulted, Ending::Recovered));
     }
     fixed_up
+}
+
+/// Was it an access to a guarded page? Then it has been reported, and is made again.
+fn guarded(frame: &TrapFrame, cause: &Cause) -> bool {
+    let Some(report) = kfence::on_abort(cause, frame) else { return false };
+    with_interrupts_as(frame, || Hardware.report(&Report::Sampled { report: &report }));
+    true
+}
+
+/// Makes a report with interrupts let in, if the code that faulted had let them in: a report takes a slow line a
+/// good part of a second, which is no time to lose ticks in.
+fn with_interrupts_as(faulted: &TrapFrame, report: impl FnOnce()) {
+    let had_interrupts = !faulted.psr.is_irq_masked();
+    if had_interrupts {
+        // SAFETY: 1. the vectors are in use, or no exception had come here; 2. the interrupted
+        // code held no guard, for interrupts were let in, and this handler holds none.
+        unsafe { interrupt::allow() };
+    }
+    report();
+    if had_interrupts {
+        // Until the stub lets them in again.
+        core::mem::forget(interrupt::mask());
+    }
 }
 
 /// Nobody's exception: it is reported, and ends the kernel.

@@ -27,6 +27,8 @@ mod heap;
 mod image;
 #[cfg(target_os = "none")]
 mod interrupts;
+#[cfg(target_os = "none")]
+mod kfence;
 mod kmap;
 #[cfg(target_os = "none")]
 mod maps;

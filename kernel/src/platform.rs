@@ -7,11 +7,13 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use arch_arm::clear;
 use arch_arm::interrupt::{self, MaskGuard};
 use mm::addr::{Order, Pfn, PhysAddr, VirtAddr};
+use mm::kfence::PageGuard;
 use mm::platform::{Answer, Lowmem, Platform, Report, Shortage};
-use mm::report::{show_mem, slab_bug};
+use mm::report::{self as text, show_mem, slab_bug};
 
 use crate::console::{Out, println};
 use crate::interrupts::tick;
+use crate::kfence;
 use crate::kmap;
 use crate::report;
 
@@ -77,6 +79,8 @@ impl Platform for Hardware {
             Report::WrongFree { .. } | Report::StackCut { .. } => &WRONG_FREES,
             Report::WrongUnmap { .. } => &WRONG_UNMAPS,
             Report::WrongObject { .. } | Report::ObjectFault { .. } => &WRONG_OBJECTS,
+            // Each closes its page, or ends with the object: there are no more than objects come and go.
+            Report::Sampled { .. } => &SAMPLED,
             // Few caches end, and what keeps one is said once: no free of an object may hide it.
             Report::CacheBusy { .. } => &BUSY_CACHES,
             Report::ObjectTrace { .. } => {
@@ -94,6 +98,9 @@ impl Platform for Hardware {
             let byte = |at: VirtAddr| unsafe { self.pointer(at).read_volatile() };
             // The console can not fail.
             let _ = slab_bug::write(&mut Out, cache, fault, state, &byte, &site);
+        } else if let Report::Sampled { report } = report {
+            // The console can not fail.
+            let _ = text::kfence::write(&mut Out, report, &site);
         } else {
             println!("{report}");
         }
@@ -115,7 +122,7 @@ impl Platform for Hardware {
                 let _ = slab_bug::write_live(&mut Out, live, busy.objects, *now, &site);
                 println!("Call site: {}", Site(self.call_site()));
             }
-            Report::ObjectTrace { .. } => {}
+            Report::ObjectTrace { .. } | Report::Sampled { .. } => {}
             Report::WrittenWhileFree { freed_by, .. } => {
                 if let Some(site) = *freed_by {
                     println!("Last freed by: {}", Site(site));
@@ -141,6 +148,10 @@ impl Lowmem for Hardware {
 
     fn now(&self) -> u32 {
         tick::figures().ticks as u32
+    }
+
+    fn page_guard(&self) -> Option<&dyn PageGuard> {
+        kfence::guard()
     }
 
     fn zero_bytes(&self, virt: VirtAddr, bytes: u32) {
@@ -181,6 +192,7 @@ static FAILURES: RateLimit = RateLimit::new("page allocation failures");
 static WRONG_FREES: RateLimit = RateLimit::new("wrong frees");
 static WRONG_UNMAPS: RateLimit = RateLimit::new("wrong kunmaps");
 static WRONG_OBJECTS: RateLimit = RateLimit::new("wrong frees of objects");
+static SAMPLED: RateLimit = RateLimit::new("mistakes with guarded pages");
 static BUSY_CACHES: RateLimit = RateLimit::new("caches that can not be destroyed");
 static WRITES: RateLimit = RateLimit::new("writes into free pages");
 

@@ -28,6 +28,11 @@ pub fn publish(allocator: &'static Slabs) {
     SLABS.call_once(|| allocator);
 }
 
+/// The slab allocator; `None` before boot has made it.
+pub fn get() -> Option<&'static Slabs> {
+    SLABS.get().copied()
+}
+
 /// At every tick: takes back what other CPUs gave to this one's slabs. Nothing before there is a slab
 /// allocator.
 pub fn on_tick() {

@@ -9,8 +9,8 @@ use core::ptr::NonNull;
 
 use crate::addr::{Order, Pfn, PhysAddr, VirtAddr};
 use crate::frame::{FreeError, PageState};
-use crate::map::kmap::WrongUnmap;
 use crate::kfence::{KfenceReport, PageGuard};
+use crate::map::kmap::WrongUnmap;
 use crate::object::guarded::{Fault, LiveObject, ObjectState, Way};
 use crate::object::{Busy, Name, ObjectError};
 use crate::zone::Gfp;

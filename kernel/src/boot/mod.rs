@@ -4,6 +4,7 @@
 //! that says why ([`crate::stop::halt`]).
 
 mod early;
+mod kfence;
 mod linear;
 mod machine;
 mod maps;
@@ -69,6 +70,7 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     let slabs = slabs::make(pages, tables.linear(), memory.command_line);
     crate::slabs::publish(slabs);
     let maps = maps::adopt(&tables, &layout, slabs);
+    kfence::begin(slabs, &tables);
     debugging.begin(pages);
     slabs::begin_failures(slabs, memory.command_line);
     paging::report_wx(&tables);

@@ -32,6 +32,7 @@ use tock_registers::interfaces::Writeable;
 
 use super::LinearMap;
 use super::early::EarlyTables;
+use super::kfence;
 use super::machine::{Dtb, console_registers};
 use super::memory::Memory;
 use super::stop_for;
@@ -40,15 +41,22 @@ use crate::image;
 use crate::stop::halt;
 
 /// The live tables.
+#[derive(Clone, Copy)]
 pub struct KernelTables {
     pub(super) root: RootBase,
     pub(super) linear: LinearMap,
+    kfence: Option<kfence::Plan>,
 }
 
 impl KernelTables {
     /// A reader of the live tables.
     pub fn walker(&self) -> Walker<'_, LinearMap> {
         Walker::new(self.root, &self.linear)
+    }
+
+    /// The pool of guarded pages, which they map by pages.
+    pub fn kfence(&self) -> Option<kfence::Plan> {
+        self.kfence
     }
 
     /// The linear map that the tables hold.
@@ -98,8 +106,10 @@ pub fn build(
 ) -> (KernelTables, Regions, Option<GicRegisters>) {
     let lowmem = PhysRange::new(layout.phys_offset, layout.lowmem_end.pfn_down().start());
     let linear = LinearMap::new(layout.split.page_offset(), lowmem);
+    let kfence = kfence::set_aside(memory, &linear);
     let frames = Frames { memory, linear, early };
-    let built = Build::start(frames, linear).and_then(|build| build.all(layout, dtb, machine));
+    let built =
+        Build::start(frames, linear, kfence).and_then(|build| build.all(layout, dtb, machine));
     stop_for(built, "can not build page tables")
 }
 
@@ -232,18 +242,26 @@ impl TableMemory for NewTables<'_> {
     }
 }
 
+/// Parts of lowmem that are mapped by pages: the image's, and the pool of guarded pages.
+const CUTS: usize = 8;
+
 /// Tables in the making.
 struct Build<'b> {
     root: RootBase,
+    kfence: Option<kfence::Plan>,
     tables: NewTables<'b>,
 }
 
 impl<'b> Build<'b> {
-    fn start(mut frames: Frames<'b>, linear: LinearMap) -> Result<Self, Failure> {
+    fn start(
+        mut frames: Frames<'b>,
+        linear: LinearMap,
+        kfence: Option<kfence::Plan>,
+    ) -> Result<Self, Failure> {
         let range = frames.alloc(RootBase::TABLE_BYTES, RootBase::TABLE_BYTES)?;
         let root = RootBase::new(range.start()).ok_or(Failure::Outside(range))?;
         let left = PhysRange::default();
-        Ok(Self { root, tables: NewTables { linear, frames, left, failure: None } })
+        Ok(Self { root, kfence, tables: NewTables { linear, frames, left, failure: None } })
     }
 
     fn all(
@@ -274,7 +292,8 @@ impl<'b> Build<'b> {
         #[cfg(feature = "test-planted-wx")]
         self.plant_wx(layout)?;
         self.lowmem()?;
-        Ok((KernelTables { root: self.root, linear: self.tables.linear }, regions, gic))
+        let Self { root, kfence, tables: NewTables { linear, .. } } = self;
+        Ok((KernelTables { root, linear, kfence }, regions, gic))
     }
 
     fn map(
@@ -310,7 +329,9 @@ impl<'b> Build<'b> {
         let data = |start, end| (VirtRange::new(start, end), Some(Attributes::KERNEL_DATA));
         // The entry code has run for the last time, so `.init` is memory like the rest. All of the
         // image is in pages, as in the early tables.
-        let cuts = [
+        // So is the pool of guarded pages, each of which is to fault by itself.
+        let pool = self.kfence.map_or_else(PhysRange::default, |plan| plan.range);
+        let mut cuts = [
             (image::text(), Some(Attributes::KERNEL_TEXT)),
             (image::rodata(), Some(Attributes::KERNEL_RODATA)),
             data(image::rodata().end(), report.start()),
@@ -319,7 +340,11 @@ impl<'b> Build<'b> {
             (boot, None),
             data(boot.end(), image::whole().end()),
         ]
-        .map(|(range, attributes)| (image(range, early), attributes));
+        .map(|(range, attributes)| (image(range, early), attributes))
+        .into_iter()
+        .chain([(pool, Some(Attributes::KERNEL_DATA))])
+        .collect::<ArrayVec<_, CUTS>>();
+        cuts.sort_unstable_by_key(|(range, _)| range.start().as_u64());
         let mut next_block = PhysAddr::default();
         loop {
             // Looked up anew each time, because building tables reserves memory.
@@ -332,10 +357,10 @@ impl<'b> Build<'b> {
             };
             next_block = block.end();
             let mut start = block.start();
-            for (cut, attributes) in cuts {
+            for (cut, attributes) in &cuts {
                 if let Some(cut) = cut.intersection(&block) {
                     self.map_sections(PhysRange::new(start, cut.start()))?;
-                    if let Some(attributes) = attributes {
+                    if let Some(attributes) = *attributes {
                         self.map_lowmem(cut, attributes, Granule::Pages)?;
                     }
                     start = cut.end();

@@ -9,6 +9,7 @@
 
 mod access;
 mod fail;
+mod kfence;
 mod layout;
 mod machine;
 mod memory;

@@ -13,7 +13,7 @@ use monitor::command::{Command, Table};
 use monitor::dump::Unit;
 
 use super::{
-    Kernel, access, fail, layout, machine, memory, objects, pages, power, registers, tables,
+    Kernel, access, fail, kfence, layout, machine, memory, objects, pages, power, registers, tables,
 };
 use crate::console::Out;
 use crate::report::provoke;
@@ -221,6 +221,15 @@ has a free object as a character, a digit for the tenths that are allocated and 
         run: objects::slabinfo,
     },
     Command {
+        name: "kfence",
+        args: &[Arg::number("MS", 0, u32::MAX).optional()],
+        help: "objects in guarded pages",
+        details: "\
+What was taken from the pool, given back and found. With MS one request in so many milliseconds is served
+from it from now on, none with 0. Without kfence.sample_interval= on the command line there is no pool.",
+        run: kfence::kfence,
+    },
+    Command {
         name: "kmalloc",
         args: &[Arg::number("SIZE", 0, u32::MAX), Arg::text("FLAGS").optional()],
         help: "take memory by size",
@@ -388,6 +397,8 @@ pub enum Failure {
     Free(FreeError),
     /// No cache remembers who took its objects.
     NoTracks,
+    /// There is no pool of guarded pages.
+    NoKfence,
     /// Not an object that can be given back.
     NoObject(mm::object::NotGiven),
     /// Memory could not be read or written.
@@ -480,6 +491,7 @@ impl fmt::Display for Failure {
             Self::NoPages(error) => error.fmt(f),
             Self::Free(error) => error.fmt(f),
             Self::NoObject(error) => error.fmt(f),
+            Self::NoKfence => f.write_str("there is no pool: boot with kfence.sample_interval="),
             Self::NoTracks => {
                 f.write_str("no cache remembers who took its objects: boot with slab_debug=U")
             }

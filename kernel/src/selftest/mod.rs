@@ -20,6 +20,7 @@ mod faults;
 mod heap;
 mod hoard;
 mod irqs;
+mod kfence;
 mod kmap;
 mod kuser;
 mod layout;
@@ -80,6 +81,7 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "pages", what: "pages by address, and many at once", run: pages::run },
     Suite { name: "objects", what: "what is given back wrongly is found", run: objects::run },
     OBJECT_SOAK,
+    Suite { name: "kfence", what: "what is done beside an object is found", run: kfence::run },
     Suite { name: "meminit", what: "who asks for zeroes gets them", run: meminit::run },
     Suite { name: "examples", what: "what the first modules in books do", run: examples::run },
     Suite { name: "heap", what: "collections get memory, and give it back", run: heap::run },

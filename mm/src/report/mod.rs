@@ -10,9 +10,9 @@ pub mod buddyinfo;
 pub mod explain;
 pub mod fragment;
 pub mod iomem;
+pub mod kfence;
 #[cfg(not(loom))]
 pub mod kmapinfo;
-pub mod kfence;
 pub mod layout;
 pub mod memblock;
 pub mod meminfo;
