@@ -37,9 +37,11 @@ pub fn set_aside(memory: &mut Memory, linear: &LinearMap) -> Option<Plan> {
         return None;
     }
     let bytes = u64::from(Pool::pages_for(objects) * PAGE_SIZE);
-    let top = Limit::At(linear.lowmem().end());
-    // A section's begin, so that no more of them than need be are cut into pages.
+    // A section's begin, so that no more of them than need be are cut into pages. Not the last of lowmem: where that
+    // ends shall not be a guard.
     let section = u64::from(SECTION_SIZE);
+    let top = linear.lowmem().end().as_u64().saturating_sub(1);
+    let top = Limit::At(PhysAddr::new(top).align_down(section));
     match memory.memblock.alloc_preferring(bytes, section, PhysAddr::new(0), top) {
         Ok(range) => Some(Plan { range, objects, interval_ms }),
         Err(error) => {
