@@ -15,6 +15,7 @@ mod explain;
 mod images;
 mod interrupts;
 mod keyboard;
+mod kfence;
 mod monitor;
 mod oddities;
 mod page_debug;
@@ -64,11 +65,12 @@ fn main() -> ExitCode {
             Ok(())
         })
     }));
-    let boots: [&[NamedBoot]; 18] = [
+    let boots: [&[NamedBoot]; 19] = [
         &monitor::BOOTS,
         &pages::BOOTS,
         &page_debug::BOOTS,
         &slabs::BOOTS,
+        &kfence::BOOTS,
         &zones::BOOTS,
         &shortage::BOOTS,
         &soak::BOOTS,
