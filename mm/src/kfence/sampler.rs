@@ -100,7 +100,7 @@ pub(crate) enum Refused {
     /// It lies in a pool of elements.
     InPool,
     /// It is none, or free.
-    Invalid(KfenceReport),
+    Invalid,
 }
 
 /// An object on its way back: the caller's, and nobody else's.
@@ -289,7 +289,6 @@ impl Sampler {
         memory: &P,
         object: VirtAddr,
         site: u32,
-        name: NameOf<'_>,
     ) -> Result<Leaving, Refused> {
         let pool = self.pool();
         let number = pool.object_at(object);
@@ -314,15 +313,27 @@ impl Sampler {
                     open: record.take_open(),
                 })
             }
-            found => {
-                self.bugs.fetch_add(1, Relaxed);
-                let known = found.filter(|(_, record)| record.is_known());
-                let object_info =
-                    known.map(|(number, record)| fault::describe(number, record, name));
-                let what = What::InvalidFree { at: object, site };
-                Err(Refused::Invalid(KfenceReport { what, object: object_info, now }))
-            }
+            _ => Err(Refused::Invalid),
         }
+    }
+
+    /// What there is to say of a free that was refused as invalid.
+    #[cold]
+    pub(crate) fn invalid_free<P: Lowmem>(
+        &self,
+        memory: &P,
+        at: VirtAddr,
+        site: u32,
+        name: NameOf<'_>,
+    ) -> KfenceReport {
+        self.bugs.fetch_add(1, Relaxed);
+        let object = self.pool().object_at(at).and_then(|number| {
+            self.with_records(memory, |records| {
+                let record = records.get(number as usize).filter(|record| record.is_known())?;
+                Some(fault::describe(number, record, name))
+            })
+        });
+        KfenceReport { what: What::InvalidFree { at, site }, object, now: memory.now() }
     }
 
     /// What somebody wrote beside an object that is on its way back: on either side of it.

@@ -202,10 +202,11 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         let memory = self.memory();
         let site = memory.call_site();
         let name = |cache| self.name_of(cache);
-        let leaving = match self.sampler.begin_give(memory, object, site, &name) {
+        let leaving = match self.sampler.begin_give(memory, object, site) {
             Ok(leaving) => leaving,
             Err(Refused::InPool) => return self.refuse(object, ObjectError::InPool { object }),
-            Err(Refused::Invalid(report)) => {
+            Err(Refused::Invalid) => {
+                let report = self.sampler.invalid_free(memory, object, site, &name);
                 memory.report(&Report::Sampled { report: &report });
                 return Err(NotGiven { object });
             }
