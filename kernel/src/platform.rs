@@ -83,6 +83,7 @@ impl Platform for Hardware {
             Report::Sampled { .. } => &SAMPLED,
             // Few caches end, and what keeps one is said once: no free of an object may hide it.
             Report::CacheBusy { .. } => &BUSY_CACHES,
+            Report::Dma { .. } => &DMA_FAULTS,
             Report::ObjectTrace { .. } => {
                 println!("{report}");
                 return;
@@ -114,7 +115,8 @@ impl Platform for Hardware {
             | Report::WrongUnmap { .. }
             | Report::StackCut { .. }
             | Report::WrongObject { .. }
-            | Report::ObjectFault { .. } => {
+            | Report::ObjectFault { .. }
+            | Report::Dma { .. } => {
                 println!("Call site: {}", Site(self.call_site()))
             }
             Report::CacheBusy { busy, live, now, .. } => {
@@ -193,6 +195,7 @@ static WRONG_FREES: RateLimit = RateLimit::new("wrong frees");
 static WRONG_UNMAPS: RateLimit = RateLimit::new("wrong kunmaps");
 static WRONG_OBJECTS: RateLimit = RateLimit::new("wrong frees of objects");
 static SAMPLED: RateLimit = RateLimit::new("mistakes with guarded pages");
+static DMA_FAULTS: RateLimit = RateLimit::new("wrong uses of DMA memory");
 static BUSY_CACHES: RateLimit = RateLimit::new("caches that can not be destroyed");
 static WRITES: RateLimit = RateLimit::new("writes into free pages");
 

@@ -8,6 +8,7 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use crate::addr::{Order, Pfn, PhysAddr, VirtAddr};
+use crate::dma::DmaFault;
 use crate::frame::{FreeError, PageState};
 use crate::kfence::{KfenceReport, PageGuard};
 use crate::map::kmap::WrongUnmap;
@@ -177,6 +178,13 @@ pub enum Report<'r> {
         /// The platform's ticks.
         now: u32,
     },
+    /// Somebody used DMA memory wrongly.
+    Dma {
+        /// The device, or the pool of blocks for one.
+        device: &'r str,
+        /// What is wrong.
+        fault: DmaFault,
+    },
     /// Somebody wrote into a free block. It is kept out of circulation.
     WrittenWhileFree {
         /// The block.
@@ -222,6 +230,7 @@ impl fmt::Display for Report<'_> {
             Self::CacheBusy { cache, busy, .. } => {
                 write!(f, "kmem_cache_destroy {cache}: Slab cache still has objects: {busy}")
             }
+            Self::Dma { device, fault } => write!(f, "DMA-API: {device}: {fault}"),
             Self::WrittenWhileFree { pfn, order, at, found, .. } => write!(
                 f,
                 "pagealloc: memory corruption: byte {found:#04x} at {at} in the free block of order \

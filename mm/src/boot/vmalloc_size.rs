@@ -51,7 +51,7 @@ fn judge<'a>(param: &Param<'a>, split: Split, warn: Sink<'_, 'a>) -> Option<u32>
 }
 
 /// Reads the size of `param`, warning of all that could not be read; `None` without a value.
-pub(super) fn size_of_param<'a>(param: &Param<'a>, warn: Sink<'_, 'a>) -> Option<u64> {
+pub(crate) fn size_of_param<'a>(param: &Param<'a>, warn: Sink<'_, 'a>) -> Option<u64> {
     let name = param.name;
     let Some(value) = param.value else {
         warn(Warning::MissingValue { name });

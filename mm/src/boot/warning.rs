@@ -43,6 +43,15 @@ pub enum Warning<'a> {
         /// What was not read.
         rest: &'a str,
     },
+    /// A value that is none of those that there are.
+    NotOneOf {
+        /// The parameter.
+        name: &'a str,
+        /// Its value.
+        value: &'a str,
+        /// Those that there are.
+        choices: &'static str,
+    },
     /// `mem=` that names no whole page. Linux throws all memory away and stops silently.
     NoMemory {
         /// The value of `mem=`.
@@ -118,6 +127,9 @@ impl fmt::Display for Warning<'_> {
             }
             Self::TrailingText { name, value, rest } => {
                 write!(f, "{name}={value}: \"{rest}\" after the size ignored")
+            }
+            Self::NotOneOf { name, value, choices } => {
+                write!(f, "{name}={value}: one of {choices} was expected, parameter ignored")
             }
             Self::NoMemory { value } => {
                 write!(f, "mem={value}: names no whole page of memory, parameter ignored")

@@ -92,7 +92,7 @@ impl<'a, P: Platform, const CPUS: usize> PageAllocator<'a, P, CPUS> {
     }
 
     /// Gives back the blocks of a run, and says which was the first that is none.
-    pub(super) fn free_run(&self, run: PfnRange) -> Result<(), NotFreed> {
+    pub(crate) fn free_run(&self, run: PfnRange) -> Result<(), NotFreed> {
         let mut result = Ok(());
         for (pfn, order) in blocks_of(self.frames, run) {
             // A block that is bad since it was taken stays out.

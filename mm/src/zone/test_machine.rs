@@ -324,6 +324,7 @@ impl Platform for TestMachine<'_> {
             | Report::ObjectTrace { .. }
             | Report::Sampled { .. }
             | Report::CacheBusy { .. } => panic!("no objects here"),
+            Report::Dma { .. } => panic!("no devices here"),
             Report::WrittenWhileFree { pfn, order, at, found, freed_by } => {
                 Told::Written { pfn, order, at, found, freed_by }
             }
