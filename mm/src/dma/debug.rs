@@ -23,7 +23,7 @@ use super::live::{Kind, LiveMapping, Watching};
 use super::machine::DmaMachine;
 use super::memory::DmaMemory;
 use super::streaming::memory_at;
-use crate::platform::{Lowmem, Platform};
+use crate::platform::Lowmem;
 use crate::sync::{AtomicBool, AtomicU32, Lock, LockGuard, Ordering::Relaxed};
 use crate::zone::Gfp;
 

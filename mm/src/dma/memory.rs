@@ -28,7 +28,7 @@ use crate::addr::{PHYS_LIMIT_32, PhysRange, VirtAddr, VirtRange};
 use crate::map::NoTable;
 use crate::map::linear::LinearMap;
 use crate::object::SlabAllocator;
-use crate::platform::{Lowmem, Platform, Report};
+use crate::platform::{Lowmem, Report};
 use crate::sync::Lock;
 use crate::zone::{Gfp, PageAllocator};
 

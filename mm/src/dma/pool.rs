@@ -25,7 +25,7 @@ use super::machine::DmaMachine;
 use super::memory::DmaMemory;
 use super::streaming::bytes_at;
 use crate::addr::{PAGE_SIZE, VirtAddr};
-use crate::platform::{Lowmem, Platform, Report};
+use crate::platform::{Lowmem, Report};
 use crate::sync::{AtomicU32, Lock, Ordering::Relaxed};
 use crate::zone::Gfp;
 
