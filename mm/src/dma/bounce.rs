@@ -6,7 +6,7 @@
 //! | | to device | from device | bidirectional |
 //! |---|---|---|---|
 //! | map | copy in, clean | copy in, clean | copy in, clean |
-//! | sync_for_device | copy in, clean | invalidate | copy in, clean |
+//! | sync_for_device | copy in, clean | | copy in, clean |
 //! | sync_for_cpu, unmap | | invalidate, copy out | invalidate, copy out |
 //!
 //! A buffer that the device is to fill is copied in as well: the device may write less than all of it, and then what
@@ -263,11 +263,10 @@ impl<P: Lowmem, M: DmaMachine, const CPUS: usize> DmaMemory<'_, '_, P, M, CPUS> 
         let Some(part) = self.bounce.part(device.phys(dma), bytes) else {
             return self.fault(device, DmaFault::NotBounced { dma, bytes });
         };
+        // What the device is to write over is left alone: no CPU has written to the slots since they were cleaned.
         if direction.device_reads() {
             self.fill_slots(part.origin, part.range);
             self.show_slots(device, part.range);
-        } else if !device.is_hardware_coherent() {
-            self.machine.invalidate(part.range);
         }
         Ok(())
     }

@@ -7,6 +7,8 @@
 //! names them.
 
 pub mod buddyinfo;
+#[cfg(not(loom))]
+pub mod dmainfo;
 pub mod explain;
 pub mod fragment;
 pub mod iomem;

@@ -12,7 +12,7 @@ use machine::{Dma, FIRST, PAGE_OFFSET};
 use super::Coherency;
 use super::address::{DmaMask, DmaWindow};
 use super::device::Device;
-use crate::addr::{PAGE_SIZE, VirtAddr};
+use crate::addr::{PAGE_SIZE, Pfn, PhysAddr, PhysRange, VirtAddr};
 use crate::zone::ZoneKind;
 
 /// A device that reaches everything.
@@ -20,12 +20,9 @@ fn device() -> Device {
     Device::new("device", DmaWindow::WHOLE, Coherency::Software)
 }
 
-/// A device that reaches memory below `end`, a power of two on its bus, whose memory begins at 0.
+/// A device that reaches the first `bytes` bytes of memory, a power of two, which are at 0 on its bus.
 fn reaching(bytes: u32) -> Device {
-    let memory = crate::addr::PhysRange::new(
-        crate::addr::Pfn::new(FIRST).start(),
-        crate::addr::PhysAddr::new(1 << 32),
-    );
+    let memory = PhysRange::new(Pfn::new(FIRST).start(), PhysAddr::new(1 << 32));
     let device = Device::new("narrow", DmaWindow::new(0, memory).unwrap(), Coherency::Software);
     let mask = DmaMask::new(u64::from(bytes) - 1).unwrap();
     device.set_mask(mask).unwrap();
