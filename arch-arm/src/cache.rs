@@ -12,6 +12,8 @@
 //! | [`sync_instructions`] | the range holds new code |
 //! | [`clean_invalidate_all`] | this CPU's caches go off |
 //!
+//! [`DataCaches`] has the first three as DMA memory asks for them.
+//!
 //! Invariants: a range is maintained to the last line that holds a byte of it; an invalidation
 //! loses no byte outside its range; each function ends with the barrier that completes it.
 //!
@@ -21,10 +23,11 @@
 use crate::barrier::{dsb_ish, dsb_sy, isb};
 use crate::cp15::CTR;
 use crate::cp15::ctr::{data_line_shift, instruction_line_shift};
-use crate::mva::{blocks, is_whole};
+use crate::mva::{Blocks, blocks};
 use crate::tlb::invalidate_branch_predictors;
 use core::arch::{asm, naked_asm};
 use mm::addr::VirtRange;
+use mm::dma::DataCache;
 use tock_registers::interfaces::Readable;
 
 /// Issues `mcr p15, 0, value, c7, …`: one cache operation, without barriers.
@@ -38,21 +41,48 @@ macro_rules! cache_op {
     };
 }
 
+/// Issues a cache operation for each of `$count` lines of `$line` bytes from `$first` on, without barriers.
+///
+/// Four lines in a turn: two instructions for each, and two for the turn.
+macro_rules! for_lines {
+    ($crm:ident, $opc2:literal, $first:expr, $count:expr, $line:expr) => {{
+        let (mut at, mut left, line): (u32, u32, u32) = ($first, $count, $line);
+        while left >= 4 {
+            cache_op!($crm, $opc2, at);
+            at = at.wrapping_add(line);
+            cache_op!($crm, $opc2, at);
+            at = at.wrapping_add(line);
+            cache_op!($crm, $opc2, at);
+            at = at.wrapping_add(line);
+            cache_op!($crm, $opc2, at);
+            at = at.wrapping_add(line);
+            left -= 4;
+        }
+        while left > 0 {
+            cache_op!($crm, $opc2, at);
+            at = at.wrapping_add(line);
+            left -= 1;
+        }
+    }};
+}
+
 /// Writes what the data caches hold of `range` out to the point of coherency.
+#[inline]
 pub fn clean_to_poc(range: VirtRange) {
-    for line in blocks(range, data_line_shift(CTR.get())) {
-        // SAFETY: DCCMVAC. Cleaning changes no value that this CPU sees.
-        unsafe { cache_op!(c10, 1, line.as_u32()) };
-    }
+    let shift = data_line_shift(CTR.get());
+    let (first, count) = Blocks::all_of(range, shift);
+    // SAFETY: DCCMVAC. Cleaning changes no value that this CPU sees.
+    unsafe { for_lines!(c10, 1, first, count, 1 << shift) };
     dsb_sy();
 }
 
 /// Writes `range` out to the point of coherency and drops it from the data caches.
+#[inline]
 pub fn clean_invalidate_to_poc(range: VirtRange) {
-    for line in blocks(range, data_line_shift(CTR.get())) {
-        // SAFETY: DCCIMVAC. Nothing is lost that was not written out before.
-        unsafe { cache_op!(c14, 1, line.as_u32()) };
-    }
+    let shift = data_line_shift(CTR.get());
+    let (first, count) = Blocks::all_of(range, shift);
+    // SAFETY: DCCIMVAC. Nothing is lost that was not written out before.
+    unsafe { for_lines!(c14, 1, first, count, 1 << shift) };
     dsb_sy();
 }
 
@@ -67,18 +97,42 @@ pub fn clean_invalidate_to_poc(range: VirtRange) {
 ///
 /// 1. Nobody relies on such a value: the range belongs to a device's transfer, no reference to
 ///    it is live, and all of it counts as written by the device.
+#[inline]
 pub unsafe fn invalidate_to_poc(range: VirtRange) {
     let shift = data_line_shift(CTR.get());
-    for line in blocks(range, shift) {
-        if is_whole(line, shift, range) {
-            // SAFETY: DCIMVAC, within the range that the caller gives up (1).
-            unsafe { cache_op!(c6, 1, line.as_u32()) };
-        } else {
-            // SAFETY: DCCIMVAC. Nothing is lost that was not written out before.
-            unsafe { cache_op!(c14, 1, line.as_u32()) };
-        }
+    let Blocks { parts, first, count } = Blocks::of(range, shift);
+    for part in parts.into_iter().flatten() {
+        // SAFETY: DCCIMVAC. Nothing is lost that was not written out before.
+        unsafe { cache_op!(c14, 1, part) };
     }
+    // SAFETY: DCIMVAC, within the range that the caller gives up (1).
+    unsafe { for_lines!(c6, 1, first, count, 1 << shift) };
     dsb_sy();
+}
+
+/// The data caches of all CPUs, for DMA.
+///
+/// Operations by address reach the caches of all CPUs of the inner shareable domain, whatever the type of the mapping
+/// (*ARM DDI 0406C, B2.2.5*).
+#[derive(Clone, Copy, Default, Debug)]
+pub struct DataCaches;
+
+impl DataCache for DataCaches {
+    #[inline(always)]
+    fn clean(&self, range: VirtRange) {
+        clean_to_poc(range);
+    }
+
+    #[inline(always)]
+    fn invalidate(&self, range: VirtRange) {
+        // SAFETY: 1. who asks for it says that the range counts as written by a device.
+        unsafe { invalidate_to_poc(range) };
+    }
+
+    #[inline(always)]
+    fn clean_invalidate(&self, range: VirtRange) {
+        clean_invalidate_to_poc(range);
+    }
 }
 
 /// Makes instructions that were stored to `range` the ones that all CPUs fetch from it.

@@ -19,10 +19,52 @@ pub(crate) fn blocks(range: VirtRange, shift: u32) -> impl Iterator<Item = VirtA
     (0..count).map(move |n| VirtAddr::new(first.wrapping_add(n << shift)))
 }
 
-/// Does all of the block of `1 << shift` bytes at `block` lie in `range`?
-#[cfg(any(target_arch = "arm", test))]
-pub(crate) fn is_whole(block: VirtAddr, shift: u32, range: VirtRange) -> bool {
-    range.contains(block) && range.end().as_u32() - block.as_u32() >= 1 << shift
+/// The blocks that share a byte with a range, those that it holds only in part apart.
+///
+/// They come as `parts`, which may be none, and `count` whole ones from `first` on. So a loop over whole blocks
+/// need not look at what it has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Blocks {
+    /// The block at either end, if only a part of it is in the range.
+    pub parts: [Option<u32>; 2],
+    /// The first block that is wholly in the range.
+    pub first: u32,
+    /// How many follow each other from there.
+    pub count: u32,
+}
+
+impl Blocks {
+    /// The blocks of `1 << shift` bytes that share a byte with `range`. `shift` is below 32.
+    #[inline(always)]
+    pub(crate) const fn of(range: VirtRange, shift: u32) -> Self {
+        let (start, end) = (range.start().as_u32(), range.end().as_u32());
+        let inside = (1 << shift) - 1;
+        if start == end {
+            return Self { parts: [None; 2], first: start, count: 0 };
+        }
+        // In numbers of blocks, so that nothing wraps at the top.
+        let (mut first, behind) = (start >> shift, end >> shift);
+        let mut parts = [None; 2];
+        if start & inside != 0 {
+            parts[0] = Some(first << shift);
+            first += 1;
+        }
+        // Both ends may lie in one block, which is a part already.
+        if end & inside != 0 && behind >= first {
+            parts[1] = Some(behind << shift);
+        }
+        let count = behind.saturating_sub(first);
+        Self { parts, first: first << shift, count }
+    }
+
+    /// The blocks that share a byte with `range`, all alike: the first, and how many.
+    #[inline(always)]
+    pub(crate) const fn all_of(range: VirtRange, shift: u32) -> (u32, u32) {
+        let (start, end) = (range.start().as_u32(), range.end().as_u32());
+        let first = start >> shift;
+        let count = if start == end { 0 } else { ((end - 1) >> shift) - first + 1 };
+        (first << shift, count)
+    }
 }
 
 #[cfg(test)]
@@ -56,15 +98,39 @@ mod tests {
         assert_eq!(blocks(range, 12).count(), 1 << 20);
     }
 
+    /// Does all of the block of `1 << shift` bytes at `block` lie in `range`?
+    fn is_whole(block: u32, shift: u32, range: VirtRange) -> bool {
+        range.contains(VirtAddr::new(block)) && range.end().as_u32() - block >= 1 << shift
+    }
+
+    /// Each block once; whole ones and parts are told apart.
+    fn check(start: u32, end: u32, shift: u32) {
+        let range = VirtRange::new(VirtAddr::new(start), VirtAddr::new(end));
+        let expected = named(start, end, shift);
+        let (first, count) = Blocks::all_of(range, shift);
+        let all: Vec<u32> = (0..count).map(|n| first.wrapping_add(n << shift)).collect();
+        assert_eq!(all, expected, "{range}");
+        let Blocks { parts, first, count } = Blocks::of(range, shift);
+        let mut found: Vec<u32> = (0..count).map(|n| first + (n << shift)).collect();
+        assert!(found.iter().all(|block| is_whole(*block, shift, range)), "{range}");
+        let parts = parts.into_iter().flatten();
+        found.extend(parts.inspect(|part| assert!(!is_whole(*part, shift, range), "{range}")));
+        found.sort_unstable();
+        assert_eq!(found, expected, "{range}");
+    }
+
     #[test]
-    fn a_block_is_whole_when_no_byte_of_it_is_outside() {
-        let whole = |start, end| -> Vec<u32> {
-            let range = VirtRange::new(VirtAddr::new(start), VirtAddr::new(end));
-            blocks(range, 6).filter(|&b| is_whole(b, 6, range)).map(VirtAddr::as_u32).collect()
-        };
-        assert_eq!(whole(0x1010, 0x10f0), [0x1040, 0x1080]);
-        assert_eq!(whole(0x1000, 0x1080), [0x1000, 0x1040]);
-        assert!(whole(0x1001, 0x103f).is_empty());
-        assert!(whole(0xffff_ffc0, 0xffff_ffff).is_empty(), "the last byte is not in the range");
+    fn whole_blocks_and_parts_are_told_apart() {
+        for base in [0, 0x1000, 0xffff_ff00] {
+            for start in 0..150 {
+                for end in start..=200 {
+                    check(base + start, base + end, 6);
+                    check(base + start, base + end, 5);
+                }
+            }
+        }
+        check(0xffff_ffc0, 0xffff_ffff, 6);
+        check(0xffff_ff80, 0xffff_ffff, 6);
+        check(0xffff_ffff, 0xffff_ffff, 6);
     }
 }

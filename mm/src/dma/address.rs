@@ -265,8 +265,14 @@ mod tests {
         assert_eq!((cut.first(), cut.last()), (0xc000_0000, u32::MAX));
         let cut = DmaWindow::new(4 * GIB - MIB, range(0, GIB)).unwrap();
         assert_eq!((cut.first(), cut.last()), (0, MIB as u32 - 1));
-        assert_eq!(DmaWindow::new(0, range(4 * GIB, GIB)).unwrap_err().to_string(), "a DMA window of [0x100000000-0x13fffffff], which has no byte below 4 GiB");
-        assert_eq!(DmaWindow::new(4 * GIB, range(0, GIB)), Err(BadWindow::BusAbove4G { bus: 4 * GIB }));
+        assert_eq!(
+            DmaWindow::new(0, range(4 * GIB, GIB)).unwrap_err().to_string(),
+            "a DMA window of [0x100000000-0x13fffffff], which has no byte below 4 GiB"
+        );
+        assert_eq!(
+            DmaWindow::new(4 * GIB, range(0, GIB)),
+            Err(BadWindow::BusAbove4G { bus: 4 * GIB })
+        );
         assert_eq!(DmaWindow::new(0, range(0, 4 * GIB)), Ok(DmaWindow::WHOLE));
     }
 }

@@ -153,7 +153,9 @@ impl<const WORDS: usize> AtomicBits<WORDS> {
 
     /// How many of the first `len` pieces are free. While others claim and release, about.
     pub(super) fn free(&self, len: u32) -> u32 {
-        self.masks(0, len).map(|(word, mask)| (!word.load(Ordering::Relaxed) & mask).count_ones()).sum()
+        self.masks(0, len)
+            .map(|(word, mask)| (!word.load(Ordering::Relaxed) & mask).count_ones())
+            .sum()
     }
 
     /// The longest row of free pieces, wherever it starts. While others claim and release, about.

@@ -6,8 +6,8 @@
 use core::fmt;
 
 use super::address::DmaAddr;
-use super::live::LiveMapping;
 use super::direction::Direction;
+use super::live::LiveMapping;
 use super::machine::NotTakenOut;
 use crate::addr::{KIB, PhysRange, VirtAddr};
 use crate::zone::AllocError;

@@ -4,8 +4,8 @@
 
 use arrayvec::{ArrayString, ArrayVec};
 
-use super::live::LiveMapping;
 use super::device::{Coherency, NAME_BYTES};
+use super::live::LiveMapping;
 use super::sections::BLOCKS;
 use crate::addr::{PhysRange, VirtRange};
 use crate::zone::ZoneKind;

@@ -91,11 +91,8 @@ mod tests {
     fn values_in_range_pass_in_silence() {
         assert_eq!(read("quiet"), (DmaOptions::default(), vec![]));
         let line = "coherent_pool=1M swiotlb=64 dma-debug=on";
-        let expected = DmaOptions {
-            pool_bytes: 1 << 20,
-            bounce_bytes: 64 * 2048,
-            watching: Watching::On,
-        };
+        let expected =
+            DmaOptions { pool_bytes: 1 << 20, bounce_bytes: 64 * 2048, watching: Watching::On };
         assert_eq!(read(line), (expected, vec![]));
         assert_eq!(read("coherent_pool=0").0.pool_bytes, 0);
         assert_eq!(read("coherent_pool=5000 coherent_pool=0x2000").0.pool_bytes, 0x2000);

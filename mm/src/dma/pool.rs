@@ -11,6 +11,9 @@
 //! Which blocks are free is written down in ordinary memory, a bit each: a device that runs wild breaks no list, and a
 //! free of what is no block, or is free, is found out and changes nothing. Pages stay until the pool ends.
 //!
+//! A block is given back by [`DmaPool::free`], which is with the other calls that name memory by its address, in
+//! [`raw`](super::raw).
+//!
 //! Context: any if `gfp` has no `__GFP_DIRECT_RECLAIM`; a free is for any context. One lock, under which nothing
 //! foreign is called.
 
@@ -221,13 +224,8 @@ impl<'d, 's, 'a, P: Lowmem, M: DmaMachine, const CPUS: usize> DmaPool<'d, 's, 'a
         self.alloc(gfp | Gfp::__GFP_ZERO)
     }
 
-    /// Gives back a block, which neither the CPU nor the device uses from now on. Linux's `dma_pool_free`.
-    ///
-    /// # Errors
-    ///
-    /// [`DmaFault`] when there is no such block, or it is free. Nothing has changed then, and the fault has been
-    /// reported.
-    pub fn free(&self, block: PoolBlock) -> Result<(), DmaFault> {
+    /// Gives back a block.
+    pub(super) fn give_back(&self, block: PoolBlock) -> Result<(), DmaFault> {
         let result = self.with_pages(|pages| self.give(pages, block));
         result.or_else(|fault| self.fault(fault))
     }

@@ -11,6 +11,7 @@ use super::direction::Direction;
 use super::error::{DmaFault, MapError};
 use super::machine::DmaMachine;
 use super::memory::DmaMemory;
+use super::pool::{DmaPool, PoolBlock};
 use super::streaming::Mapping;
 use crate::addr::{Pfn, VirtAddr};
 use crate::platform::Lowmem;
@@ -183,5 +184,22 @@ impl<'s, 'a, P: Lowmem, M: DmaMachine, const CPUS: usize> DmaMemory<'s, 'a, P, M
         buffer: CoherentBuffer,
     ) -> Result<(), DmaFault> {
         self.free_coherent(device, buffer)
+    }
+}
+
+impl<P: Lowmem, M: DmaMachine, const CPUS: usize> DmaPool<'_, '_, '_, P, M, CPUS> {
+    /// Gives back a block. Any context. Linux's `dma_pool_free`.
+    ///
+    /// # Errors
+    ///
+    /// [`DmaFault`] when there is no such block, or it is free. Nothing has changed then, and the fault has been
+    /// reported.
+    ///
+    /// # Safety
+    ///
+    /// 1. The block is one of this pool's that the caller has, and was not given back since.
+    /// 2. Nobody reads or writes it from now on. That includes the device.
+    pub unsafe fn free(&self, block: PoolBlock) -> Result<(), DmaFault> {
+        self.give_back(block)
     }
 }

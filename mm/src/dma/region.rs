@@ -188,7 +188,10 @@ mod tests {
         for from in [From::HighMem, From::Section, From::Pool] {
             for (phys, pages) in [(0, 1), (0xffff_f000, MAX_PAGES), (0x4000_0000, 17)] {
                 let record = Record::new(phys, pages, from);
-                assert_eq!((record.phys(), record.pages(), record.from()), (phys, pages, Some(from)));
+                assert_eq!(
+                    (record.phys(), record.pages(), record.from()),
+                    (phys, pages, Some(from))
+                );
                 assert_eq!(record.pfn().as_u32(), phys >> 12);
             }
         }
@@ -207,7 +210,10 @@ mod tests {
     #[test]
     fn a_range_that_is_too_large_or_too_small() {
         let range = |pages: u32| {
-            VirtRange::new(VirtAddr::new(0xf000_0000), VirtAddr::new(0xf000_0000 + pages * PAGE_SIZE))
+            VirtRange::new(
+                VirtAddr::new(0xf000_0000),
+                VirtAddr::new(0xf000_0000 + pages * PAGE_SIZE),
+            )
         };
         assert_eq!(Region::new(range(1000)).pages(), MAX_PAGES);
         let small = Region::new(range(3));

@@ -26,7 +26,9 @@ use super::error::{DmaFault, MapError, NotInMapping};
 use super::live::Kind;
 use super::machine::DmaMachine;
 use super::memory::DmaMemory;
-use crate::addr::{PAGE_SHIFT, PAGE_SIZE, PHYS_LIMIT_32, Pfn, PhysAddr, PhysRange, VirtAddr, VirtRange};
+use crate::addr::{
+    PAGE_SHIFT, PAGE_SIZE, PHYS_LIMIT_32, Pfn, PhysAddr, PhysRange, VirtAddr, VirtRange,
+};
 use crate::platform::Lowmem;
 
 /// So many bytes at `virt`, which do not wrap.

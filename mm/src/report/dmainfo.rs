@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! region    0xffc00000 - 0xfff00000     3072 KiB     324 used    2048 in one piece
-//! sections  [0x6ff00000-0x6fffffff]     1024 KiB     320 used     512 in one piece   Normal
+//! section   [0x6ff00000-0x6fffffff]     1024 KiB     320 used     512 in one piece   Normal
 //! atomic    [0x6ff00000-0x6ff3ffff]      256 KiB       8 used     248 in one piece   most 16
 //! ```
 //!
@@ -70,10 +70,7 @@ pub fn write(out: &mut dyn Write, figures: &DmaFigures) -> Result {
 /// # Errors
 ///
 /// When `out` does.
-pub fn write_devices(
-    out: &mut dyn Write,
-    devices: impl Iterator<Item = DeviceFigures>,
-) -> Result {
+pub fn write_devices(out: &mut dyn Write, devices: impl Iterator<Item = DeviceFigures>) -> Result {
     writeln!(
         out,
         "{:<24} {:<24} {:<24} {:>10} {:>12} {:>8} {:>8}",
@@ -138,11 +135,8 @@ mod tests {
     #[test]
     fn golden() {
         let memory = range(0x6ff0_0000, 1024);
-        let section = SectionFigures {
-            memory,
-            zone: Some(ZoneKind::Normal),
-            usage: usage([1024, 320, 512]),
-        };
+        let section =
+            SectionFigures { memory, zone: Some(ZoneKind::Normal), usage: usage([1024, 320, 512]) };
         let mut figures = DmaFigures {
             region: DMA,
             usage: usage([3072, 324, 2048]),

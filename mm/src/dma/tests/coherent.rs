@@ -172,14 +172,16 @@ fn is_noticed(sizes: Sizes, seed: u64, skip: Option<(Op, u32)>) -> (bool, Vec<(O
         let before = ops.map(|op| world.done(op));
         let mut is_right = true;
         for _ in 0..2 {
+            // The pages' last owner leaves dirty lines behind.
+            let (gfp, order) = if sizes.high > 0 { (Gfp::GFP_HIGHUSER, 1) } else { (KERNEL, 8) };
+            let pages = dma.pages.alloc_pages(gfp, Order::new(order).unwrap()).unwrap();
+            let phys = pages.pfn().as_u32() * PAGE_SIZE;
+            world.frame_write(phys, &[0x99; 300]);
+            world.read_ahead(phys, 2 * PAGE_SIZE);
+            drop(pages);
             let buffer = dma.alloc_coherent_raw(&device, 2 * PAGE_SIZE, KERNEL).unwrap();
             is_right &= is_zero(&world, buffer) && exchange(&world, &device, buffer, 0x3c);
             is_right &= dma.free_coherent(&device, buffer).is_ok();
-            if sizes.high > 0 {
-                // The next owner of HighMem writes to it.
-                let pages = dma.pages.alloc_pages(Gfp::GFP_HIGHUSER, Order::new(1).unwrap()).unwrap();
-                world.frame_write(pages.pfn().as_u32() * PAGE_SIZE, &[0x99; 300]);
-            }
         }
         dma.shrink_sections(u32::MAX);
         is_right &= world.mapped_pages() == 0;
@@ -293,7 +295,11 @@ fn as_many_blocks_as_there_are_records_for() {
         let mut pages = Vec::new();
         for _ in 0..8 {
             pages.push(dma.alloc_coherent(&device, PAGE_SIZE, KERNEL).unwrap());
-            while dma.sections.claim(1, crate::dma::device::Reach::new(device.coherent_reach())).is_some() {}
+            while dma
+                .sections
+                .claim(1, crate::dma::device::Reach::new(device.coherent_reach()))
+                .is_some()
+            {}
         }
         let error = dma.alloc_coherent(&device, PAGE_SIZE, KERNEL).unwrap_err();
         assert_eq!(error, CoherentError::TooManySections { bytes: PAGE_SIZE, blocks: 8 });

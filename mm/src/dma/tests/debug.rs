@@ -120,7 +120,9 @@ fn each_mistake_is_named() {
             let other = map(dma, device, offset, bytes, way);
             let lines = world.told();
             assert_eq!(lines.len(), usize::from(clashes), "{offset}: {lines:?}");
-            assert!(lines.iter().all(|line| line.contains(" overlaps the single mapping of 100 bytes")));
+            assert!(
+                lines.iter().all(|line| line.contains(" overlaps the single mapping of 100 bytes"))
+            );
             assert_eq!(dma.unmap(device, other, bytes, way), Ok(()));
         }
         // What is left.
@@ -132,7 +134,10 @@ fn each_mistake_is_named() {
         assert!(matches!(left, DmaFault::Leaked { all: 3, .. }), "{left}");
         let lines = world.told();
         assert_eq!(lines.len(), 2);
-        assert_eq!(lines[1], "DMA-API: device: 4096 bytes of coherent memory are left of a device that goes");
+        assert_eq!(
+            lines[1],
+            "DMA-API: device: 4096 bytes of coherent memory are left of a device that goes"
+        );
         assert_eq!(dma.figures().watched, Some(0));
         // It is not watched any more.
         assert_eq!(dma.unmap(device, second, 8, TO), Ok(()));

@@ -172,7 +172,11 @@ impl World {
         let mut span = |kind, pages: u32| {
             let range = PfnRange::new(Pfn::new(next), Pfn::new(next + pages));
             next += pages;
-            if pages == 0 { ZoneSpan::empty(kind) } else { ZoneSpan { kind, range, present: pages } }
+            if pages == 0 {
+                ZoneSpan::empty(kind)
+            } else {
+                ZoneSpan { kind, range, present: pages }
+            }
         };
         let spans = [
             span(ZoneKind::Dma, dma),
@@ -235,15 +239,17 @@ impl World {
         self.with(|inner| inner.ahead.push((phys, bytes)));
     }
 
-    pub(super) fn random(&self, below: u32) -> u32 {
-        self.with(|inner| inner.random(below))
-    }
-
     /// The device reads or writes memory.
     pub(super) fn device_write(&self, phys: u32, bytes: &[u8]) {
+        // Quick, and then time goes by.
         for (at, byte) in (phys..).zip(bytes) {
-            self.chaos();
+            if at % 16 == 0 {
+                self.chaos();
+            }
             self.store(at, *byte);
+        }
+        for _ in 0..200 {
+            self.chaos();
         }
     }
 
@@ -414,7 +420,9 @@ impl World {
             }
         }
         if inner.random(8) == 0 && !inner.lines.is_empty() {
-            let from = inner.random(self.sizes.all() * PAGE_SIZE / LINE) + FIRST * PAGE_SIZE / LINE;
+            let (phys, bytes) =
+                inner.pick_ahead().unwrap_or((FIRST * PAGE_SIZE, self.sizes.all() * PAGE_SIZE));
+            let from = (phys + inner.random(bytes)) / LINE;
             let next = inner.lines.range(from..).next().or_else(|| inner.lines.iter().next());
             let number = *next.unwrap().0;
             self.write_out(inner, number);
@@ -503,8 +511,7 @@ pub(super) fn with_dma<R>(
     let slabs = SlabAllocator::new_in(&mut place, &pages, world.linear(), SlabOptions::default());
     let slabs = slabs.unwrap();
     let machine = Machine(world);
-    let mut dma =
-        DmaMemory::new(DMA, world.linear(), &pages, slabs, &machine, watching).unwrap();
+    let mut dma = DmaMemory::new(DMA, world.linear(), &pages, slabs, &machine, watching).unwrap();
     let result = test(&mut dma);
     assert_eq!(pages.validate(), Ok(()));
     assert!(slabs.validate().is_ok());
@@ -691,7 +698,8 @@ impl Mmu for Machine<'_> {
             assert!(inner.tables);
             for (page, pfn) in (virt.as_u32() / PAGE_SIZE..).zip(frames.iter()) {
                 if let Some((_, state)) = inner.region.insert(page, (pfn, State::Fresh)) {
-                    let why = if state == State::Stale { "before the flush" } else { "over another" };
+                    let why =
+                        if state == State::Stale { "before the flush" } else { "over another" };
                     inner.wrong.push(format!("page {page:#x} is mapped {why}"));
                 }
             }
@@ -730,11 +738,10 @@ impl Mmu for Machine<'_> {
         self.0.with(|inner| {
             if !inner.skips(Op::Flush) {
                 let range = stale.range();
-                let pages =
-                    range.start().as_u32() / PAGE_SIZE..range.end().as_u32() / PAGE_SIZE;
-                inner.region.retain(|page, (_, state)| {
-                    *state != State::Stale || !pages.contains(page)
-                });
+                let pages = range.start().as_u32() / PAGE_SIZE..range.end().as_u32() / PAGE_SIZE;
+                inner
+                    .region
+                    .retain(|page, (_, state)| *state != State::Stale || !pages.contains(page));
             }
         });
         stale.paid();
@@ -744,13 +751,7 @@ impl Mmu for Machine<'_> {
         unreachable!("nothing waits for a flush");
     }
 
-    fn map_blocks(
-        &self,
-        _: VirtAddr,
-        _: PhysRange,
-        _: Prot,
-        _: Gfp,
-    ) -> Result<Fresh, NoTable> {
+    fn map_blocks(&self, _: VirtAddr, _: PhysRange, _: Prot, _: Gfp) -> Result<Fresh, NoTable> {
         unreachable!("buffers are small pages");
     }
 
