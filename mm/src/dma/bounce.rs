@@ -113,13 +113,14 @@ impl Bounce {
     /// Slots for so many bytes at `origin`.
     fn claim(&self, origin: u32, bytes: u32) -> Option<u32> {
         let slots = bytes.div_ceil(SLOT);
-        let first = self.bits.claim(slots)?;
-        for (index, slot) in (0..slots).zip(self.slots.iter().skip(first as usize)) {
+        let start = self.bits.claim(slots)?;
+        for (index, slot) in (0..slots).zip(self.slots.iter().skip(start as usize)) {
             let done = index * SLOT;
             slot.origin.store(origin + done, Relaxed);
-            slot.bytes.store(bytes - done | if index == 0 { FIRST } else { 0 }, Relaxed);
+            let first = if index == 0 { FIRST } else { 0 };
+            slot.bytes.store((bytes - done) | first, Relaxed);
         }
-        Some(self.phys + first * SLOT)
+        Some(self.phys + start * SLOT)
     }
 
     fn release(&self, first: u32, bytes: u32) {

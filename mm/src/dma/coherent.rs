@@ -247,7 +247,10 @@ impl<'s, 'a, P: Lowmem, M: DmaMachine, const CPUS: usize> DmaMemory<'s, 'a, P, M
         let pages = buffer.bytes.wrapping_add(PAGE_SIZE - 1) / PAGE_SIZE;
         let phys = device.phys(buffer.dma);
         let record = Record::new(phys, pages, From::Pool);
-        if device.is_plain() && phys % PAGE_SIZE == 0 && self.region.take_record(page, record) {
+        if device.is_plain()
+            && phys.is_multiple_of(PAGE_SIZE)
+            && self.region.take_record(page, record)
+        {
             self.pool.release(page, pages);
             return Ok(());
         }

@@ -12,6 +12,7 @@
 //!
 //! One call of a maintenance operation can be left out, to see that its absence is seen.
 #![expect(unsafe_code, reason = "the arena is memory")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::Cell;
@@ -649,7 +650,10 @@ impl LinearSections for Machine<'_> {
     fn take_out(&self, range: PhysRange) -> Result<(), NotTakenOut> {
         assert_eq!((watch::held(), DEPTH.get()), (0, 0));
         self.0.with(|inner| {
-            if inner.fails_take_out || !range.start().is_aligned(MIB) || range.len() % MIB != 0 {
+            if inner.fails_take_out
+                || !range.start().is_aligned(MIB)
+                || !range.len().is_multiple_of(MIB)
+            {
                 return Err(NotTakenOut { range });
             }
             // Left out: TLBs go on knowing them.

@@ -1,5 +1,6 @@
 //! Tests on a machine whose caches hold other bytes than memory.
 #![expect(unsafe_code, reason = "the duties of who names memory by its address")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod coherent;
 mod debug;

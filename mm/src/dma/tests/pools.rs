@@ -176,7 +176,7 @@ fn check_pool(
     }
     world.told();
     let busy = live.len() as u32;
-    if busy % 2 == 0 {
+    if busy.is_multiple_of(2) {
         for (block, _) in live.drain(..) {
             prop_assert_eq!(pool.give_back(block), Ok(()));
         }

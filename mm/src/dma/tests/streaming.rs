@@ -45,12 +45,11 @@ fn transfer(
     let mapping = unsafe { dma.map_page(device, pfn, inside, bytes, direction) }.unwrap();
     let at = device.phys(mapping.dma());
     world.read_ahead(at, bytes);
-    let expected;
     let mut is_right = true;
     if direction.device_reads() {
         is_right &= world.device_read(at, bytes) == before;
     }
-    if direction.device_writes() {
+    let expected = if direction.device_writes() {
         let mut written = pattern(bytes, 11);
         world.device_write(at, &written);
         // A look at the first half, and one line more, before it ends.
@@ -72,14 +71,14 @@ fn transfer(
             world.device_write(at, &again);
             written[..half as usize].copy_from_slice(&again);
         }
-        expected = written;
+        written
     } else {
         let more = pattern(bytes, 17);
         world.frame_write(phys, &more);
         mapping.sync_for_device(0, bytes).unwrap();
         is_right &= world.device_read(at, bytes) == more;
-        expected = more;
-    }
+        more
+    };
     mapping.unmap();
     is_right &= world.frame_read(phys, bytes) == expected;
     is_right &= world.frame_read(phys - AROUND, AROUND) == all[..AROUND as usize];
