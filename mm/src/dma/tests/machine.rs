@@ -235,6 +235,11 @@ impl World {
         self.with(|inner| inner.region.len())
     }
 
+    /// Keeps a frame mapped, as an idle slot of `kmap` would: so it can be read ahead.
+    pub(super) fn pin(&self, pfn: Pfn) {
+        self.with(|inner| inner.windows.push(pfn));
+    }
+
     /// The machine reads ahead here, too.
     pub(super) fn read_ahead(&self, phys: u32, bytes: u32) {
         self.with(|inner| inner.ahead.push((phys, bytes)));

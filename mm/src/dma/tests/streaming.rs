@@ -52,7 +52,7 @@ fn transfer(
     let expected = if direction.device_writes() {
         let mut written = pattern(bytes, 11);
         world.device_write(at, &written);
-        // A look at the first half, and one line more, before it ends.
+        // A look at the first half before it ends.
         let half = bytes / 2;
         mapping.sync_for_cpu(0, half).unwrap();
         is_right &= world.frame_read(phys, half) == written[..half as usize];
@@ -63,6 +63,10 @@ fn transfer(
             written[from as usize..to as usize].copy_from_slice(&turned);
             mapping.sync_for_device(0, half).unwrap();
             is_right &= world.device_read(at, half) == written[..half as usize];
+            // And the device writes the other half once more.
+            let again = pattern(bytes - half, 19);
+            world.device_write(at + half, &again);
+            written[half as usize..].copy_from_slice(&again);
         } else {
             // The CPU may write there while it looks; what it wrote is lost.
             world.frame_write(phys, &vec![0xc3; half as usize]);
@@ -89,9 +93,9 @@ fn transfer(
 #[derive(Clone, Copy, Debug)]
 enum Reaches {
     All,
-    /// Everything is bounced.
+    /// The DMA zone: the rest is bounced.
     Dma,
-    /// It looks into the caches, which the machine does not model: only copies are right.
+    /// Half of Normal, too.
     Some,
 }
 
@@ -155,6 +159,9 @@ fn is_noticed(
         dma.make_bounce_pool(64 * 1024, dma_zone()).unwrap();
         if let Some((op, nth)) = skip {
             world.skip(op, nth);
+        }
+        if kind == ZoneKind::HighMem {
+            world.pin(Pfn::new(place(kind) / PAGE_SIZE));
         }
         let before = [Op::Clean, Op::Invalidate].map(|op| world.done(op));
         let is_right = transfer(&world, dma, device, place(kind) + LINE * 2, 512, direction, 1);
