@@ -453,7 +453,8 @@ impl<'b> Build<'b> {
         let range = PhysRange::new(start, start.saturating_add(u64::from(bytes)));
         let pages = range.covering_pages();
         // Registers are a page or two.
-        let area = regions.vmalloc.take(pages.len() as u32).map_err(Failure::Area)?;
+        let area =
+            regions.vmalloc.take(pages.len() as u32, pages.start()).map_err(Failure::Area)?;
         self.map(area.start(), pages, Attributes::DEVICE, Granule::Pages)?;
         regions.devices.push(area);
         let offset = (start.as_u64() - pages.start().as_u64()) as u32;

@@ -71,7 +71,7 @@ fn printed(machine: &Machine, live: bool) -> String {
     machine
         .boot(|booted, scratch| {
             let mut space = AreaSpace::new(booted.layout.vmalloc());
-            space.take(PAGE_SIZE).unwrap();
+            space.take(PAGE_SIZE, PhysAddr::new(0)).unwrap();
             let usable = usable_bytes(booted);
             let pages = |index: usize| (usable[index] / u64::from(PAGE_SIZE)) as u32;
             let zones =
@@ -157,7 +157,7 @@ fn largest_areas_leave_room_for_the_guard_page() {
     assert_eq!(largest_area(&space, PAGE_SIZE), (240 << 20) - PAGE_SIZE);
     assert_eq!(largest_area(&space, 16 << 20), (232 << 20) - PAGE_SIZE);
     let bytes = largest_area(&space, PAGE_SIZE);
-    assert!(space.take(bytes).is_ok());
+    assert!(space.take(bytes, PhysAddr::new(0)).is_ok());
     assert_eq!(largest_area(&space, PAGE_SIZE), 0);
 }
 

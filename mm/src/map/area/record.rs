@@ -1,0 +1,341 @@
+//! An area's record: sixteen words, a cache line.
+//!
+//! ```text
+//!  0 start                 8 … 13 twelve largest sizes that fit aligned, in pages: 8 KiB, 16 KiB … 16 MiB
+//!  1 end │ what it is
+//!  2 gap before it, bytes
+//!  3 left
+//!  4 right
+//!  5 parent               14 caller
+//!  6 best gap │ mark │ height
+//!  7 page of memory       15 next on a list
+//! ```
+//!
+//! Addresses and gaps are whole pages, so the low twelve bits of two words hold something else. All words are
+//! atomics, and are loaded and stored relaxed: the lock of the tree orders them. Word 1 of an area that is being made
+//! is written without the lock by who makes it, and by nobody else.
+
+use core::fmt;
+
+use super::Words;
+use crate::addr::{PAGE_SHIFT, PAGE_SIZE, PhysAddr, VirtAddr, VirtRange};
+use crate::map::prot::MemoryType;
+use crate::sync::Ordering::Relaxed;
+
+/// Bytes of a record, which is aligned to as many.
+pub const RECORD_BYTES: u32 = 64;
+
+/// Byte offsets of the words.
+pub(super) const START: u32 = 0;
+pub(super) const END: u32 = 4;
+pub(super) const GAP: u32 = 8;
+pub(super) const LEFT: u32 = 12;
+pub(super) const RIGHT: u32 = 16;
+pub(super) const PARENT: u32 = 20;
+pub(super) const SUMMARY: u32 = 24;
+const PHYS: u32 = 28;
+pub(super) const ALIGNED: u32 = 32;
+pub(super) const ALIGNED_WORDS: u32 = 6;
+const CALLER: u32 = 56;
+const LINK: u32 = 60;
+
+const _: () = assert!(ALIGNED + 4 * ALIGNED_WORDS == CALLER && LINK + 4 == RECORD_BYTES);
+
+/// No record.
+pub(super) const NONE: u32 = 0;
+/// No memory that the record names.
+const NO_PHYS: u32 = u32::MAX;
+
+const LOW: u32 = PAGE_SIZE - 1;
+const KIND: u32 = 0xf;
+const STATE_SHIFT: u32 = 4;
+const STATE: u32 = 0x3;
+const MEMORY_SHIFT: u32 = 6;
+const MEMORY: u32 = 0x3;
+
+/// An area, by the address of its record.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct AreaId(u32);
+
+impl AreaId {
+    /// The area whose record is the 64 bytes at `record`, which is not 0.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(record: VirtAddr) -> Self {
+        debug_assert!(record.as_u32() != NONE && record.is_aligned(4));
+        Self(record.as_u32())
+    }
+
+    /// Where its record lies.
+    #[inline(always)]
+    #[must_use]
+    pub const fn record(self) -> VirtAddr {
+        VirtAddr::new(self.0)
+    }
+
+    #[inline(always)]
+    pub(super) const fn at(self) -> u32 {
+        self.0
+    }
+
+    #[inline(always)]
+    pub(super) const fn some(at: u32) -> Option<Self> {
+        if at == NONE { None } else { Some(Self(at)) }
+    }
+}
+
+impl fmt::Debug for AreaId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "area with its record at {:#010x}", self.0)
+    }
+}
+
+/// What an area is for. Linux tells them apart by `VM_` flags.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub enum AreaKind {
+    /// `vmalloc` and its like: pages that belong to the area.
+    Vmalloc,
+    /// `vmap`: pages that belong to who mapped them.
+    Vmap,
+    /// `ioremap`: registers or memory of a device.
+    Ioremap,
+    /// Code and data of a module.
+    Module,
+    /// A kernel stack, whose pages belong to the area.
+    Stack,
+    /// Memory that devices see as CPUs do.
+    DmaCoherent,
+    /// Mapped during boot, for good: device registers.
+    Boot,
+}
+
+impl AreaKind {
+    const ALL: [Self; 7] = [
+        Self::Vmalloc,
+        Self::Vmap,
+        Self::Ioremap,
+        Self::Module,
+        Self::Stack,
+        Self::DmaCoherent,
+        Self::Boot,
+    ];
+
+    const fn from_bits(bits: u32) -> Self {
+        let index = bits & KIND;
+        if index < Self::ALL.len() as u32 { Self::ALL[index as usize] } else { Self::Boot }
+    }
+
+    /// Do the pages that are mapped there belong to the area, so that they go with it?
+    #[inline(always)]
+    #[must_use]
+    pub const fn owns_pages(self) -> bool {
+        matches!(self, Self::Vmalloc | Self::Module | Self::Stack)
+    }
+
+    /// Is it mapped by small pages, through tables that the area holds? Others are mapped by
+    /// [`map_blocks`](crate::map::Mmu::map_blocks), or by boot.
+    #[inline(always)]
+    #[must_use]
+    pub const fn holds_tables(self) -> bool {
+        !matches!(self, Self::Ioremap | Self::Boot)
+    }
+
+    /// The word that `vmallocinfo` has for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Vmalloc | Self::Module | Self::Stack => "vmalloc",
+            Self::Vmap => "vmap",
+            Self::Ioremap | Self::Boot => "ioremap",
+            Self::DmaCoherent => "dma-coherent",
+        }
+    }
+}
+
+impl fmt::Display for AreaKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Module => "module",
+            Self::Stack => "stack",
+            Self::Boot => "boot's ioremap",
+            other => other.as_str(),
+        })
+    }
+}
+
+/// Where an area is in its life. All of them are in the tree.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub enum AreaState {
+    /// Its addresses are taken; whoever took them is mapping something there, or taking it away.
+    Making,
+    /// It is mapped, and known to its user.
+    Live,
+    /// It was unmapped, and waits for a flush.
+    Waiting,
+    /// It was flushed, and is kept for the next request of its size.
+    Spare,
+}
+
+impl AreaState {
+    #[inline(always)]
+    const fn from_bits(bits: u32) -> Self {
+        match bits >> STATE_SHIFT & STATE {
+            0 => Self::Making,
+            1 => Self::Live,
+            2 => Self::Waiting,
+            _ => Self::Spare,
+        }
+    }
+}
+
+/// What an area's record says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AreaInfo {
+    /// Its addresses, without the guard page.
+    pub range: VirtRange,
+    /// What it is for.
+    pub kind: AreaKind,
+    /// Where in its life it is.
+    pub state: AreaState,
+    /// The type of the memory that is mapped.
+    pub memory: MemoryType,
+    /// The return address in who asked for it; 0 if it is not known.
+    pub caller: u32,
+    /// What is mapped at its first address, if that is a device's or was said.
+    pub phys: Option<PhysAddr>,
+}
+
+/// The words of records.
+pub(super) trait Fields: Words {
+    #[inline(always)]
+    fn get(&self, at: u32, field: u32) -> u32 {
+        self.word(at + field).load(Relaxed)
+    }
+
+    #[inline(always)]
+    fn set(&self, at: u32, field: u32, value: u32) {
+        self.word(at + field).store(value, Relaxed);
+    }
+
+    #[inline(always)]
+    fn end(&self, at: u32) -> u32 {
+        self.get(at, END) & !LOW
+    }
+
+    /// Moves the end, and leaves what the area is.
+    fn set_end(&self, at: u32, end: u32) {
+        self.set(at, END, end | self.get(at, END) & LOW);
+    }
+
+    /// Where the gap before an area begins.
+    #[inline(always)]
+    fn gap_start(&self, at: u32) -> u32 {
+        self.get(at, START) - self.get(at, GAP)
+    }
+}
+
+impl<W: Words + ?Sized> Fields for W {}
+
+impl AreaId {
+    /// Writes what a new record does not owe to the tree.
+    ///
+    /// The record is nobody else's. It becomes [`AreaState::Making`].
+    pub fn describe(
+        self,
+        words: &impl Words,
+        kind: AreaKind,
+        memory: MemoryType,
+        caller: u32,
+        phys: Option<PhysAddr>,
+    ) {
+        let phys = phys.map_or(NO_PHYS, |phys| (phys.as_u64() >> PAGE_SHIFT) as u32);
+        let end = words.get(self.0, END) & !LOW;
+        words.set(self.0, END, end | kind as u32 | (memory as u32) << MEMORY_SHIFT);
+        words.set(self.0, PHYS, phys);
+        words.set(self.0, CALLER, caller);
+        words.set(self.0, LINK, NONE);
+    }
+
+    /// The record's addresses, without the guard page.
+    #[inline(always)]
+    #[must_use]
+    pub fn range(self, words: &impl Words) -> VirtRange {
+        let [start, end] = [words.get(self.0, START), words.end(self.0)];
+        VirtRange::new(VirtAddr::new(start), VirtAddr::new(end))
+    }
+
+    /// What the area is for.
+    #[inline(always)]
+    #[must_use]
+    pub fn kind(self, words: &impl Words) -> AreaKind {
+        AreaKind::from_bits(words.get(self.0, END))
+    }
+
+    /// Where in its life it is.
+    #[inline(always)]
+    #[must_use]
+    pub fn state(self, words: &impl Words) -> AreaState {
+        AreaState::from_bits(words.get(self.0, END))
+    }
+
+    /// Moves it on in its life.
+    #[inline(always)]
+    pub fn set_state(self, words: &impl Words, state: AreaState) {
+        let others = words.get(self.0, END) & !(STATE << STATE_SHIFT);
+        words.set(self.0, END, others | (state as u32) << STATE_SHIFT);
+    }
+
+    /// Names who has it from now on.
+    #[inline(always)]
+    pub fn set_caller(self, words: &impl Words, caller: u32) {
+        words.set(self.0, CALLER, caller);
+    }
+
+    /// The next area of the list that this one is on, which is its owner's.
+    #[inline(always)]
+    #[must_use]
+    pub fn next(self, words: &impl Words) -> Option<Self> {
+        Self::some(words.get(self.0, LINK))
+    }
+
+    /// Puts `next` behind this one on a list.
+    #[inline(always)]
+    pub fn set_next(self, words: &impl Words, next: Option<Self>) {
+        words.set(self.0, LINK, next.map_or(NONE, Self::at));
+    }
+
+    /// All that the record says.
+    #[must_use]
+    pub fn info(self, words: &impl Words) -> AreaInfo {
+        let bits = words.get(self.0, END);
+        let phys = words.get(self.0, PHYS);
+        AreaInfo {
+            range: self.range(words),
+            kind: AreaKind::from_bits(bits),
+            state: AreaState::from_bits(bits),
+            memory: match bits >> MEMORY_SHIFT & MEMORY {
+                0 => MemoryType::WriteBack,
+                1 => MemoryType::WriteCombine,
+                2 => MemoryType::Device,
+                _ => MemoryType::StronglyOrdered,
+            },
+            caller: words.get(self.0, CALLER),
+            phys: (phys != NO_PHYS).then(|| PhysAddr::new(u64::from(phys) << PAGE_SHIFT)),
+        }
+    }
+}
+
+// `info` reads back what `describe` wrote.
+const _: () = {
+    use MemoryType::{Device, StronglyOrdered, WriteBack, WriteCombine};
+    assert!(WriteBack as u32 == 0 && WriteCombine as u32 == 1);
+    assert!(Device as u32 == 2 && StronglyOrdered as u32 == 3);
+    let mut index = 0;
+    while index < AreaKind::ALL.len() {
+        assert!(AreaKind::ALL[index] as usize == index);
+        index += 1;
+    }
+};
