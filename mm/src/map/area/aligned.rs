@@ -5,7 +5,7 @@
 //! from 8 KiB to 16 MiB, the largest size that an aligned start in one of its gaps leaves, in pages.
 //!
 //! Most requests do not ask for an alignment. They only mark what they change, and the path from there to the root:
-//! [`balance`](super::balance). The first search that comes by a marked subtree computes it anew, and each mark is
+//! `balance`. The first search that comes by a marked subtree computes it anew, and each mark is
 //! computed once. Numbers stop at 65535 pages, which is 256 MiB: of gaps that large there are fifteen at most.
 
 use super::Words;

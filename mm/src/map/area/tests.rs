@@ -1,4 +1,5 @@
 //! The tree beside a plain map of intervals, and how many steps its searches take.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@
 //!
 //! Invariants, which [`validate`](AreaTree::validate) checks: areas are in order, and each ends a guard page at least
 //! before the next begins (A3); the gaps are what lies between; summaries are what
-//! [`balance`](super::balance) says, and what is not marked is as [`aligned`](super::aligned) says.
+//! `balance` says, and what is not marked is as [`aligned`](super::aligned) says.
 
 use core::fmt;
 
@@ -99,7 +99,7 @@ impl AreaTree {
 
     /// Gives `area`, a record in no tree, the lowest addresses that fit, and says which.
     ///
-    /// As many steps as the tree is high, see [`search`](super::search), and with an alignment above a page's one
+    /// As many steps as the tree is high, see `search`, and with an alignment above a page's one
     /// for each mark that changes have left.
     ///
     /// # Errors
