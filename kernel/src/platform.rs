@@ -75,8 +75,10 @@ impl Platform for Hardware {
 
     fn report(&self, report: &Report<'_>) {
         let limit = match report {
-            Report::AllocationFailed { .. } => &FAILURES,
-            Report::WrongFree { .. } | Report::StackCut { .. } => &WRONG_FREES,
+            Report::AllocationFailed { .. } | Report::NoArea { .. } => &FAILURES,
+            Report::WrongFree { .. } | Report::StackCut { .. } | Report::WrongArea { .. } => {
+                &WRONG_FREES
+            }
             Report::WrongUnmap { .. } => &WRONG_UNMAPS,
             Report::WrongObject { .. } | Report::ObjectFault { .. } => &WRONG_OBJECTS,
             // Each closes its page, or ends with the object: there are no more than objects come and go.
@@ -116,6 +118,7 @@ impl Platform for Hardware {
             | Report::StackCut { .. }
             | Report::WrongObject { .. }
             | Report::ObjectFault { .. }
+            | Report::WrongArea { .. }
             | Report::Dma { .. } => {
                 println!("Call site: {}", Site(self.call_site()))
             }
@@ -125,6 +128,7 @@ impl Platform for Hardware {
                 println!("Call site: {}", Site(self.call_site()));
             }
             Report::ObjectTrace { .. } | Report::Sampled { .. } => {}
+            Report::NoArea { caller, .. } => println!("Call site: {}", Site(*caller)),
             Report::WrittenWhileFree { freed_by, .. } => {
                 if let Some(site) = *freed_by {
                     println!("Last freed by: {}", Site(site));

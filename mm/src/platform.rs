@@ -12,6 +12,8 @@ use crate::dma::DmaFault;
 use crate::frame::{FreeError, PageState};
 use crate::kfence::{KfenceReport, PageGuard};
 use crate::map::kmap::WrongUnmap;
+use crate::map::area::{Failure, RegionName};
+use crate::map::vmalloc::{AreaError, VmallocError};
 use crate::object::guarded::{Fault, LiveObject, ObjectState, Way};
 use crate::object::{Busy, Name, ObjectError};
 use crate::zone::Gfp;
@@ -198,6 +200,28 @@ pub enum Report<'r> {
         /// Who gave the block back last, if owners are tracked.
         freed_by: Option<u32>,
     },
+    /// An area of a region was not made, or not made larger, and the request did not say `__GFP_NOWARN`.
+    NoArea {
+        /// The region.
+        name: RegionName,
+        /// What was asked for, in bytes.
+        bytes: u32,
+        /// The request's flags.
+        gfp: Gfp,
+        /// The return address in who asked; 0 if it is not known.
+        caller: u32,
+        /// Why.
+        error: &'r VmallocError,
+        /// What the region looks like, if it has no room.
+        failure: Option<&'r Failure>,
+    },
+    /// Somebody gave back an area that was not theirs. Nothing has changed.
+    WrongArea {
+        /// The region.
+        name: RegionName,
+        /// What was wrong.
+        error: AreaError,
+    },
 }
 
 impl fmt::Display for Report<'_> {
@@ -236,6 +260,15 @@ impl fmt::Display for Report<'_> {
                 "pagealloc: memory corruption: byte {found:#04x} at {at} in the free block of order \
                  {order} at pfn {pfn}, which is kept out of circulation"
             ),
+            Self::NoArea { name, bytes, gfp, error, failure, .. } => {
+                write!(
+                    f,
+                    "{name} allocation failure: {bytes} bytes, mode:{:#x}({gfp}): {error}",
+                    gfp.bits()
+                )?;
+                failure.map_or(Ok(()), |failure| write!(f, "\n{failure}"))
+            }
+            Self::WrongArea { name, error } => write!(f, "BUG: bad free in {name}: {error}"),
         }
     }
 }

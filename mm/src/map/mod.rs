@@ -11,6 +11,7 @@ pub mod lowmem;
 pub mod mmu;
 pub mod prot;
 pub mod slots;
+pub mod vmalloc;
 
 pub use duty::{Fresh, Stale};
 pub use mmu::{Mapped, Mmu, NoTable};

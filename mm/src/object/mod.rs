@@ -116,6 +116,6 @@ pub use taken::Taken;
 #[cfg(all(test, loom))]
 mod loom_tests;
 #[cfg(all(test, not(loom)))]
-mod test_machine;
+pub(crate) mod test_machine;
 #[cfg(all(test, not(loom)))]
 mod tests;

@@ -26,11 +26,11 @@ use crate::sync::{AtomicU8, watch};
 use crate::zone::{Gfp, PageAllocator, ZoneKind, ZoneSpan};
 
 /// The first frame of memory.
-pub(super) const FIRST: u32 = 0x40000;
+pub(crate) const FIRST: u32 = 0x40000;
 const PAGE_OFFSET: u32 = 0xc000_0000;
 
 /// Memory, and what the page allocator keeps its books in.
-pub(super) struct Arena {
+pub(crate) struct Arena {
     bytes: NonNull<u8>,
     frames: PfnRange,
     pages: Vec<Page>,
@@ -42,7 +42,7 @@ impl Arena {
         Layout::from_size_align((pages * PAGE_SIZE) as usize, PAGE_SIZE as usize).unwrap()
     }
 
-    pub(super) fn new(pages: u32) -> Self {
+    pub(crate) fn new(pages: u32) -> Self {
         let frames = PfnRange::new(Pfn::new(FIRST), Pfn::new(FIRST + pages));
         // SAFETY: the size is not 0.
         let bytes = unsafe { alloc_zeroed(Self::layout(pages)) };
@@ -59,7 +59,7 @@ impl Arena {
     }
 
     /// The page allocator over it.
-    pub(super) fn pages<const CPUS: usize>(&self) -> PageAllocator<'_, Machine, CPUS> {
+    pub(crate) fn pages<const CPUS: usize>(&self) -> PageAllocator<'_, Machine, CPUS> {
         let table = FrameTable::new(self.frames.start(), &self.pages, &self.blocks).unwrap();
         // A quarter of it is for devices.
         let (first, len) = (self.frames.start(), self.frames.len());
@@ -81,7 +81,7 @@ impl Arena {
         pages
     }
 
-    pub(super) fn linear(&self) -> LinearMap {
+    pub(crate) fn linear(&self) -> LinearMap {
         LinearMap::new(VirtAddr::new(PAGE_OFFSET), self.frames.as_phys())
     }
 }
@@ -94,7 +94,7 @@ impl Drop for Arena {
 }
 
 /// Runs a test with an allocator over so many pages.
-pub(super) fn with_slabs<const CPUS: usize>(
+pub(crate) fn with_slabs<const CPUS: usize>(
     pages: u32,
     test: impl FnOnce(&SlabAllocator<'_, '_, Machine, CPUS>),
 ) {
@@ -102,7 +102,7 @@ pub(super) fn with_slabs<const CPUS: usize>(
 }
 
 /// As [`with_slabs`], with these options.
-pub(super) fn with_options<const CPUS: usize>(
+pub(crate) fn with_options<const CPUS: usize>(
     pages: u32,
     options: SlabOptions<'static>,
     test: impl FnOnce(&SlabAllocator<'_, '_, Machine, CPUS>),
@@ -191,7 +191,7 @@ pub(super) const SITE_OF_ACCESS: u32 = 0xc020_4000;
 type OnWait<'w> = Rc<dyn Fn(&Shortage) -> Answer + 'w>;
 
 /// The machine. Answers each wait that nobody can help, unless the test says something else.
-pub(super) struct Machine {
+pub(crate) struct Machine {
     bytes: NonNull<u8>,
     cpu: AtomicUsize,
     told: Mutex<Vec<String>>,
@@ -209,12 +209,12 @@ thread_local! {
 }
 
 /// Are interrupts masked on this thread's machine?
-pub(super) fn are_masked() -> bool {
+pub(crate) fn are_masked() -> bool {
     DEPTH.get() > 0
 }
 
 /// Interrupts are masked.
-pub(super) struct Masked {
+pub(crate) struct Masked {
     outer: u32,
     held: u32,
 }
@@ -269,22 +269,22 @@ impl Machine {
     }
 
     /// Goes on as this CPU.
-    pub(super) fn set_cpu(&self, cpu: usize) {
+    pub(crate) fn set_cpu(&self, cpu: usize) {
         self.cpu.store(cpu, Relaxed);
     }
 
     /// The reports since it was asked last.
-    pub(super) fn told(&self) -> Vec<String> {
+    pub(crate) fn told(&self) -> Vec<String> {
         std::mem::take(&mut self.told.lock().unwrap())
     }
 
     /// The objects that the last report of a busy cache listed.
-    pub(super) fn listed(&self) -> Vec<LiveObject> {
+    pub(crate) fn listed(&self) -> Vec<LiveObject> {
         std::mem::take(&mut self.listed.lock().unwrap())
     }
 
     /// Runs `run`, while each wait is what `act` does. Others may wait meanwhile.
-    pub(super) fn with_waits<'w, T>(
+    pub(crate) fn with_waits<'w, T>(
         &self,
         act: impl Fn(&Shortage) -> Answer + 'w,
         run: impl FnOnce() -> T,
@@ -303,7 +303,7 @@ impl Machine {
     }
 
     /// The waits since it was asked last.
-    pub(super) fn shortages(&self) -> Vec<Shortage> {
+    pub(crate) fn shortages(&self) -> Vec<Shortage> {
         std::mem::take(&mut self.shortages.lock().unwrap())
     }
 
@@ -317,13 +317,13 @@ impl Machine {
     }
 
     /// Fills an object.
-    pub(super) fn fill_object(&self, object: VirtAddr, bytes: u32, byte: u8) {
+    pub(crate) fn fill_object(&self, object: VirtAddr, bytes: u32, byte: u8) {
         // SAFETY: the test's object.
         unsafe { self.pointer(object).write_bytes(byte, bytes as usize) };
     }
 
     /// Does an object hold this byte and no other?
-    pub(super) fn is_filled(&self, object: VirtAddr, bytes: u32, byte: u8) -> bool {
+    pub(crate) fn is_filled(&self, object: VirtAddr, bytes: u32, byte: u8) -> bool {
         // SAFETY: the test's object.
         let found =
             unsafe { std::slice::from_raw_parts(self.pointer(object).as_ptr(), bytes as usize) };

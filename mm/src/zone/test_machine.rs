@@ -323,7 +323,9 @@ impl Platform for TestMachine<'_> {
             | Report::ObjectFault { .. }
             | Report::ObjectTrace { .. }
             | Report::Sampled { .. }
-            | Report::CacheBusy { .. } => panic!("no objects here"),
+            | Report::CacheBusy { .. }
+            | Report::NoArea { .. }
+            | Report::WrongArea { .. } => panic!("no objects and no areas here"),
             Report::Dma { .. } => panic!("no devices here"),
             Report::WrittenWhileFree { pfn, order, at, found, freed_by } => {
                 Told::Written { pfn, order, at, found, freed_by }

@@ -14,6 +14,7 @@
 //! | [`aligned`] | what fits at an alignment, renewed when somebody asks |
 //! | [`holes`] | the gaps, for reports |
 //! | [`holders`] | who has the addresses |
+//! | [`list`] | areas that wait, or are kept |
 //! | [`failure`] | what to tell when nothing fits |
 //! | [`boot_areas`] | areas that boot takes, before there is memory for records |
 //! | [`validate`] | checks that all of it agrees |
@@ -29,6 +30,7 @@ pub mod boot_areas;
 pub mod failure;
 pub mod holders;
 pub mod holes;
+pub mod list;
 pub mod record;
 mod search;
 #[cfg(all(test, not(loom)))]
@@ -40,6 +42,7 @@ pub use boot_areas::{AreaSpace, BootArea, NoRoom};
 pub use failure::{Failure, RegionName, Remedy};
 pub use holders::{Holder, Holders};
 pub use holes::Hole;
+pub use list::AreaList;
 pub use record::{AreaId, AreaInfo, AreaKind, AreaState, RECORD_BYTES};
 pub use tree::{AreaTree, GUARD_BYTES, NoHole, Want};
 pub use validate::Damage;

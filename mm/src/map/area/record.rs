@@ -281,6 +281,14 @@ impl AreaId {
         AreaState::from_bits(words.get(self.0, END))
     }
 
+    /// Is it for this, and there in its life?
+    #[inline(always)]
+    #[must_use]
+    pub fn is(self, words: &impl Words, kind: AreaKind, state: AreaState) -> bool {
+        let bits = words.get(self.0, END) & (KIND | STATE << STATE_SHIFT);
+        bits == kind as u32 | (state as u32) << STATE_SHIFT
+    }
+
     /// Moves it on in its life.
     #[inline(always)]
     pub fn set_state(self, words: &impl Words, state: AreaState) {

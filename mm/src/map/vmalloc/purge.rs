@@ -1,0 +1,121 @@
+//! The flush, and what comes free with it.
+//!
+//! Who flushes takes all that waits off the list first, so that it is nobody else's; then come, without the lock:
+//! one flush for all, the frames out of the dead entries, and the areas, back to the lists of their size or out of
+//! the tree. So addresses and frames are reused after the flush only.
+//!
+//! While another CPU flushes, a search may find no room though there is some soon. It is not waited for; the report
+//! counts those bytes as waiting.
+
+use super::alloc::CHUNK;
+use super::region::MappedRegion;
+use crate::addr::{PAGE_SIZE, Pfn, VirtRange};
+use crate::map::area::{AreaId, AreaList};
+use crate::map::duty::Stale;
+use crate::map::mmu::Mmu;
+use crate::platform::Lowmem;
+use crate::zone::Gfp;
+use crate::zone::shrink::Shrinker;
+
+/// A range of more pages costs more to flush than everything.
+const RANGE_PAGES: u32 = 64;
+/// How many areas go to their lists under one round of the lock.
+const RECYCLED: usize = 32;
+
+impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
+    /// Flushes all that waits, so that its addresses and frames are free, and says how many frames came free. Any
+    /// context. Linux's `vm_unmap_aliases`.
+    #[inline(never)]
+    pub fn purge(&self) -> u32 {
+        let words = self.words();
+        let Some(mut batch) = self.with(|state| state.take_waiting()) else { return 0 };
+        let range = batch.range();
+        if range.len() <= RANGE_PAGES * PAGE_SIZE {
+            self.mmu.flush(Stale::owed(range));
+        } else {
+            self.mmu.flush_all();
+        }
+        let mut frames = [Pfn::default(); CHUNK];
+        let (mut full, mut freed) = (0, 0);
+        let mut flushed = AreaList::new();
+        while let Some(area) = batch.areas.pop(&words) {
+            if area.kind(&words).owns_pages() {
+                let mut rest = area.range(&words);
+                while !rest.is_empty() {
+                    let (got, next) = self.mmu.take_dead(rest, &mut frames[full..]);
+                    full += got;
+                    rest = VirtRange::new(next, rest.end());
+                    if full == CHUNK {
+                        self.give_frames(&frames);
+                        freed += CHUNK as u32;
+                        full = 0;
+                    }
+                }
+            }
+            flushed.push(&words, area);
+        }
+        self.give_frames(&frames[..full]);
+        self.recycle(flushed);
+        self.with(|state| state.flushing -= batch.bytes);
+        freed + full as u32
+    }
+
+    /// Gives up all that waits and all that is spare, so that every free address is in the tree's gaps. Any
+    /// context.
+    #[cold]
+    pub fn make_room(&self) -> u32 {
+        let freed = self.purge();
+        let words = self.words();
+        while let Some(area) = self.with(|state| state.take_any_spare(&words)) {
+            self.release(area);
+        }
+        freed
+    }
+
+    /// Areas that are the caller's, with nothing mapped and nothing stale: to the lists of their size, or out of the
+    /// tree.
+    pub(super) fn recycle(&self, mut areas: AreaList) {
+        let words = self.words();
+        while !areas.is_empty() {
+            let mut large = AreaList::new();
+            self.with(|state| {
+                for _ in 0..RECYCLED {
+                    let Some(area) = areas.pop(&words) else { break };
+                    if !state.keep(&words, area) {
+                        large.push(&words, area);
+                    }
+                }
+            });
+            while let Some(area) = large.pop(&words) {
+                self.release(area);
+            }
+        }
+    }
+
+    /// Lets go of an area's tables and addresses.
+    fn release(&self, area: AreaId) {
+        let words = self.words();
+        if area.kind(&words).holds_tables() {
+            self.mmu.drop_tables(area.range(&words));
+        }
+        self.forget(area);
+    }
+}
+
+/// Frames that wait for a flush are free in all but name.
+impl<P: Lowmem + Sync, T: Mmu + Sync, const CPUS: usize> Shrinker
+    for MappedRegion<'_, '_, P, T, CPUS>
+{
+    fn name(&self) -> &'static str {
+        "vmalloc"
+    }
+
+    fn count(&self) -> u32 {
+        self.with(|state| state.waiting.frames)
+    }
+
+    /// All of them, and what spare areas hold: tables and records.
+    fn shrink(&self, _: u32, _: Gfp) -> u32 {
+        self.make_room()
+    }
+}
