@@ -26,6 +26,8 @@ pub mod show_mem;
 pub mod slab_bug;
 pub mod slab_occupancy;
 pub mod slabinfo;
+pub mod vmalloc_holes;
+pub mod vmallocinfo;
 pub mod zone_ranges;
 pub mod zoneinfo;
 

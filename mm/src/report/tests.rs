@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use super::memory_line::{self, ImageSizes};
 use super::test_machine::print;
 use super::{buddyinfo, fragment, meminfo, pagetypeinfo, show_mem, zoneinfo};
-use crate::addr::{Order, Pfn, PfnRange, VirtAddr, VirtRange};
+use crate::addr::{Order, Pfn, PfnRange};
+use crate::map::vmalloc::{VmallocFigures, VmallocUse};
 use crate::zone::figures::PerCpuFigures;
 use crate::zone::watermark::Watermarks;
 use crate::zone::{MemoryFigures, ZoneFigures, ZoneKind};
@@ -64,7 +65,8 @@ proptest! {
     ) {
         let page_blocks = [[more; 6]; ZoneKind::COUNT];
         let image = ImageSizes { code: more, rwdata: !more, rodata: more, init: 0, bss: more };
-        let vmalloc = VirtRange::new(VirtAddr::new(more), VirtAddr::new(!more));
+        let use_of_it = Some(VmallocUse { used: more, chunk: !more });
+        let vmalloc = VmallocFigures { total: more, use_of_it };
         let forms: [&Form<'_>; 7] = [
             &|out| buddyinfo::write(out, &figures),
             &|out| zoneinfo::write(out, &figures),

@@ -5,8 +5,9 @@
 
 use arrayvec::ArrayVec;
 
+use super::figures::{RegionFigures, VmallocFigures, VmallocUse};
 use super::region::MappedRegion;
-use crate::addr::{PAGE_SIZE, Pfn, VirtAddr, VirtRange};
+use crate::addr::{PAGE_SIZE, Pfn, VirtAddr};
 use crate::frame::Page;
 use crate::map::area::{AreaInfo, AreaState, Damage, Failure, Holders, Hole, Want};
 use crate::map::mmu::Mmu;
@@ -14,27 +15,6 @@ use crate::platform::Lowmem;
 
 /// How many areas or gaps are read under one round of the lock.
 const BATCH: usize = 16;
-
-/// The figures of a region.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct RegionFigures {
-    /// Its addresses.
-    pub region: VirtRange,
-    /// Bytes that belong to no area and to no guard page.
-    pub free: u32,
-    /// The largest area, in bytes, that would fit now.
-    pub largest: u32,
-    /// How many areas there are, waiting and spare ones included.
-    pub areas: u32,
-    /// How many of them wait for a flush, and their bytes with guard pages.
-    pub waiting_areas: u32,
-    /// Bytes of addresses that wait for a flush.
-    pub waiting: u32,
-    /// Frames that wait for it.
-    pub waiting_frames: u32,
-    /// Bytes of addresses of spare areas.
-    pub spare: u32,
-}
 
 impl<'a, P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, 'a, P, T, CPUS> {
     /// Is an address in the region, mapped or not? Of the vmalloc region, Linux's `is_vmalloc_addr`.
@@ -138,6 +118,13 @@ impl<'a, P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, 'a, P, T, CPUS> 
     pub fn used_bytes(&self) -> u32 {
         let is_used = |info: &AreaInfo| info.kind.owns_pages() && info.state == AreaState::Live;
         self.areas().filter(is_used).map(|info| info.range.len()).fold(0, u32::saturating_add)
+    }
+
+    /// The lines of `meminfo`. Looks at all areas.
+    #[must_use]
+    pub fn meminfo(&self) -> VmallocFigures {
+        let use_of_it = VmallocUse { used: self.used_bytes(), chunk: self.largest_area(0) };
+        VmallocFigures { total: self.region.len(), use_of_it: Some(use_of_it) }
     }
 
     /// What to tell when nothing fits. Looks at all areas, twice.

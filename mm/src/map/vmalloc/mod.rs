@@ -32,7 +32,7 @@
 //! | [`vmap`] | pages of somebody else |
 //! | [`realloc`] | `vrealloc` |
 //! | [`look`] | what lies at an address, all areas, why there is no room |
-//! | [`error`] | what is refused |
+//! | [`figures`], [`error`] | for reports; what is refused |
 //! | `memory` | where addresses become references, and frames and records go back |
 //!
 //! Context: any, with interrupts on or off, if the flags do not allow to sleep; who frees may flush a batch: up to
@@ -41,6 +41,7 @@
 #[cfg(not(loom))]
 pub mod alloc;
 pub mod error;
+pub mod figures;
 #[cfg(not(loom))]
 pub mod free;
 #[cfg(not(loom))]
@@ -63,6 +64,7 @@ mod tests;
 pub mod vmap;
 
 pub use error::{AreaError, AreaFault, VmallocError};
+pub use figures::{RegionFigures, VmallocFigures, VmallocUse};
 #[cfg(not(loom))]
 pub use region::{AreaSpec, MappedRegion};
 #[cfg(not(loom))]
