@@ -36,8 +36,8 @@ mod tests;
 
 use core::fmt;
 
-pub use cpu_interface::{Acknowledged, CpuInterface};
-pub use distributor::Distributor;
+pub use cpu_interface::{Acknowledged, CpuInterface, Registers as CpuInterfaceRegisters};
+pub use distributor::{Distributor, Registers as DistributorRegisters};
 
 use crate::dt::Interrupt;
 

@@ -17,9 +17,9 @@
 //! So ICR is written once, in [`Pl011::init`], and [`Pl011::use_fifos`] empties the FIFO afterwards;
 //! a handler reads until the FIFO is empty and clears nothing.
 
-use core::{fmt, ptr::NonNull};
+use core::fmt;
 
-use mm::addr::VirtAddr;
+use mm::map::mmio::{self, Mmio};
 use tock_registers::{
     interfaces::{ReadWriteable, Readable, Writeable},
     register_bitfields, register_structs,
@@ -28,7 +28,7 @@ use tock_registers::{
 
 register_structs! {
     /// Offsets from ARM DDI 0183G, table 3-1. IFLS, at 0x34, keeps its reset value of half full.
-    Registers {
+    pub Registers {
         (0x00 => dr: ReadWrite<u32, DR::Register>),
         (0x04 => _rsr_to_reserved),
         (0x18 => fr: ReadOnly<u32, FR::Register>),
@@ -91,66 +91,41 @@ const MOST_EARLY: usize = 1024;
 /// millisecond.
 const BUSY_LIMIT: u32 = 1_000_000;
 
-/// The registers, mapped, and used as duty 3 of [`Pl011::new`] has it.
-#[derive(Clone, Copy, Debug)]
-struct Mapped(NonNull<Registers>);
-
-// SAFETY: device memory is the same from every CPU. A `Pl011`, or its two halves, which share no
-// register that either changes, are the only users (duty 3 of `Pl011::new`).
+// SAFETY: 1. cells of `tock-registers` and padding; 2. words.
 #[allow(unsafe_code)]
-unsafe impl Send for Mapped {}
-
-impl core::ops::Deref for Mapped {
-    type Target = Registers;
-
-    fn deref(&self) -> &Registers {
-        // SAFETY: duties 1 and 2 of `Pl011::new` make it a valid reference for as long as it is
-        // used; alignment was checked there. Every register is an `UnsafeCell`, so the compiler
-        // makes no reads of its own: not even of DR, whose reading has an effect.
-        #[allow(unsafe_code)]
-        unsafe {
-            self.0.as_ref()
-        }
-    }
-}
+unsafe impl mmio::Registers for Registers {}
 
 /// A PL011 whose registers are mapped.
 #[derive(Debug)]
 pub struct Pl011 {
-    registers: Mapped,
+    registers: Mmio<Registers>,
 }
 
 /// The half that sends.
 #[derive(Debug)]
 pub struct Transmitter {
-    registers: Mapped,
+    registers: Mmio<Registers>,
 }
 
 /// The half that receives.
 #[derive(Debug)]
 pub struct Receiver {
-    registers: Mapped,
+    registers: Mmio<Registers>,
     overruns: u32,
 }
 
 impl Pl011 {
-    /// The UART whose registers are mapped at `base`. Touches nothing yet; see [`Pl011::init`].
-    /// `None` if `base` is zero or no multiple of 4.
+    /// The UART with these registers. Touches nothing yet; see [`Pl011::init`].
     ///
     /// # Safety
     ///
-    /// 1. The 0x48 bytes at `base` are the registers of a PL011, or of an ARM SBSA UART that
-    ///    `init` is not called on.
-    /// 2. They are mapped readable and writable as Device or Strongly-ordered memory, and stay so
-    ///    for as long as the value is used.
-    /// 3. No other value drives the same UART meanwhile. A panic may break this once everything
+    /// 1. The registers are those of a PL011, or of an ARM SBSA UART that `init` is not called on.
+    /// 2. No other value drives the same UART meanwhile. A panic may break this once everything
     ///    else has stopped: the worst that comes of it is a mixed-up line.
     #[must_use]
     #[allow(unsafe_code)]
-    pub unsafe fn new(base: VirtAddr) -> Option<Self> {
-        let registers: NonNull<Registers> =
-            NonNull::new(core::ptr::with_exposed_provenance_mut(base.as_u32() as usize))?;
-        registers.is_aligned().then_some(Self { registers: Mapped(registers) })
+    pub const unsafe fn new(registers: Mmio<Registers>) -> Self {
+        Self { registers }
     }
 
     /// Switches the UART on, both ways, at 8 bits and the baud rate it has. All its interrupts are
@@ -183,7 +158,7 @@ impl Pl011 {
     }
 
     /// Changes what may only be changed while the UART is off, and leaves it on.
-    fn set_up(&mut self, change: impl FnOnce(&Mapped)) {
+    fn set_up(&mut self, change: impl FnOnce(&Mmio<Registers>)) {
         let registers = self.registers;
         if registers.cr.matches_all(CR::UARTEN::SET + CR::TXE::SET) {
             let _ = (0..BUSY_LIMIT).find(|_| !registers.fr.is_set(FR::BUSY));
@@ -272,6 +247,7 @@ fn with_carriage_returns(text: &[u8]) -> impl Iterator<Item = u8> {
 #[cfg(test)]
 mod tests {
     use core::fmt::Write;
+    use core::ptr::NonNull;
 
     use super::*;
 
@@ -291,7 +267,8 @@ mod tests {
     #[allow(unsafe_code)]
     fn with_registers(mut words: [u32; 18], drive: impl FnOnce(Pl011)) -> [u32; 18] {
         let registers = NonNull::from(&mut words);
-        drive(Pl011 { registers: Mapped(registers.cast()) });
+        // SAFETY: words stand in for the registers, as many, and live until the driver is done.
+        drive(Pl011 { registers: unsafe { Mmio::from_pointer(registers.cast()) } });
         // SAFETY: `words` is alive, and no reference to it is.
         unsafe { registers.read_volatile() }
     }
@@ -384,13 +361,5 @@ mod tests {
         assert_eq!(bytes, b"a\r\n\r\nb\r\r\n");
         let after = with_registers([0; 18], |uart| writeln!(uart.split().0, "x").unwrap());
         assert_eq!(after[DR], u32::from(b'\n'));
-    }
-
-    #[test]
-    #[allow(unsafe_code)]
-    fn a_base_that_no_registers_can_have_is_refused() {
-        // SAFETY: the values are not used.
-        let at = |base| unsafe { Pl011::new(VirtAddr::new(base)) };
-        assert!(at(0).is_none() && at(0xfffd_f002).is_none() && at(0xfffd_f000).is_some());
     }
 }

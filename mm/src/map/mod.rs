@@ -8,12 +8,14 @@ pub mod fixmap;
 pub mod kmap;
 pub mod linear;
 pub mod lowmem;
+pub mod mmio;
 pub mod mmu;
 pub mod prot;
 pub mod slots;
 pub mod vmalloc;
 
 pub use duty::{Fresh, Stale};
+pub use mmio::Mmio;
 pub use mmu::{Mapped, Mmu, NoTable};
 pub use prot::{MemoryType, Prot, Rights};
 pub use slots::{MmuSlots, SlotTable};

@@ -4,9 +4,10 @@
 //! and ending take `&self`, and no lock.
 
 use core::mem::offset_of;
+#[cfg(test)]
 use core::ptr::NonNull;
 
-use mm::addr::VirtAddr;
+use mm::map::mmio::{self, Mmio};
 use tock_registers::{
     interfaces::{Readable, Writeable},
     register_bitfields, register_structs,
@@ -17,7 +18,7 @@ use super::IntId;
 
 register_structs! {
     /// Offsets from *ARM IHI 0048B, table 4-2*. BPR stays as it is: no interrupt preempts another.
-    Registers {
+    pub Registers {
         (0x00 => ctlr: ReadWrite<u32, CTLR::Register>),
         (0x04 => pmr: ReadWrite<u32>),
         (0x08 => _bpr),
@@ -30,6 +31,10 @@ register_structs! {
         (0x100 => @END),
     }
 }
+
+// SAFETY: 1. cells of `tock-registers` and padding; 2. words.
+#[allow(unsafe_code)]
+unsafe impl mmio::Registers for Registers {}
 
 register_bitfields! [u32,
     /// CPU interface control, 4.4.1.
@@ -72,55 +77,41 @@ impl Acknowledged {
 /// The CPU interface of whichever CPU runs this.
 #[derive(Debug)]
 pub struct CpuInterface {
-    registers: NonNull<Registers>,
+    registers: Mmio<Registers>,
 }
 
-// SAFETY: device memory is the same from every CPU.
-#[allow(unsafe_code)]
-unsafe impl Send for CpuInterface {}
 // SAFETY: the registers are banked, so one CPU's accesses are nothing to another. On one CPU each
 // method makes independent accesses, which an interrupt in between does not spoil.
 #[allow(unsafe_code)]
 unsafe impl Sync for CpuInterface {}
 
 impl CpuInterface {
-    /// How many bytes of registers the driver uses, from their start.
-    pub const REGISTERS_BYTES: u32 = size_of::<Registers>() as u32;
     /// Where the identification register is: every CPU interface has it, and reading it has no
     /// effect.
     pub const IDENTITY_OFFSET: u32 = offset_of!(Registers, iidr) as u32;
 
-    /// The CPU interface whose registers are mapped at `base`. Touches nothing yet; see
-    /// [`CpuInterface::init`]. `None` if `base` is zero or no multiple of 4.
+    /// The CPU interface with these registers. Touches nothing yet; see
+    /// [`CpuInterface::init`].
     ///
     /// # Safety
     ///
-    /// 1. The [`REGISTERS_BYTES`](Self::REGISTERS_BYTES) at `base` are the registers of a GIC's CPU
-    ///    interface.
-    /// 2. They are mapped readable and writable as Device or Strongly-ordered memory, and stay so
-    ///    for as long as the value is used.
+    /// 1. The registers are those of a GIC's CPU interface.
     #[must_use]
     #[allow(unsafe_code)]
-    pub unsafe fn new(base: VirtAddr) -> Option<Self> {
-        let registers =
-            NonNull::new(core::ptr::with_exposed_provenance_mut(base.as_u32() as usize))?;
-        registers.is_aligned().then_some(Self { registers })
+    pub const unsafe fn new(registers: Mmio<Registers>) -> Self {
+        Self { registers }
     }
 
     /// One whose registers are the model's memory.
     #[cfg(test)]
+    #[allow(unsafe_code)]
     pub(super) fn over(words: &mut [u32; 64]) -> Self {
-        Self { registers: NonNull::from(words).cast() }
+        // SAFETY: words stand in for the registers, as many; a test's value does not outlive them.
+        Self { registers: unsafe { Mmio::from_pointer(NonNull::from(words).cast()) } }
     }
 
     fn registers(&self) -> &Registers {
-        // SAFETY: duties 1 and 2 of `new` make it a valid reference for as long as `self` is used;
-        // alignment was checked there. Every register is an `UnsafeCell`, so the compiler makes no
-        // accesses of its own: not even to IAR, whose reading has an effect.
-        #[allow(unsafe_code)]
-        unsafe {
-            self.registers.as_ref()
-        }
+        &self.registers
     }
 
     /// Lets interrupts of every priority through to this CPU. The distributor's

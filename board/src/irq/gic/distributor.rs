@@ -5,9 +5,10 @@
 //! field and written back: whoever shares a distributor between CPUs puts it behind a lock.
 
 use core::mem::offset_of;
+#[cfg(test)]
 use core::ptr::NonNull;
 
-use mm::addr::VirtAddr;
+use mm::map::mmio::{self, Mmio};
 use tock_registers::{
     interfaces::{Readable, Writeable},
     register_bitfields, register_structs,
@@ -19,7 +20,7 @@ use crate::dt::Trigger;
 
 register_structs! {
     /// Offsets from *ARM IHI 0048B, table 4-1*.
-    Registers {
+    pub Registers {
         (0x000 => ctlr: ReadWrite<u32, CTLR::Register>),
         (0x004 => typer: ReadOnly<u32, TYPER::Register>),
         (0x008 => _iidr_to_reserved),
@@ -41,6 +42,10 @@ register_structs! {
         (0x1000 => @END),
     }
 }
+
+// SAFETY: 1. cells of `tock-registers` and padding; 2. words.
+#[allow(unsafe_code)]
+unsafe impl mmio::Registers for Registers {}
 
 register_bitfields! [u32,
     /// Distributor control, 4.3.1. Bit 0 is the only enable that a CPU without a view of both
@@ -67,52 +72,36 @@ const fn each_byte(byte: u8) -> u32 {
 /// A distributor whose registers are mapped.
 #[derive(Debug)]
 pub struct Distributor {
-    registers: NonNull<Registers>,
+    registers: Mmio<Registers>,
 }
 
-// SAFETY: the value is the only user of the registers (duty 3 of `Distributor::new`), and device
-// memory is the same from every CPU.
-#[allow(unsafe_code)]
-unsafe impl Send for Distributor {}
-
 impl Distributor {
-    /// How many bytes of registers the driver uses, from their start.
-    pub const REGISTERS_BYTES: u32 = size_of::<Registers>() as u32;
     /// Where the type register is: every distributor has it, and reading it has no effect.
     pub const TYPE_OFFSET: u32 = offset_of!(Registers, typer) as u32;
 
-    /// The distributor whose registers are mapped at `base`. Touches nothing yet; see
-    /// [`Distributor::init`]. `None` if `base` is zero or no multiple of 4.
+    /// The distributor with these registers. Touches nothing yet; see
+    /// [`Distributor::init`].
     ///
     /// # Safety
     ///
-    /// 1. The [`REGISTERS_BYTES`](Self::REGISTERS_BYTES) at `base` are the registers of a GIC's
-    ///    distributor.
-    /// 2. They are mapped readable and writable as Device or Strongly-ordered memory, and stay so
-    ///    for as long as the value is used.
-    /// 3. No other value drives the same distributor meanwhile.
+    /// 1. The registers are those of a GIC's distributor.
+    /// 2. No other value drives the same distributor meanwhile.
     #[must_use]
     #[allow(unsafe_code)]
-    pub unsafe fn new(base: VirtAddr) -> Option<Self> {
-        let registers =
-            NonNull::new(core::ptr::with_exposed_provenance_mut(base.as_u32() as usize))?;
-        registers.is_aligned().then_some(Self { registers })
+    pub const unsafe fn new(registers: Mmio<Registers>) -> Self {
+        Self { registers }
     }
 
     /// One whose registers are the model's memory.
     #[cfg(test)]
+    #[allow(unsafe_code)]
     pub(super) fn over(words: &mut [u32; 1024]) -> Self {
-        Self { registers: NonNull::from(words).cast() }
+        // SAFETY: words stand in for the registers, as many; a test's value does not outlive them.
+        Self { registers: unsafe { Mmio::from_pointer(NonNull::from(words).cast()) } }
     }
 
     fn registers(&self) -> &Registers {
-        // SAFETY: duties 1 and 2 of `new` make it a valid reference for as long as `self` is used;
-        // alignment was checked there. Every register is an `UnsafeCell`, so the compiler makes no
-        // accesses of its own.
-        #[allow(unsafe_code)]
-        unsafe {
-            self.registers.as_ref()
-        }
+        &self.registers
     }
 
     /// Puts every interrupt into the same state, whatever was before: disabled, not pending, not
