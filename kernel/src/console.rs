@@ -12,9 +12,10 @@ use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use arch_arm::sync::IrqLock;
-use board::serial::pl011::{Pl011, Transmitter};
+use board::serial::pl011::{Pl011, Registers, Transmitter};
 use log::{LevelFilter, Log, Metadata, Record};
 use mm::addr::VirtAddr;
+use mm::map::Mmio;
 
 mod receive;
 
@@ -33,21 +34,21 @@ static BASE: AtomicU32 = AtomicU32::new(0);
 ///
 /// # Safety
 ///
-/// As [`Pl011::new`], duties 1 and 2, for as long as no other UART is named.
-pub unsafe fn set_fallback(base: VirtAddr) {
-    BASE.store(base.as_u32(), Ordering::Relaxed);
+/// As [`Pl011::new`], for as long as no other UART is named.
+pub unsafe fn set_fallback(registers: Mmio<Registers>) {
+    BASE.store(registers.address().as_u32(), Ordering::Relaxed);
 }
 
-/// Sets up the UART at `base` and takes it into use. What is typed waits in it.
+/// Sets up the UART with these registers and takes it into use. What is typed waits in it.
 ///
 /// # Safety
 ///
 /// As [`Pl011::new`]; no UART was in use before.
-pub unsafe fn start(base: VirtAddr) {
+pub unsafe fn start(registers: Mmio<Registers>) {
     // SAFETY: the caller's duties are those of `new`; the locks keep its halves the only users.
-    let Some(mut uart) = (unsafe { Pl011::new(base) }) else { return };
+    let mut uart = unsafe { Pl011::new(registers) };
     uart.init();
-    take(base, uart);
+    take(registers, uart);
     // Fails when it has been set before, and then it is this one.
     let _ = log::set_logger(&Logger);
     log::set_max_level(LevelFilter::Info);
@@ -59,18 +60,18 @@ pub unsafe fn start(base: VirtAddr) {
 /// # Safety
 ///
 /// As [`Pl011::new`]; its former address is not used any more, and it gives no interrupts yet.
-pub unsafe fn go_on_at(base: VirtAddr) {
+pub unsafe fn go_on_at(registers: Mmio<Registers>) {
     // SAFETY: as in `start`.
-    let Some(mut uart) = (unsafe { Pl011::new(base) }) else { return };
+    let mut uart = unsafe { Pl011::new(registers) };
     uart.use_fifos(receive::keep);
-    take(base, uart);
+    take(registers, uart);
 }
 
-fn take(base: VirtAddr, uart: Pl011) {
+fn take(registers: Mmio<Registers>, uart: Pl011) {
     let (transmitter, receiver) = uart.split();
     *TRANSMITTER.lock() = Some(transmitter);
     receive::use_receiver(receiver);
-    BASE.store(base.as_u32(), Ordering::Relaxed);
+    BASE.store(registers.address().as_u32(), Ordering::Relaxed);
 }
 
 /// What `print!` and the reports write to.
@@ -90,9 +91,11 @@ fn write_chunk(chunk: &[u8]) {
         return transmitter.write_text(chunk);
     }
     let base = VirtAddr::new(BASE.load(Ordering::Relaxed));
-    // SAFETY: `BASE` is a UART that `set_fallback`, `start` or `go_on_at` was promised to be one. The holder
-    // of the lock, if any, was interrupted by this report and will not go on (duty 3's exception).
-    if let Some(uart) = unsafe { Pl011::new(base) } {
+    // SAFETY: `BASE` is that of registers that `set_fallback`, `start` or `go_on_at` was given, or 0.
+    if let Some(registers) = unsafe { Mmio::new(base) } {
+        // SAFETY: 1. they were promised to be a PL011's; 2. the holder of the lock, if any, was interrupted by
+        // this report and will not go on, which is the exception.
+        let uart = unsafe { Pl011::new(registers) };
         uart.split().0.write_text(chunk);
     }
 }

@@ -11,6 +11,7 @@ use board::dt::{self, ConsoleChoice, Tree};
 use board::serial::{pl011, primecell};
 use mm::addr::{PhysAddr, PhysRange, VirtAddr};
 use mm::boot::layout::FDT;
+use mm::map::Mmio;
 use mm::map::fixmap::Slot;
 
 use super::early::EarlyTables;
@@ -79,9 +80,11 @@ pub fn start_console(machine: &mut Machine<'_>, early: &mut EarlyTables) {
     let Some(registers) = console_registers(machine) else { return };
     let mapped = early.set_fixmap(Slot::EARLY_CONSOLE, registers.start());
     let virt = stop_for(mapped, "can not map the console");
-    // SAFETY: the tree says that a PL011 is there, or the build does; it was mapped as a device
-    // just now. Its address changes once more, with the kernel's own tables.
-    unsafe { crate::console::start(virt) };
+    // SAFETY: 1. the tree says that a PL011 is there, or the build does; 2. it was mapped as a device just now. Its
+    // address changes once more, with the kernel's own tables.
+    let Some(registers) = (unsafe { Mmio::new(virt) }) else { return };
+    // SAFETY: 1. see above; 2. nobody else has one.
+    unsafe { crate::console::start(registers) };
     match (machine.console.map(|console| (console.choice, console.uart.name)), absent) {
         (Some((ConsoleChoice::InsteadOf(path), name)), _) => {
             log::warn!("console: stdout-path {path} is no PL011, using {name}");
@@ -138,9 +141,11 @@ fn map(early: &mut EarlyTables, phys: PhysAddr, len: u32) -> &'static [u8] {
 #[cfg(feature = "fallback-console")]
 fn prepare_fallback_console(early: &mut EarlyTables) {
     if let Ok(virt) = early.ioremap_fallback(board::fallback::CONSOLE) {
-        // SAFETY: on the board that this feature is for, a PL011; mapped as a device by the early
-        // tables. The console forgets it when it takes the tree's UART, and all windows are unmapped with these tables.
-        unsafe { crate::console::set_fallback(virt) };
+        // SAFETY: 1. on the board that this feature is for, a PL011; 2. mapped as a device by the early tables. The
+        // console forgets it when it takes the tree's UART, and all windows are unmapped with these tables.
+        let Some(registers) = (unsafe { Mmio::new(virt) }) else { return };
+        // SAFETY: 1. see above; 2. there is no other yet.
+        unsafe { crate::console::set_fallback(registers) };
     }
 }
 

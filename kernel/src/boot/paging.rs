@@ -23,11 +23,12 @@ use arch_arm::trap::{kuser, pages, stub_address, vectors};
 use arrayvec::ArrayVec;
 use board::Machine;
 use board::dt;
-use board::irq::gic::{CpuInterface, Distributor};
+use board::irq::gic::{CpuInterfaceRegisters, DistributorRegisters};
 use mm::addr::{PAGE_SIZE, PhysAddr, PhysRange, VirtAddr, VirtRange};
 use mm::boot::layout::{DMA, FDT, FIXMAP, Layout, STUBS, VECTORS};
 use mm::map::area::AreaSpace;
 use mm::map::fixmap::Slot;
+use mm::map::mmio::{self, Mmio, TooFewRegisters};
 use tock_registers::interfaces::Writeable;
 
 use super::LinearMap;
@@ -91,9 +92,9 @@ impl Regions {
 #[derive(Clone, Copy)]
 pub struct GicRegisters {
     /// The distributor's.
-    pub distributor: VirtAddr,
+    pub distributor: Mmio<DistributorRegisters>,
     /// The CPU interface's.
-    pub cpu_interface: VirtAddr,
+    pub cpu_interface: Mmio<CpuInterfaceRegisters>,
 }
 
 /// Builds the tables of `layout`.
@@ -142,9 +143,12 @@ pub fn switch(
     if let Some(registers) = console_registers(machine) {
         let offset = registers.start().as_u64() as u32 & (PAGE_SIZE - 1);
         let base = VirtAddr::new(regions.vmalloc.taken().start().as_u32() + offset);
-        // SAFETY: `build` mapped the UART as the first area of the vmalloc region, as a device and
-        // for good; its address in the fixmap is given up.
-        unsafe { console::go_on_at(base) };
+        // SAFETY: 1. a PL011 is there, or the early console would not have been started; 2. `build` mapped it as the
+        // first area of the vmalloc region, as a device and for good.
+        if let Some(registers) = unsafe { Mmio::new(base) } {
+            // SAFETY: 1. see above; 2. its address in the fixmap is given up.
+            unsafe { console::go_on_at(registers) };
+        }
     }
 }
 
@@ -186,6 +190,10 @@ enum Failure {
     Map(MapError),
     /// No addresses.
     Area(mm::map::area::NoRoom),
+    /// A device that has not all that its driver uses.
+    TooFew(TooFewRegisters),
+    /// Registers where no structure of their type can be.
+    Misaligned(PhysAddr),
 }
 
 impl core::fmt::Display for Failure {
@@ -195,6 +203,8 @@ impl core::fmt::Display for Failure {
             Self::Outside(range) => write!(f, "{range} lies outside the linear map"),
             Self::Map(error) => error.fmt(f),
             Self::Area(error) => error.fmt(f),
+            Self::TooFew(error) => error.fmt(f),
+            Self::Misaligned(at) => write!(f, "the registers at {at} are misaligned"),
         }
     }
 }
@@ -288,7 +298,13 @@ impl<'b> Build<'b> {
         }
         self.prepare(below)?;
         self.console(machine, &mut regions)?;
-        let gic = machine.gic.map(|gic| self.gic(&gic, &mut regions)).transpose()?;
+        let gic = match machine.gic.map(|gic| self.gic(&gic, &mut regions)).transpose() {
+            Err(wrong @ (Failure::TooFew(_) | Failure::Misaligned(_))) => {
+                log::warn!("interrupt controller: {wrong}");
+                None
+            }
+            other => other?,
+        };
         #[cfg(feature = "test-planted-wx")]
         self.plant_wx(layout)?;
         self.lowmem()?;
@@ -426,7 +442,7 @@ impl<'b> Build<'b> {
         let Some(registers) = console_registers(machine) else { return Ok(()) };
         let page = registers.start().align_down(u64::from(PAGE_SIZE));
         let page = PhysRange::new(page, page.saturating_add(u64::from(PAGE_SIZE)));
-        self.device(page.start(), PAGE_SIZE, regions)?;
+        self.device(page, regions)?;
         let slot = Slot::EARLY_CONSOLE.address();
         regions.devices.push(VirtRange::new(slot, VirtAddr::new(slot.as_u32() + PAGE_SIZE)));
         self.map(slot, page, Attributes::DEVICE, Granule::Pages)
@@ -435,29 +451,39 @@ impl<'b> Build<'b> {
     /// The interrupt controller's registers, as far as its driver uses them: the next areas of the
     /// vmalloc region.
     fn gic(&mut self, gic: &dt::Gic, regions: &mut Regions) -> Result<GicRegisters, Failure> {
-        let (distributor, cpu_interface) = (gic.distributor.start(), gic.cpu_interface.start());
         Ok(GicRegisters {
-            distributor: self.device(distributor, Distributor::REGISTERS_BYTES, regions)?,
-            cpu_interface: self.device(cpu_interface, CpuInterface::REGISTERS_BYTES, regions)?,
+            distributor: self.registers(gic.distributor, regions)?,
+            cpu_interface: self.registers(gic.cpu_interface, regions)?,
         })
     }
 
-    /// The pages that hold `bytes` of device registers from `start` on, in an area of the vmalloc
-    /// region; returns where `start` is.
-    fn device(
+    /// Registers of type `T` at the start of what the device has.
+    fn registers<T: mmio::Registers>(
         &mut self,
-        start: PhysAddr,
-        bytes: u32,
+        device: PhysRange,
         regions: &mut Regions,
-    ) -> Result<VirtAddr, Failure> {
-        let range = PhysRange::new(start, start.saturating_add(u64::from(bytes)));
-        let pages = range.covering_pages();
+    ) -> Result<Mmio<T>, Failure> {
+        let wanted = Mmio::<T>::BYTES;
+        if device.len() < u64::from(wanted) {
+            return Err(Failure::TooFew(TooFewRegisters { registers: device, wanted }));
+        }
+        let start = device.start();
+        let used = PhysRange::new(start, start.saturating_add(u64::from(wanted)));
+        let base = self.device(used, regions)?;
+        // SAFETY: 1. the tree says that they are there; 2. they were mapped as a device just now, for good, in the
+        // tables that are live before anybody uses the value.
+        unsafe { Mmio::new(base) }.ok_or(Failure::Misaligned(start))
+    }
+
+    /// The pages that hold `registers`, in an area of the vmalloc region; returns where they start.
+    fn device(&mut self, registers: PhysRange, regions: &mut Regions) -> Result<VirtAddr, Failure> {
+        let pages = registers.covering_pages();
         // Registers are a page or two.
         let area =
             regions.vmalloc.take(pages.len() as u32, pages.start()).map_err(Failure::Area)?;
         self.map(area.start(), pages, Attributes::DEVICE, Granule::Pages)?;
         regions.devices.push(area);
-        let offset = (start.as_u64() - pages.start().as_u64()) as u32;
+        let offset = (registers.start().as_u64() - pages.start().as_u64()) as u32;
         Ok(VirtAddr::new(area.start().as_u32() + offset))
     }
 

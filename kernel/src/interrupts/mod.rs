@@ -30,6 +30,7 @@ use arch_arm::sync::IrqLock;
 use board::Machine;
 use board::dt::{Interrupt, Trigger};
 use board::irq::gic::{CpuInterface, Distributor, EnableError, IntId, Priority};
+use mm::addr::VirtAddr;
 use spin::Once;
 
 use crate::boot::GicRegisters;
@@ -149,8 +150,6 @@ enum NoController {
     NotInTree,
     /// Nothing answers where the tree says that one is.
     Silent(Fault),
-    /// Its registers lie at an address that no register has.
-    Misaligned,
 }
 
 impl fmt::Display for NoController {
@@ -158,7 +157,6 @@ impl fmt::Display for NoController {
         match self {
             Self::NotInTree => f.write_str("the device tree names no interrupt controller"),
             Self::Silent(fault) => write!(f, "no interrupt controller answers ({fault})"),
-            Self::Misaligned => f.write_str("the interrupt controller's registers are misaligned"),
         }
     }
 }
@@ -167,21 +165,19 @@ impl fmt::Display for NoController {
 /// the number of its lines.
 fn start_controller(gic: Option<GicRegisters>) -> Result<(u32, u16), NoController> {
     let gic = gic.ok_or(NoController::NotInTree)?;
-    for identity in [
-        gic.distributor.checked_add(Distributor::TYPE_OFFSET),
-        gic.cpu_interface.checked_add(CpuInterface::IDENTITY_OFFSET),
+    for (registers, offset) in [
+        (gic.distributor.address(), Distributor::TYPE_OFFSET),
+        (gic.cpu_interface.address(), CpuInterface::IDENTITY_OFFSET),
     ] {
-        let identity = identity.ok_or(NoController::Misaligned)?;
+        // Both lie in the structures that were mapped.
+        let identity = VirtAddr::new(registers.as_u32() + offset);
         // SAFETY: should a controller answer, the register only says what it is.
         unsafe { probe::read_u32(identity) }.map_err(NoController::Silent)?;
     }
-    // SAFETY: 1. the tree says that they are there, and something is; 2. the page tables map them as
-    // devices and for good; 3. boot comes here once.
-    let distributor = unsafe { Distributor::new(gic.distributor) };
+    // SAFETY: 1. the tree says that they are there, and something is; 2. boot comes here once.
+    let mut distributor = unsafe { Distributor::new(gic.distributor) };
     // SAFETY: as above.
     let cpu_interface = unsafe { CpuInterface::new(gic.cpu_interface) };
-    let mut distributor = distributor.ok_or(NoController::Misaligned)?;
-    let cpu_interface = cpu_interface.ok_or(NoController::Misaligned)?;
     distributor.init();
     cpu_interface.init();
     let about = (cpu_interface.version(), distributor.lines());
