@@ -20,7 +20,7 @@ use core::fmt;
 
 use super::duty::{Fresh, Stale};
 use super::prot::Prot;
-use crate::addr::{Pfn, PfnRange, PhysAddr, PhysRange, VirtAddr, VirtRange};
+use crate::addr::{PHYS_LIMIT_32, Pfn, PfnRange, PhysAddr, PhysRange, VirtAddr, VirtRange};
 use crate::zone::Gfp;
 
 /// There is no memory for a second-level table.
@@ -54,6 +54,10 @@ pub struct Mapped {
 /// [`drop_tables`](Self::drop_tables) comes when the addresses are given up.
 /// [`map_blocks`](Self::map_blocks) uses larger leaves, and looks after tables by itself.
 pub trait Mmu {
+    /// The end of the physical memory that [`map_blocks`](Self::map_blocks) can map. What lies above 4 GiB it maps by
+    /// whole supersections only (*ARM DDI 0406C, B3.5.1*).
+    const BLOCKS_END: PhysAddr = PHYS_LIMIT_32;
+
     /// Makes the second-level tables under `range` that are missing, and holds all of them. Sleeps as `gfp` says.
     ///
     /// # Errors

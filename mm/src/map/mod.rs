@@ -6,6 +6,7 @@ pub mod duty;
 pub mod early;
 pub mod fixmap;
 pub mod kmap;
+pub mod ioremap;
 pub mod linear;
 pub mod lowmem;
 pub mod mmio;

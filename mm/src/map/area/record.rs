@@ -8,7 +8,7 @@
 //!  4 right
 //!  5 parent               14 caller
 //!  6 best gap │ mark │ height
-//!  7 page of memory       15 next on a list
+//!  7 page of memory       15 next on a list, or a note of who has it
 //! ```
 //!
 //! Addresses and gaps are whole pages, so the low twelve bits of two words hold something else. All words are
@@ -99,7 +99,7 @@ pub enum AreaKind {
     Vmalloc,
     /// `vmap`: pages that belong to who mapped them.
     Vmap,
-    /// `ioremap`: registers or memory of a device.
+    /// `ioremap`: registers or memory of a device, by small pages.
     Ioremap,
     /// Code and data of a module.
     Module,
@@ -109,10 +109,12 @@ pub enum AreaKind {
     DmaCoherent,
     /// Mapped during boot, for good: device registers.
     Boot,
+    /// `ioremap`, by sections and supersections where they fit.
+    IoBlocks,
 }
 
 impl AreaKind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Vmalloc,
         Self::Vmap,
         Self::Ioremap,
@@ -120,6 +122,7 @@ impl AreaKind {
         Self::Stack,
         Self::DmaCoherent,
         Self::Boot,
+        Self::IoBlocks,
     ];
 
     const fn from_bits(bits: u32) -> Self {
@@ -139,7 +142,15 @@ impl AreaKind {
     #[inline(always)]
     #[must_use]
     pub const fn holds_tables(self) -> bool {
-        !matches!(self, Self::Ioremap | Self::Boot)
+        !matches!(self, Self::IoBlocks | Self::Boot)
+    }
+
+    /// Did `ioremap` map it? Then a record of its memory belongs to it: see
+    /// [`ioremap`](crate::map::ioremap).
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_ioremap(self) -> bool {
+        matches!(self, Self::Ioremap | Self::IoBlocks)
     }
 
     /// The word that `vmallocinfo` has for it.
@@ -148,7 +159,7 @@ impl AreaKind {
         match self {
             Self::Vmalloc | Self::Module | Self::Stack => "vmalloc",
             Self::Vmap => "vmap",
-            Self::Ioremap | Self::Boot => "ioremap",
+            Self::Ioremap | Self::IoBlocks | Self::Boot => "ioremap",
             Self::DmaCoherent => "dma-coherent",
         }
     }
@@ -294,6 +305,26 @@ impl AreaId {
     pub fn set_state(self, words: &impl Words, state: AreaState) {
         let others = words.get(self.0, END) & !(STATE << STATE_SHIFT);
         words.set(self.0, END, others | (state as u32) << STATE_SHIFT);
+    }
+
+    /// Who has it, as [`set_caller`](Self::set_caller) says.
+    #[inline(always)]
+    #[must_use]
+    pub fn caller(self, words: &impl Words) -> u32 {
+        words.get(self.0, CALLER)
+    }
+
+    /// A word for whoever has the area, while that is on no list.
+    #[inline(always)]
+    #[must_use]
+    pub fn note(self, words: &impl Words) -> u32 {
+        words.get(self.0, LINK)
+    }
+
+    /// Writes that word.
+    #[inline(always)]
+    pub fn set_note(self, words: &impl Words, note: u32) {
+        words.set(self.0, LINK, note);
     }
 
     /// Names who has it from now on.

@@ -162,7 +162,7 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
 
     /// Tells of a request that failed.
     #[cold]
-    pub(super) fn tell(&self, bytes: u32, gfp: Gfp, spec: &AreaSpec, error: &VmallocError) {
+    pub(in crate::map) fn tell(&self, bytes: u32, gfp: Gfp, spec: &AreaSpec, error: &VmallocError) {
         if !gfp.warns() {
             return;
         }

@@ -68,7 +68,7 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
     }
 
     /// Has an area wait that was unmapped, and is the caller's; flushes if the batch is full.
-    pub(super) fn wait(&self, area: AreaId) {
+    pub(in crate::map) fn wait(&self, area: AreaId) {
         let words = self.words();
         let frames = match area.kind(&words).owns_pages() {
             true => area.range(&words).len() >> PAGE_SHIFT,

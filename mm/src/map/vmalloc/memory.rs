@@ -12,7 +12,7 @@ use crate::sync::AtomicU32;
 
 /// Records, by their addresses in the linear map.
 #[derive(Debug)]
-pub(super) struct Records<'s, P>(pub &'s P);
+pub(in crate::map) struct Records<'s, P>(pub &'s P);
 
 impl<P: Lowmem> Words for Records<'_, P> {
     #[inline(always)]
@@ -26,7 +26,7 @@ impl<P: Lowmem> Words for Records<'_, P> {
 
 impl<P: Lowmem, T, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
     /// Gives back the record of an area that is in no tree and on no list.
-    pub(super) fn give_record(&self, area: AreaId) {
+    pub(in crate::map) fn give_record(&self, area: AreaId) {
         // SAFETY: 1. it came from `take_object`, and is no area's any more; 2. nobody names it; 3. the cache has no
         // constructor. If somebody else has given it back, that was reported.
         let _ = unsafe { self.slabs.free_object(self.records, area.record()) };

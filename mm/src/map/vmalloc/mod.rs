@@ -57,7 +57,7 @@ pub mod region;
 #[cfg(not(loom))]
 pub mod reserved;
 #[cfg(not(loom))]
-mod state;
+pub(in crate::map) mod state;
 #[cfg(all(test, not(loom)))]
 mod tests;
 #[cfg(not(loom))]

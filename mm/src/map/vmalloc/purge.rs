@@ -10,7 +10,7 @@
 use super::alloc::CHUNK;
 use super::region::MappedRegion;
 use crate::addr::{PAGE_SIZE, Pfn, VirtRange};
-use crate::map::area::{AreaId, AreaList};
+use crate::map::area::{AreaId, AreaList, AreaState};
 use crate::map::duty::Stale;
 use crate::map::mmu::Mmu;
 use crate::platform::Lowmem;
@@ -21,6 +21,8 @@ use crate::zone::shrink::Shrinker;
 const RANGE_PAGES: u32 = 64;
 /// How many areas go to their lists under one round of the lock.
 const RECYCLED: usize = 32;
+/// How many records of device memory are kept: as many as areas wait.
+const MOST_SPARE_RECORDS: u32 = 256;
 
 impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
     /// Flushes all that waits, so that its addresses and frames are free, and says how many frames came free. Any
@@ -57,6 +59,7 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
         self.give_frames(&frames[..full]);
         self.recycle(flushed);
         self.with(|state| state.flushing -= batch.bytes);
+        self.give_io_records(MOST_SPARE_RECORDS);
         freed + full as u32
     }
 
@@ -69,7 +72,16 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
         while let Some(area) = self.with(|state| state.take_any_spare(&words)) {
             self.release(area);
         }
+        self.give_io_records(0);
         freed
+    }
+
+    /// Gives back records of device memory, until no more than so many are spare.
+    fn give_io_records(&self, most: u32) {
+        let words = self.words();
+        while let Some(record) = self.with(|state| state.io.take_surplus(&words, most)) {
+            self.give_record(record);
+        }
     }
 
     /// Areas that are the caller's, with nothing mapped and nothing stale: to the lists of their size, or out of the
@@ -81,6 +93,9 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
             self.with(|state| {
                 for _ in 0..RECYCLED {
                     let Some(area) = areas.pop(&words) else { break };
+                    if area.kind(&words).is_ioremap() && area.state(&words) == AreaState::Waiting {
+                        state.io.flushed(&words, area);
+                    }
                     if !state.keep(&words, area) {
                         large.push(&words, area);
                     }

@@ -50,8 +50,8 @@ impl AreaSpec {
 /// The addresses of one region, and what is mapped there.
 pub struct MappedRegion<'s, 'a, P, T, const CPUS: usize = 1> {
     pub(super) state: Lock<State>,
-    pub(super) pages: &'s PageAllocator<'a, P, CPUS>,
-    pub(super) mmu: &'s T,
+    pub(in crate::map) pages: &'s PageAllocator<'a, P, CPUS>,
+    pub(in crate::map) mmu: &'s T,
     pub(super) slabs: &'s SlabAllocator<'s, 'a, P, CPUS>,
     pub(super) records: CacheRef<'s, CPUS>,
     pub(super) region: VirtRange,
@@ -124,13 +124,13 @@ impl<'s, 'a, P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'s, 'a, P, T, CP
 
     /// Records by their addresses.
     #[inline(always)]
-    pub(super) fn words(&self) -> Records<'s, P> {
+    pub(in crate::map) fn words(&self) -> Records<'s, P> {
         Records(self.pages.platform())
     }
 
     /// Runs something short under the lock.
     #[inline(always)]
-    pub(super) fn with<R>(&self, run: impl FnOnce(&mut State) -> R) -> R {
+    pub(in crate::map) fn with<R>(&self, run: impl FnOnce(&mut State) -> R) -> R {
         let platform = self.pages.platform();
         let _masked = platform.mask();
         let mut state = self.state.lock(|| platform.contended());
@@ -168,8 +168,7 @@ impl<'s, 'a, P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'s, 'a, P, T, CP
             return Err(VmallocError::Empty);
         }
         let gfp = for_books(gfp);
-        let record = self.slabs.take_object(self.records, gfp).map_err(VmallocError::NoRecord)?;
-        let area = AreaId::new(record);
+        let area = self.take_record(gfp)?;
         self.describe(area, spec);
         let placed = self.place(area, pages, spec).or_else(|_| {
             self.make_room();
@@ -191,13 +190,19 @@ impl<'s, 'a, P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'s, 'a, P, T, CP
         Ok(area)
     }
 
+    /// Takes a record, which says nothing yet.
+    pub(in crate::map) fn take_record(&self, gfp: Gfp) -> Result<AreaId, VmallocError> {
+        let record = self.slabs.take_object(self.records, gfp);
+        record.map(AreaId::new).map_err(VmallocError::NoRecord)
+    }
+
     fn place(&self, area: AreaId, pages: u32, spec: &AreaSpec) -> Result<VirtRange, NoHole> {
         let want = self.want(pages, spec);
         self.with(|state| state.tree.place(&self.words(), area, &want))
     }
 
     /// What the tree is asked for. More than an address can say is as much as none has.
-    pub(super) fn want(&self, pages: u32, spec: &AreaSpec) -> Want {
+    pub(in crate::map) fn want(&self, pages: u32, spec: &AreaSpec) -> Want {
         let bytes = pages.checked_mul(PAGE_SIZE).unwrap_or(0_u32.wrapping_sub(PAGE_SIZE));
         let within = spec.within.unwrap_or(self.region);
         // What lies outside the region is nobody's here.

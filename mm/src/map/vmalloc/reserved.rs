@@ -93,7 +93,7 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> Reserved<'_, '_, '_, P, T, CPUS> {
         mem::forget(self);
     }
 
-    pub(super) const fn area(&self) -> AreaId {
+    pub(in crate::map) const fn area(&self) -> AreaId {
         self.area
     }
 }

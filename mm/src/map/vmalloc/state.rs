@@ -4,9 +4,10 @@
 
 use crate::addr::{PAGE_SHIFT, PAGE_SIZE, VirtAddr, VirtRange};
 use crate::map::area::{AreaId, AreaList, AreaState, AreaTree, GUARD_BYTES, Words};
+use crate::map::ioremap::IoIndex;
 
 /// The largest areas that are kept, in pages.
-pub(super) const SMALL_PAGES: u32 = 16;
+pub(in crate::map) const SMALL_PAGES: u32 = 16;
 /// The most areas of a size that are kept: all of a batch.
 const MOST_SPARE: u16 = 256;
 /// A batch is full when so many areas wait,
@@ -42,8 +43,10 @@ impl Batch {
 
 /// All that the lock protects.
 #[derive(Debug)]
-pub(super) struct State {
-    pub(super) tree: AreaTree,
+pub(in crate::map) struct State {
+    pub(in crate::map) tree: AreaTree,
+    /// Device memory that is mapped, or waits.
+    pub(in crate::map) io: IoIndex,
     pub(super) waiting: Batch,
     /// Bytes of addresses that somebody is flushing just now.
     pub(super) flushing: u32,
@@ -59,6 +62,7 @@ impl State {
         let part = tree.region().len() / REGION_PART;
         Self {
             tree,
+            io: IoIndex::new(),
             waiting: Batch::EMPTY,
             flushing: 0,
             spare: [const { AreaList::new() }; SMALL_PAGES as usize],
@@ -82,7 +86,7 @@ impl State {
     /// An area of just this size, whose tables are held and whose entries are faults; its state is the caller's to
     /// change.
     #[inline(always)]
-    pub(super) fn take_spare(&mut self, words: &impl Words, pages: u32) -> Option<AreaId> {
+    pub(in crate::map) fn take_spare(&mut self, words: &impl Words, pages: u32) -> Option<AreaId> {
         let index = pages.wrapping_sub(1) as usize;
         let area = self.spare.get_mut(index)?.pop(words)?;
         self.spare_of[index] -= 1;
@@ -118,7 +122,7 @@ impl State {
     /// Has an area wait, with so many frames in its dead entries. Says whether the batch is full.
     #[inline(always)]
     #[must_use = "a full batch is the caller's to flush"]
-    pub(super) fn wait(&mut self, words: &impl Words, area: AreaId, frames: u32) -> bool {
+    pub(in crate::map) fn wait(&mut self, words: &impl Words, area: AreaId, frames: u32) -> bool {
         let range = area.range(words);
         area.set_state(words, AreaState::Waiting);
         let waiting = &mut self.waiting;

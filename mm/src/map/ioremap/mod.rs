@@ -1,0 +1,52 @@
+//! `ioremap`: registers and memory of devices, mapped in the vmalloc region.
+//!
+//! ```text
+//!  drivers: Mmio<T> ◀─ map_registers       ┌─▶ index    what is mapped with which type, or may still be in a TLB
+//!                          │               │            (under the region's lock)
+//!  ioremap, _wc, _cache ─▶ IoMap ──────────┼─▶ MappedRegion   addresses, the batch that waits for a flush
+//!  iounmap, IoMapping                      └─▶ Mmu      pages for small ranges, blocks for those that hold some
+//! ```
+//!
+//! | file | idea |
+//! |---|---|
+//! | [`map`] | the value, and how a range is mapped |
+//! | [`unmap`] | the last user's mapping goes; addresses that are wrong |
+//! | [`guard`] | a mapping that ends with its owner, and typed registers |
+//! | `place` | where in the region large leaves can map a range |
+//! | `check` | what is refused before anything is taken |
+//! | `index` | which range has which type, until the flush |
+//! | `tree` | ranges that meet a range |
+//! | `record` | a range's words |
+//! | [`error`] | why not |
+//!
+//! What differs from Linux: sections are used with several CPUs too, since every address space changes at once; a
+//! range that a live mapping of its type holds is not mapped again; one that has another type is refused, and whoever
+//! has it is named; and where an aligned hole is missing, a range gets smaller leaves and not an error.
+
+#[cfg(not(loom))]
+mod check;
+pub mod error;
+#[cfg(not(loom))]
+pub mod guard;
+#[cfg(not(loom))]
+mod index;
+#[cfg(not(loom))]
+pub mod map;
+#[cfg(not(loom))]
+mod place;
+#[cfg(not(loom))]
+mod record;
+#[cfg(all(test, not(loom)))]
+mod tests;
+#[cfg(not(loom))]
+mod tree;
+#[cfg(not(loom))]
+pub mod unmap;
+
+pub use error::IoremapError;
+#[cfg(not(loom))]
+pub use guard::IoMapping;
+#[cfg(not(loom))]
+pub(in crate::map) use index::IoIndex;
+#[cfg(not(loom))]
+pub use map::{IoMap, IoRange};

@@ -1,0 +1,204 @@
+//! What is known of a range of device memory that is mapped, or was, as far as TLBs may know: sixteen words.
+//!
+//! ```text
+//!  0 first frame          6 area that maps it, 0 if it only waits
+//!  1 frame behind         7 references │ shared
+//!  2 left                 8 areas that wait for a flush
+//!  3 right                9 memory type │ in the tree
+//!  4 parent              10 caller
+//!  5 highest end below   15 next spare record
+//! ```
+//!
+//! Records are objects of the region's own cache, as those of its areas are, and are reached the same way. The
+//! region's lock orders their words.
+
+use crate::addr::{Pfn, PfnRange, VirtAddr};
+use crate::map::area::{AreaId, RECORD_BYTES, Words};
+use crate::map::prot::MemoryType;
+use crate::sync::Ordering::Relaxed;
+
+const START: u32 = 0;
+const END: u32 = 4;
+pub(super) const LEFT: u32 = 8;
+pub(super) const RIGHT: u32 = 12;
+pub(super) const PARENT: u32 = 16;
+pub(super) const MAX: u32 = 20;
+const AREA: u32 = 24;
+const REFERENCES: u32 = 28;
+const WAITING: u32 = 32;
+const FLAGS: u32 = 36;
+const CALLER: u32 = 40;
+const LINK: u32 = 60;
+
+const _: () = assert!(LINK + 4 == RECORD_BYTES);
+
+/// No record.
+pub(super) const NONE: u32 = 0;
+/// More than one has had the mapping.
+const SHARED: u32 = 1 << 31;
+/// The memory type's bits.
+const MEMORY: u32 = 0x3;
+/// It is in the tree.
+const LISTED: u32 = 1 << 2;
+
+/// A range that is mapped or waits, by the address of its record.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(transparent)]
+pub(in crate::map) struct IoId(pub(super) u32);
+
+impl IoId {
+    /// The range whose record is the 64 bytes at `record`.
+    #[inline(always)]
+    pub(in crate::map) const fn new(record: VirtAddr) -> Self {
+        Self(record.as_u32())
+    }
+
+    /// Where its record lies.
+    #[inline(always)]
+    pub(in crate::map) const fn record(self) -> VirtAddr {
+        VirtAddr::new(self.0)
+    }
+
+    /// The range that a word names which [`record`](Self::record) gave.
+    #[inline(always)]
+    pub(in crate::map) const fn from_word(word: u32) -> Self {
+        Self(word)
+    }
+
+    #[inline(always)]
+    pub(super) fn get(self, words: &impl Words, offset: u32) -> u32 {
+        words.word(self.0 + offset).load(Relaxed)
+    }
+
+    #[inline(always)]
+    pub(super) fn set(self, words: &impl Words, offset: u32, value: u32) {
+        words.word(self.0 + offset).store(value, Relaxed);
+    }
+
+    /// Fills the record of a range that nothing maps yet, in no tree.
+    #[inline(always)]
+    pub(super) fn describe(self, words: &impl Words, frames: PfnRange, memory: MemoryType) {
+        self.set(words, START, frames.start().as_u32());
+        self.set(words, END, frames.end().as_u32());
+        self.set(words, AREA, NONE);
+        self.set(words, REFERENCES, 0);
+        self.set(words, WAITING, 0);
+        self.set(words, FLAGS, memory as u32);
+    }
+
+    #[inline(always)]
+    pub(super) fn start(self, words: &impl Words) -> u32 {
+        self.get(words, START)
+    }
+
+    #[inline(always)]
+    pub(super) fn end(self, words: &impl Words) -> u32 {
+        self.get(words, END)
+    }
+
+    /// The range.
+    pub(in crate::map) fn frames(self, words: &impl Words) -> PfnRange {
+        PfnRange::new(Pfn::new(self.start(words)), Pfn::new(self.end(words)))
+    }
+
+    /// The type that it is mapped with.
+    #[inline(always)]
+    pub(super) fn memory(self, words: &impl Words) -> MemoryType {
+        match self.get(words, FLAGS) & MEMORY {
+            0 => MemoryType::WriteBack,
+            1 => MemoryType::WriteCombine,
+            2 => MemoryType::Device,
+            _ => MemoryType::StronglyOrdered,
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn is_memory(self, words: &impl Words, memory: MemoryType) -> bool {
+        self.get(words, FLAGS) & MEMORY == memory as u32
+    }
+
+    #[inline(always)]
+    pub(super) fn is_listed(self, words: &impl Words) -> bool {
+        self.get(words, FLAGS) & LISTED != 0
+    }
+
+    pub(super) fn set_listed(self, words: &impl Words) {
+        self.set(words, FLAGS, self.get(words, FLAGS) | LISTED);
+    }
+
+    pub(super) fn set_unlisted(self, words: &impl Words) {
+        self.set(words, FLAGS, self.get(words, FLAGS) & !LISTED);
+    }
+
+    /// The area that maps it, or is about to, or has not been unmapped altogether.
+    #[inline(always)]
+    pub(super) fn area(self, words: &impl Words) -> Option<AreaId> {
+        let record = self.get(words, AREA);
+        (record != NONE).then(|| AreaId::new(VirtAddr::new(record)))
+    }
+
+    /// Who asked for the mapping.
+    #[inline(always)]
+    pub(super) fn caller(self, words: &impl Words) -> u32 {
+        self.get(words, CALLER)
+    }
+
+    /// From now on `area` maps it, for one user.
+    #[inline(always)]
+    pub(super) fn set_area(self, words: &impl Words, area: AreaId, caller: u32) {
+        self.set(words, AREA, area.record().as_u32());
+        self.set(words, REFERENCES, 1);
+        self.set(words, CALLER, caller);
+    }
+
+    /// Nothing maps it any more.
+    #[inline(always)]
+    pub(super) fn set_no_area(self, words: &impl Words) {
+        self.set(words, AREA, NONE);
+    }
+
+    /// One more user.
+    pub(super) fn share(self, words: &impl Words) {
+        self.set(words, REFERENCES, (self.get(words, REFERENCES) + 1) | SHARED);
+    }
+
+    /// One user less; returns how many are left.
+    #[inline(always)]
+    pub(super) fn let_go(self, words: &impl Words) -> u32 {
+        let left = self.get(words, REFERENCES) - 1;
+        self.set(words, REFERENCES, left);
+        left & !SHARED
+    }
+
+    /// How many use the mapping.
+    #[inline(always)]
+    pub(super) fn references(self, words: &impl Words) -> u32 {
+        self.get(words, REFERENCES) & !SHARED
+    }
+
+    /// Has it ever had two users at once? Then somebody may know an address in the middle of it.
+    #[inline(always)]
+    pub(super) fn was_shared(self, words: &impl Words) -> bool {
+        self.get(words, REFERENCES) & SHARED != 0
+    }
+
+    /// How many areas that mapped it wait for a flush.
+    #[inline(always)]
+    pub(super) fn waiting(self, words: &impl Words) -> u32 {
+        self.get(words, WAITING)
+    }
+
+    #[inline(always)]
+    pub(super) fn set_waiting(self, words: &impl Words, areas: u32) {
+        self.set(words, WAITING, areas);
+    }
+
+    /// The next record of the spare ones.
+    pub(super) fn next(self, words: &impl Words) -> u32 {
+        self.get(words, LINK)
+    }
+
+    pub(super) fn set_next(self, words: &impl Words, next: u32) {
+        self.set(words, LINK, next);
+    }
+}

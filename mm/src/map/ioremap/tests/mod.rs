@@ -1,0 +1,363 @@
+//! Device memory on a machine without page tables: what is asked of an [`Mmu`] is kept in maps, and held against the
+//! rules. Above all: no frame has two types, counting what TLBs may still hold.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod failing;
+mod model;
+mod rules;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::mem::MaybeUninit;
+
+use super::map::IoMap;
+use super::*;
+use crate::addr::{PAGE_SHIFT, PAGE_SIZE, Pfn, PfnRange, PhysAddr, PhysRange, VirtAddr, VirtRange};
+use crate::map::area::{AreaSpace, RegionName};
+use crate::map::duty::{Fresh, Stale};
+use crate::map::mmu::{Mapped, Mmu, NoTable};
+use crate::map::prot::{MemoryType, Prot, Rights};
+use crate::map::vmalloc::MappedRegion;
+use crate::object::test_machine::{Arena, Machine};
+use crate::object::{SlabAllocator, SlabOptions};
+use crate::sync::watch;
+use crate::zone::{Gfp, PageAllocator};
+
+/// Frames of a section, and of a supersection.
+const SECTION: u32 = 0x100;
+const SUPER: u32 = 0x1000;
+
+/// What TLBs and entries say of a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Entry {
+    pfn: u32,
+    memory: MemoryType,
+}
+
+#[derive(Default)]
+struct Tables {
+    /// By page number.
+    entries: BTreeMap<u32, Entry>,
+    /// What TLBs may hold of entries that were taken away, by page number.
+    stale: BTreeMap<u32, Entry>,
+    /// Both of them, by frame and page.
+    by_frame: BTreeMap<(u32, u32), MemoryType>,
+    /// By MiB: who holds the table.
+    held: BTreeMap<u32, u32>,
+    /// By page number: frames of the large leaves that begin there.
+    leaves: BTreeMap<u32, u32>,
+    flushes: u32,
+}
+
+/// Page tables whose TLBs never forget by themselves.
+#[derive(Default)]
+struct Fake {
+    tables: RefCell<Tables>,
+    /// The request for tables that fails; none if it is 0.
+    fails_at: Cell<u32>,
+    asked: Cell<u32>,
+}
+
+fn pages_of(range: VirtRange) -> std::ops::Range<u32> {
+    assert!(range.start().is_aligned(PAGE_SIZE) && range.end().is_aligned(PAGE_SIZE));
+    range.start().as_u32() >> PAGE_SHIFT..range.end().as_u32() >> PAGE_SHIFT
+}
+
+/// The pieces of `pages` that lie in one MiB each.
+fn pieces(pages: std::ops::Range<u32>) -> impl Iterator<Item = std::ops::Range<u32>> {
+    let ends = pages.clone();
+    let mibs = pages.start / SECTION..pages.end.div_ceil(SECTION);
+    mibs.map(move |mib| (mib * SECTION).max(ends.start)..((mib + 1) * SECTION).min(ends.end))
+}
+
+impl Tables {
+    fn is_held(&self, page: u32) -> bool {
+        self.held.contains_key(&(page / SECTION))
+    }
+
+    fn hold(&mut self, page: u32) {
+        assert!(!self.entries.contains_key(&page) || self.is_held(page), "a table over a section");
+        *self.held.entry(page / SECTION).or_default() += 1;
+    }
+
+    fn let_go(&mut self, page: u32) {
+        let holders = self.held.get_mut(&(page / SECTION)).unwrap();
+        *holders -= 1;
+        if *holders == 0 {
+            self.held.remove(&(page / SECTION));
+        }
+    }
+
+    fn map(&mut self, page: u32, entry: Entry) {
+        assert!(!self.stale.contains_key(&page), "page {page:#x} again before a flush");
+        let frame = (entry.pfn, 0)..=(entry.pfn, u32::MAX);
+        let mut others = self.by_frame.range(frame).filter(|(_, memory)| **memory != entry.memory);
+        assert_eq!(others.next(), None, "two types for a frame: {entry:?}");
+        self.by_frame.insert((entry.pfn, page), entry.memory);
+        assert_eq!(self.entries.insert(page, entry), None, "page {page:#x} is mapped");
+    }
+
+    fn forget(&mut self, range: Option<std::ops::Range<u32>>) {
+        self.flushes += 1;
+        let by_frame = &mut self.by_frame;
+        self.stale.retain(|page, entry| {
+            let is_kept = range.as_ref().is_some_and(|pages| !pages.contains(page));
+            if !is_kept {
+                by_frame.remove(&(entry.pfn, *page));
+            }
+            is_kept
+        });
+    }
+
+    fn take_away(&mut self, pages: std::ops::Range<u32>) {
+        for page in pages {
+            if let Some(entry) = self.entries.remove(&page) {
+                self.stale.insert(page, entry);
+            }
+        }
+    }
+}
+
+impl Fake {
+    /// Whatever may wait, or take a lock.
+    fn ask(&self, range: VirtRange) -> Result<(), NoTable> {
+        assert_eq!(watch::held(), 0, "under a lock");
+        assert!(!range.is_empty());
+        self.asked.set(self.asked.get() + 1);
+        if self.asked.get() == self.fails_at.get() {
+            return Err(NoTable { virt: range.start() });
+        }
+        Ok(())
+    }
+
+    /// How many large leaves map so many frames.
+    fn leaves(&self, frames: u32) -> usize {
+        self.tables.borrow().leaves.values().filter(|leaf| **leaf == frames).count()
+    }
+
+    fn flushes(&self) -> u32 {
+        std::mem::take(&mut self.tables.borrow_mut().flushes)
+    }
+}
+
+fn entry(pfn: u32, prot: Prot) -> Entry {
+    assert_eq!(prot.rights, Rights::ReadWrite);
+    Entry { pfn, memory: prot.memory }
+}
+
+impl Mmu for Fake {
+    const BLOCKS_END: PhysAddr = PhysAddr::new(1 << 40);
+
+    fn hold_tables(&self, range: VirtRange, _: Gfp) -> Result<(), NoTable> {
+        self.ask(range)?;
+        pieces(pages_of(range)).for_each(|piece| self.tables.borrow_mut().hold(piece.start));
+        Ok(())
+    }
+
+    fn drop_tables(&self, range: VirtRange) {
+        assert_eq!(watch::held(), 0, "under a lock");
+        let mut tables = self.tables.borrow_mut();
+        assert_eq!(tables.entries.range(pages_of(range)).next(), None, "{range} is mapped");
+        pieces(pages_of(range)).for_each(|piece| tables.let_go(piece.start));
+    }
+
+    fn map_pages(&self, _: VirtAddr, _: &[Pfn], _: Prot) -> Fresh {
+        unreachable!("device memory is runs")
+    }
+
+    fn map_run(&self, start: VirtAddr, frames: PfnRange, prot: Prot) -> Fresh {
+        let mut tables = self.tables.borrow_mut();
+        assert!(frames.end().as_u32() <= 1 << 20, "a page maps nothing above 4 GiB");
+        for (page, pfn) in (start.as_u32() >> PAGE_SHIFT..).zip(frames.iter()) {
+            assert!(tables.is_held(page), "page {page:#x} has no table");
+            tables.map(page, entry(pfn.as_u32(), prot));
+        }
+        Fresh::owed()
+    }
+
+    fn publish(&self, fresh: Fresh) {
+        fresh.paid();
+    }
+
+    fn clear(&self, range: VirtRange) -> Stale {
+        let mut tables = self.tables.borrow_mut();
+        assert!(pages_of(range).all(|page| tables.is_held(page)));
+        tables.take_away(pages_of(range));
+        Stale::owed(range)
+    }
+
+    fn retire(&self, _: VirtRange) -> Stale {
+        unreachable!("frames of a device are nobody's")
+    }
+
+    fn take_dead(&self, _: VirtRange, _: &mut [Pfn]) -> (usize, VirtAddr) {
+        unreachable!("frames of a device are nobody's")
+    }
+
+    fn flush(&self, stale: Stale) {
+        let pages = pages_of(stale.paid());
+        self.tables.borrow_mut().forget(Some(pages));
+    }
+
+    fn flush_all(&self) {
+        self.tables.borrow_mut().forget(None);
+    }
+
+    fn map_blocks(
+        &self,
+        start: VirtAddr,
+        phys: PhysRange,
+        prot: Prot,
+        _: Gfp,
+    ) -> Result<Fresh, NoTable> {
+        let bytes = phys.len() as u32;
+        let range = VirtRange::new(start, start.checked_add(bytes).unwrap());
+        self.ask(range)?;
+        let pfn = |page: u32| phys.start().pfn_down().as_u32() + (page - pages_of(range).start);
+        let is_alike = |page: u32, frames: u32| {
+            page.is_multiple_of(frames) && pfn(page).is_multiple_of(frames)
+        };
+        let mut tables = self.tables.borrow_mut();
+        let mut is_super = 0..0;
+        for piece in pieces(pages_of(range)) {
+            let first = piece.start;
+            if is_alike(first, SUPER) && first + SUPER <= pages_of(range).end {
+                is_super = first..first + SUPER;
+                tables.leaves.insert(first, SUPER);
+            } else if piece.len() as u32 == SECTION && is_alike(first, SECTION) {
+                if !is_super.contains(&first) {
+                    tables.leaves.insert(first, SECTION);
+                }
+            } else {
+                tables.hold(first);
+            }
+            let is_high = pfn(first) >= 1 << 20;
+            assert!(!is_high || is_super.contains(&first), "above 4 GiB without a supersection");
+            for page in piece {
+                tables.map(page, entry(pfn(page), prot));
+            }
+        }
+        Ok(Fresh::owed())
+    }
+
+    fn unmap_blocks(&self, range: VirtRange) -> Stale {
+        assert_eq!(watch::held(), 0, "under a lock");
+        let mut tables = self.tables.borrow_mut();
+        for piece in pieces(pages_of(range)) {
+            if tables.is_held(piece.start) {
+                tables.let_go(piece.start);
+            }
+        }
+        tables.leaves.retain(|page, _| !pages_of(range).contains(page));
+        tables.take_away(pages_of(range));
+        Stale::owed(range)
+    }
+
+    fn lookup(&self, virt: VirtAddr) -> Option<Mapped> {
+        let tables = self.tables.borrow();
+        let found = tables.entries.get(&(virt.as_u32() >> PAGE_SHIFT))?;
+        let offset = u64::from(virt.as_u32() % PAGE_SIZE);
+        let phys = Pfn::new(found.pfn).start().saturating_add(offset);
+        Some(Mapped { phys, prot: Some(Prot { memory: found.memory, rights: Rights::ReadWrite }) })
+    }
+}
+
+const START: u32 = 0xf080_0000;
+
+fn space(mib: u32) -> AreaSpace {
+    let start = VirtAddr::new(START);
+    AreaSpace::new(VirtRange::new(start, start.checked_add(mib << 20).unwrap()))
+}
+
+fn bytes(start: u64, end: u64) -> PhysRange {
+    PhysRange::new(PhysAddr::new(start), PhysAddr::new(end))
+}
+
+/// Memory of the kernel's: the arena's is somewhere in it.
+const RAM: u64 = 0x4000_0000;
+
+type Region<'r, 'a> = MappedRegion<'r, 'a, Machine, Fake>;
+type Io<'r, 'a> = IoMap<'r, 'r, 'a, Machine, Fake>;
+
+/// A machine and its device memory.
+struct Bench<'r, 'a> {
+    pages: &'r PageAllocator<'a, Machine>,
+    slabs: &'r SlabAllocator<'r, 'a, Machine>,
+    mmu: &'r Fake,
+    region: &'r Region<'r, 'a>,
+    io: &'r Io<'r, 'a>,
+    boot: usize,
+}
+
+/// Runs a test with a region that boot has begun to use. Afterwards all that the test mapped must be unmapped.
+fn with_io(boot: &AreaSpace, test: impl FnOnce(&Bench<'_, '_>)) {
+    let arena = Arena::new(1024);
+    let pages = arena.pages::<1>();
+    let mmu = Fake::default();
+    for area in boot.areas() {
+        let mut tables = mmu.tables.borrow_mut();
+        for (page, pfn) in pages_of(area.range).zip(area.phys.pfn_down().as_u32()..) {
+            tables.map(page, entry(pfn, Prot::DEVICE));
+        }
+    }
+    let mut place = Box::new(MaybeUninit::uninit());
+    let options = SlabOptions::default();
+    let slabs = SlabAllocator::new_in(&mut place, &pages, arena.linear(), options).unwrap();
+    let region = MappedRegion::new(RegionName::Vmalloc, boot, &pages, slabs, &mmu).unwrap();
+    let ram = [bytes(RAM, RAM + (64 << 20)), bytes(0x5000_0000, 0x5800_0000)];
+    let io = IoMap::new(&region, &ram).unwrap();
+    let boot = boot.areas().len();
+    let bench = Bench { pages: &pages, slabs, mmu: &mmu, region: &region, io: &io, boot };
+    let free = bench.free();
+    mmu.flushes();
+    test(&bench);
+    bench.is_as_new();
+    assert_eq!(bench.free(), free, "pages are lost");
+    assert_eq!(bench.told(), [""; 0]);
+    pages.validate().unwrap();
+}
+
+impl Bench<'_, '_> {
+    /// Frees what nobody needs, and says how many pages are free.
+    fn free(&self) -> u64 {
+        self.region.make_room();
+        self.slabs.shrink_all();
+        self.pages.drain();
+        self.pages.figures().free()
+    }
+
+    fn told(&self) -> Vec<String> {
+        self.pages.platform().told()
+    }
+
+    /// Nothing is mapped, held or waiting but what boot has mapped.
+    fn is_as_new(&self) {
+        self.region.make_room();
+        self.region.validate().unwrap();
+        assert_eq!(self.io.validate(), Ok(self.boot as u32));
+        assert_eq!(self.region.figures().areas as usize, self.boot);
+        let tables = self.mmu.tables.borrow();
+        assert_eq!((tables.held.len(), tables.stale.len(), tables.leaves.len()), (0, 0, 0));
+    }
+
+    /// The ranges that are mapped or wait, as first frame, frame behind, type and users.
+    fn ranges(&self) -> Vec<(u32, u32, MemoryType, u32)> {
+        let mut all = Vec::new();
+        let mut some = [None; 3];
+        loop {
+            let count = self.io.ranges(all.len() as u32, &mut some);
+            if count == 0 {
+                return all;
+            }
+            for range in some.iter().take(count).flatten() {
+                let frames = range.range.whole_frames();
+                let (start, end) = (frames.start().as_u32(), frames.end().as_u32());
+                all.push((start, end, range.memory, range.users));
+            }
+        }
+    }
+
+    fn phys(&self, virt: VirtAddr) -> Option<u64> {
+        self.mmu.lookup(virt).map(|mapped| mapped.phys.as_u64())
+    }
+}
