@@ -11,6 +11,7 @@ use arch_arm::translate::{Privilege, Purpose, translate_at};
 use mm::addr::{PAGE_SIZE, PhysRange, VirtAddr, VirtRange};
 use mm::boot::edges::{Access, Contents, Edge, edges, expected};
 use mm::boot::layout::FDT;
+use mm::map::{MemoryType, Mmu, Prot};
 
 use crate::image;
 use crate::monitor::Kernel;
@@ -36,7 +37,11 @@ pub fn touch_all(kernel: &Kernel, visit: &mut dyn FnMut(Touched)) {
             && !guard.overlaps(&page)
             && blocks.any(|block| block.contains_range(&page))
     };
-    let devices = |page: VirtAddr| kernel.regions.is_device(page);
+    let is_device =
+        |prot: Prot| matches!(prot.memory, MemoryType::Device | MemoryType::StronglyOrdered);
+    let devices = |page: VirtAddr| {
+        kernel.maps.lookup(page).and_then(|mapped| mapped.prot).is_some_and(is_device)
+    };
     let contents = Contents {
         devices: &devices,
         dtb: dtb_mapping(kernel),

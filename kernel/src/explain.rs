@@ -13,7 +13,7 @@ use mm::boot::explain::class::Owner;
 use mm::boot::explain::{Inventory, Reservation, Situation};
 use mm::boot::layout::{Layout, STUBS, VECTORS};
 use mm::boot::memblock::{Region, RegionList};
-use mm::report::explain::{self, Live, ZonePages};
+use mm::report::explain::{self, ALIGN_SHIFTS, Live, VmallocRoom, ZonePages};
 use mm::zone::{Gfp, ZoneKind};
 
 use crate::boot::LinearMap;
@@ -71,7 +71,12 @@ fn write_from(
         loaded: memory.loaded,
         dropped: memory.dropped,
     };
-    let live = Live { vmalloc: Some(&kernel.regions.vmalloc), zones: Some(zones) };
+    let figures = kernel.vmalloc.figures();
+    let room = VmallocRoom {
+        taken: figures.region.len() - figures.free,
+        largest: ALIGN_SHIFTS.map(|shift| kernel.vmalloc.largest_area(shift)),
+    };
+    let live = Live { vmalloc: Some(room), zones: Some(zones) };
     match subject {
         Subject::All => explain::write(out, &situation, live, scratch),
         Subject::Json => explain::write_json(out, &situation, live, scratch),

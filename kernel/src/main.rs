@@ -51,6 +51,8 @@ mod stop;
 #[cfg(target_os = "none")]
 mod take_cell;
 #[cfg(target_os = "none")]
+mod vmalloc;
+
 #[cfg(not(target_os = "none"))]
 fn main() -> std::process::ExitCode {
     eprintln!("the kernel runs on ARM: try `cargo xtask run`");

@@ -35,7 +35,7 @@ pub fn observe(kernel: &Kernel) -> Observed {
     let image_phys = walker.translate(link).phys().unwrap_or_default();
     let phys_offset = PhysAddr::new(image_phys.as_u64().saturating_sub(IMAGE_OFFSET));
 
-    let vmalloc = regions.vmalloc.region();
+    let vmalloc = kernel.vmalloc.region();
     let mapped = |range| walker.mapped_extent(range).unwrap_or_default();
     let tables = |range| walker.table_extent(range).unwrap_or_default();
     let linear_end = mapped(VirtRange::new(page_offset, vmalloc.start())).end();
@@ -50,8 +50,8 @@ pub fn observe(kernel: &Kernel) -> Observed {
     seen.push((RegionKind::Vector, mapped(VECTORS)));
     seen.push((RegionKind::Stubs, mapped(STUBS)));
     seen.push((RegionKind::Fixmap, tables(FIXMAP)));
-    seen.push((RegionKind::Dma, tables(regions.dma.region())));
-    seen.push((RegionKind::Fdt, fdt(&walker, vmalloc.end(), regions.dma.region().start())));
+    seen.push((RegionKind::Dma, tables(regions.dma)));
+    seen.push((RegionKind::Fdt, fdt(&walker, vmalloc.end(), regions.dma.start())));
     seen.push((RegionKind::Vmalloc, vmalloc));
     seen.push((RegionKind::Lowmem, VirtRange::new(page_offset, high_memory)));
     seen.extend(pkmap.map(|range| (RegionKind::Pkmap, range)));

@@ -3,6 +3,7 @@
 //! Each step hands a plain value to the next. The only way out is forward, or to stop with a line
 //! that says why ([`crate::stop::halt`]).
 
+mod devices;
 mod early;
 mod kfence;
 mod linear;
@@ -30,9 +31,10 @@ use crate::readback;
 use crate::report;
 use crate::stop::halt;
 
+pub use devices::GicRegisters;
 pub use linear::LinearMap;
 pub use memory::Memory;
-pub use paging::{GicRegisters, KernelTables, Regions};
+pub use paging::{KernelTables, Regions};
 
 // Above a guard page: the report stack is the first thing in it.
 #[unsafe(link_section = ".bss.stacks")]
@@ -60,8 +62,8 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
 
     let mut memory = memory::describe(&machine, registers, &dtb, &mut early);
     let layout = memory.decide(image::SPLIT, &machine);
-    let (tables, regions, gic) = paging::build(&mut memory, &layout, &dtb, &machine, &mut early);
-    paging::switch(&tables, &machine, &regions, early);
+    let (tables, regions) = paging::build(&mut memory, &layout, &dtb, &machine, &mut early);
+    paging::switch(&tables, early);
     kmap::publish(&tables);
     memory.allow_growth(tables.linear());
     let (pages, debugging) = pages::hand_over(&mut memory, &layout, tables.linear(), &machine);
@@ -71,10 +73,13 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     crate::slabs::publish(slabs);
     let maps = maps::adopt(&tables, &layout, slabs);
     kfence::begin(slabs, &tables);
+    let (vmalloc, io) = devices::make(&layout, &memory, pages, slabs, maps);
+    devices::map_console(io, &machine);
+    let gic = devices::map_gic(io, &machine);
     debugging.begin(pages);
     slabs::begin_failures(slabs, memory.command_line);
     paging::report_wx(&tables);
-    let kernel = Kernel { machine, memory, layout, tables, regions, pages, slabs, maps };
+    let kernel = Kernel { machine, memory, layout, tables, regions, pages, slabs, maps, vmalloc };
     log_layout(&kernel);
     interrupts::start(&kernel.machine, gic);
     monitor::run(kernel)

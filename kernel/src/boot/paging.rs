@@ -22,13 +22,9 @@ use arch_arm::tlb;
 use arch_arm::trap::{kuser, pages, stub_address, vectors};
 use arrayvec::ArrayVec;
 use board::Machine;
-use board::dt;
-use board::irq::gic::{CpuInterfaceRegisters, DistributorRegisters};
 use mm::addr::{PAGE_SIZE, PhysAddr, PhysRange, VirtAddr, VirtRange};
 use mm::boot::layout::{DMA, FDT, FIXMAP, Layout, STUBS, VECTORS};
-use mm::map::area::AreaSpace;
 use mm::map::fixmap::Slot;
-use mm::map::mmio::{self, Mmio, TooFewRegisters};
 use tock_registers::interfaces::Writeable;
 
 use super::LinearMap;
@@ -37,7 +33,6 @@ use super::kfence;
 use super::machine::{Dtb, console_registers};
 use super::memory::Memory;
 use super::stop_for;
-use crate::console;
 use crate::image;
 use crate::stop::halt;
 
@@ -66,35 +61,12 @@ impl KernelTables {
     }
 }
 
-/// Who hands out the addresses of the regions that boot leaves empty.
+/// The regions that boot leaves empty, and that nobody hands out yet.
 pub struct Regions {
-    /// vmalloc, vmap and ioremap.
-    pub vmalloc: AreaSpace,
     /// Coherent DMA memory.
-    pub dma: AreaSpace,
+    pub dma: VirtRange,
     /// The pkmap's slots; `None` without HighMem.
     pub pkmap: Option<VirtRange>,
-    /// Where device registers are mapped, whole pages.
-    pub devices: ArrayVec<VirtRange, MAX_DEVICES>,
-}
-
-/// Mappings of device registers: the console's two, and the interrupt controller's two.
-const MAX_DEVICES: usize = 4;
-
-impl Regions {
-    /// Are device registers mapped at `address`?
-    pub fn is_device(&self, address: VirtAddr) -> bool {
-        self.devices.iter().any(|range| range.contains(address))
-    }
-}
-
-/// Where the registers of the interrupt controller are mapped, as devices and for good.
-#[derive(Clone, Copy)]
-pub struct GicRegisters {
-    /// The distributor's.
-    pub distributor: Mmio<DistributorRegisters>,
-    /// The CPU interface's.
-    pub cpu_interface: Mmio<CpuInterfaceRegisters>,
 }
 
 /// Builds the tables of `layout`.
@@ -104,7 +76,7 @@ pub fn build(
     dtb: &Dtb,
     machine: &Machine<'_>,
     early: &mut EarlyTables,
-) -> (KernelTables, Regions, Option<GicRegisters>) {
+) -> (KernelTables, Regions) {
     let lowmem = PhysRange::new(layout.phys_offset, layout.lowmem_end.pfn_down().start());
     let linear = LinearMap::new(layout.split.page_offset(), lowmem);
     let kfence = kfence::set_aside(memory, &linear);
@@ -114,13 +86,9 @@ pub fn build(
     stop_for(built, "can not build page tables")
 }
 
-/// Makes `tables` the live ones, and takes the vectors and the console at their new places.
-pub fn switch(
-    tables: &KernelTables,
-    machine: &Machine<'_>,
-    regions: &Regions,
-    mut early: EarlyTables,
-) {
+/// Makes `tables` the live ones, and takes the vectors at their new place. The console stays where it is: in the
+/// fixmap, which both tables have.
+pub fn switch(tables: &KernelTables, mut early: EarlyTables) {
     let Some(base) = tables.root.address().as_u32() else {
         halt(format_args!("the first-level table lies above 4 GiB"));
     };
@@ -140,16 +108,6 @@ pub fn switch(
     // SAFETY: 1. `build` filled both pages and mapped them for good, and the line above synchronised
     // the one that is executed; 2. the image is mapped, and the stacks were installed first of all.
     unsafe { vectors::use_high_vectors() };
-    if let Some(registers) = console_registers(machine) {
-        let offset = registers.start().as_u64() as u32 & (PAGE_SIZE - 1);
-        let base = VirtAddr::new(regions.vmalloc.taken().start().as_u32() + offset);
-        // SAFETY: 1. a PL011 is there, or the early console would not have been started; 2. `build` mapped it as the
-        // first area of the vmalloc region, as a device and for good.
-        if let Some(registers) = unsafe { Mmio::new(base) } {
-            // SAFETY: 1. see above; 2. its address in the fixmap is given up.
-            unsafe { console::go_on_at(registers) };
-        }
-    }
 }
 
 /// The check at the end of boot: nothing may be writable and executable at once.
@@ -188,12 +146,6 @@ enum Failure {
     Outside(PhysRange),
     /// A mapping that was refused.
     Map(MapError),
-    /// No addresses.
-    Area(mm::map::area::NoRoom),
-    /// A device that has not all that its driver uses.
-    TooFew(TooFewRegisters),
-    /// Registers where no structure of their type can be.
-    Misaligned(PhysAddr),
 }
 
 impl core::fmt::Display for Failure {
@@ -202,9 +154,6 @@ impl core::fmt::Display for Failure {
             Self::Memory(error) => error.fmt(f),
             Self::Outside(range) => write!(f, "{range} lies outside the linear map"),
             Self::Map(error) => error.fmt(f),
-            Self::Area(error) => error.fmt(f),
-            Self::TooFew(error) => error.fmt(f),
-            Self::Misaligned(at) => write!(f, "the registers at {at} are misaligned"),
         }
     }
 }
@@ -279,13 +228,7 @@ impl<'b> Build<'b> {
         layout: &Layout,
         dtb: &Dtb,
         machine: &Machine<'_>,
-    ) -> Result<(KernelTables, Regions, Option<GicRegisters>), Failure> {
-        let mut regions = Regions {
-            vmalloc: AreaSpace::new(layout.vmalloc()),
-            dma: AreaSpace::new(DMA),
-            pkmap: layout.pkmap(),
-            devices: ArrayVec::new(),
-        };
+    ) -> Result<(KernelTables, Regions), Failure> {
         self.vectors()?;
         self.fdt(dtb)?;
         self.prepare(FIXMAP)?;
@@ -297,19 +240,13 @@ impl<'b> Build<'b> {
             below = VirtRange::new(shifted(below.start()), shifted(below.end()));
         }
         self.prepare(below)?;
-        self.console(machine, &mut regions)?;
-        let gic = match machine.gic.map(|gic| self.gic(&gic, &mut regions)).transpose() {
-            Err(wrong @ (Failure::TooFew(_) | Failure::Misaligned(_))) => {
-                log::warn!("interrupt controller: {wrong}");
-                None
-            }
-            other => other?,
-        };
+        self.console(machine)?;
         #[cfg(feature = "test-planted-wx")]
         self.plant_wx(layout)?;
         self.lowmem()?;
+        let regions = Regions { dma: DMA, pkmap: layout.pkmap() };
         let Self { root, kfence, tables: NewTables { linear, .. } } = self;
-        Ok((KernelTables { root, linear, kfence }, regions, gic))
+        Ok((KernelTables { root, linear, kfence }, regions))
     }
 
     fn map(
@@ -437,54 +374,12 @@ impl<'b> Build<'b> {
         self.map(FDT.start(), sections, Attributes::DTB, Granule::Sections)
     }
 
-    /// The console's registers: the early console's slot, and the first area of the vmalloc region.
-    fn console(&mut self, machine: &Machine<'_>, regions: &mut Regions) -> Result<(), Failure> {
+    /// The console's registers, in the early console's slot: until `ioremap` works.
+    fn console(&mut self, machine: &Machine<'_>) -> Result<(), Failure> {
         let Some(registers) = console_registers(machine) else { return Ok(()) };
         let page = registers.start().align_down(u64::from(PAGE_SIZE));
         let page = PhysRange::new(page, page.saturating_add(u64::from(PAGE_SIZE)));
-        self.device(page, regions)?;
-        let slot = Slot::EARLY_CONSOLE.address();
-        regions.devices.push(VirtRange::new(slot, VirtAddr::new(slot.as_u32() + PAGE_SIZE)));
-        self.map(slot, page, Attributes::DEVICE, Granule::Pages)
-    }
-
-    /// The interrupt controller's registers, as far as its driver uses them: the next areas of the
-    /// vmalloc region.
-    fn gic(&mut self, gic: &dt::Gic, regions: &mut Regions) -> Result<GicRegisters, Failure> {
-        Ok(GicRegisters {
-            distributor: self.registers(gic.distributor, regions)?,
-            cpu_interface: self.registers(gic.cpu_interface, regions)?,
-        })
-    }
-
-    /// Registers of type `T` at the start of what the device has.
-    fn registers<T: mmio::Registers>(
-        &mut self,
-        device: PhysRange,
-        regions: &mut Regions,
-    ) -> Result<Mmio<T>, Failure> {
-        let wanted = Mmio::<T>::BYTES;
-        if device.len() < u64::from(wanted) {
-            return Err(Failure::TooFew(TooFewRegisters { registers: device, wanted }));
-        }
-        let start = device.start();
-        let used = PhysRange::new(start, start.saturating_add(u64::from(wanted)));
-        let base = self.device(used, regions)?;
-        // SAFETY: 1. the tree says that they are there; 2. they were mapped as a device just now, for good, in the
-        // tables that are live before anybody uses the value.
-        unsafe { Mmio::new(base) }.ok_or(Failure::Misaligned(start))
-    }
-
-    /// The pages that hold `registers`, in an area of the vmalloc region; returns where they start.
-    fn device(&mut self, registers: PhysRange, regions: &mut Regions) -> Result<VirtAddr, Failure> {
-        let pages = registers.covering_pages();
-        // Registers are a page or two.
-        let area =
-            regions.vmalloc.take(pages.len() as u32, pages.start()).map_err(Failure::Area)?;
-        self.map(area.start(), pages, Attributes::DEVICE, Granule::Pages)?;
-        regions.devices.push(area);
-        let offset = (registers.start().as_u64() - pages.start().as_u64()) as u32;
-        Ok(VirtAddr::new(area.start().as_u32() + offset))
+        self.map(Slot::EARLY_CONSOLE.address(), page, Attributes::DEVICE, Granule::Pages)
     }
 
     /// A deliberate fault: a page of the modules region that is writable and executable.

@@ -2,7 +2,6 @@
 
 use arrayvec::ArrayVec;
 use mm::addr::{PhysRange, VirtRange};
-use mm::map::vmalloc::VmallocFigures;
 use mm::report::iomem::Resource;
 use mm::report::memblock::MemblockDump;
 use mm::report::{buddyinfo, fragment, iomem, meminfo, pagetypeinfo, show_mem, zoneinfo};
@@ -14,7 +13,7 @@ use crate::console::{Out, print, println};
 use crate::image;
 
 pub fn meminfo(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
-    let vmalloc = VmallocFigures::region(kernel.regions.vmalloc.region());
+    let vmalloc = kernel.vmalloc.meminfo();
     // The console can not fail, here as below.
     let _ = meminfo::write(&mut Out, &kernel.pages.figures(), kernel.slabs.totals(), vmalloc);
     Ok(())

@@ -31,6 +31,7 @@ use crate::console::{self, Out, println};
 use crate::maps::Maps;
 use crate::pages::Pages;
 use crate::slabs::Slabs;
+use crate::vmalloc::Vmalloc;
 
 const PROMPT: &str = "vmsplit> ";
 /// Bytes of lines that are remembered.
@@ -54,6 +55,8 @@ pub struct Kernel {
     pub slabs: &'static Slabs,
     /// What changes the live page tables.
     pub maps: &'static Maps,
+    /// The vmalloc region.
+    pub vmalloc: &'static Vmalloc,
 }
 
 impl Kernel {

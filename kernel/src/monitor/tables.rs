@@ -22,7 +22,7 @@ pub fn ptdump(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
     let markers = [
         (VirtAddr::new(page_offset.as_u32() - MODULES_SIZE), "Modules"),
         (page_offset, "Kernel Mapping"),
-        (kernel.regions.vmalloc.region().start(), "vmalloc() Area"),
+        (kernel.vmalloc.region().start(), "vmalloc() Area"),
         (FDT.start(), "FDT Area"),
         (FIXMAP.start(), "Fixmap Area"),
         (VECTORS.start(), "Vectors"),

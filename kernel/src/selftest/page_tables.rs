@@ -304,10 +304,10 @@ fn out_and_back(kernel: &Kernel, checks: &mut Checks, section: VirtRange) {
     checks.equal(read().ok(), Some(0x5ca1_ab1e), format_args!("a read of what was put back"));
 }
 
-/// The last whole 16 MiB of the vmalloc region, if nothing is mapped there. Boot's areas are at its start.
+/// The last whole 16 MiB of the vmalloc region, if nothing is mapped there. Areas are taken from its start.
 fn free_end_of_vmalloc(kernel: &Kernel) -> Option<VirtRange> {
     const SIZE: u32 = 16 * SECTION_SIZE;
-    let region = kernel.regions.vmalloc.region();
+    let region = kernel.vmalloc.region();
     let start = region.end().align_down(SIZE).checked_sub(SIZE)?;
     let place = sized(start, SIZE);
     let is_free = kernel.tables.walker().mapped_extent(place).is_none()

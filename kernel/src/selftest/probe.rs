@@ -193,7 +193,7 @@ fn translations(kernel: &Kernel, checks: &mut Checks) {
         Some(image::stack_guard().start()),
         kernel.tables.linear().phys_to_virt(lowmem.start()),
         kernel.tables.linear().phys_to_virt(lowmem.end().align_down(u64::from(PAGE_SIZE))),
-        Some(kernel.regions.vmalloc.region().start()),
+        Some(kernel.vmalloc.region().start()),
         Some(FDT.start()),
         Some(VECTORS.start()),
         Some(plus(STUBS.start(), 0xfff)),

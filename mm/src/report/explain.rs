@@ -25,7 +25,6 @@ use crate::boot::explain::class::{Class, Lost, Owner};
 use crate::boot::explain::{Inventory, Situation};
 use crate::boot::layout::VMALLOC_END;
 use crate::boot::memblock::Region;
-use crate::map::area::AreaSpace;
 use crate::zone::ZoneKind;
 
 pub use address::write_address;
@@ -34,12 +33,24 @@ pub use json::write_json;
 
 /// What only a running kernel knows.
 #[derive(Clone, Copy, Default, Debug)]
-pub struct Live<'a> {
-    /// The vmalloc region's addresses.
-    pub vmalloc: Option<&'a AreaSpace>,
+pub struct Live {
+    /// What the vmalloc region has left.
+    pub vmalloc: Option<VmallocRoom>,
     /// The page allocator's zones, lowest first.
     pub zones: Option<[ZonePages; ZoneKind::COUNT]>,
 }
+
+/// What the vmalloc region has left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct VmallocRoom {
+    /// Bytes that areas and their guard pages have.
+    pub taken: u32,
+    /// The largest area, in bytes, that fits at a multiple of 2 to each of [`ALIGN_SHIFTS`].
+    pub largest: [u32; ALIGN_SHIFTS.len()],
+}
+
+/// Alignments for which the largest room in the vmalloc region is printed, as powers of two.
+pub const ALIGN_SHIFTS: [u32; 3] = [20, 22, 24];
 
 /// The pages of a zone.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -61,7 +72,7 @@ const LISTED: u32 = 16;
 pub fn write<I: Inventory>(
     out: &mut dyn Write,
     situation: &Situation<'_, '_, I>,
-    live: Live<'_>,
+    live: Live,
     scratch: &mut [Region],
 ) -> fmt::Result {
     // Each part has the account for as long as it needs it: a kernel's stack is small.
@@ -336,30 +347,18 @@ impl Display for Where<'_> {
     }
 }
 
-/// Alignments for which the largest room in the vmalloc region is printed.
-const ALIGNMENTS: [u32; 3] = [MIB as u32, 4 * MIB as u32, 16 * MIB as u32];
-
-/// The largest area, in bytes, that `space` has room for at a multiple of `align` (a power of two,
-/// in bytes), its guard page set aside.
-#[must_use]
-pub fn largest_area(space: &AreaSpace, align: u32) -> u32 {
-    let end = space.region().end().as_u32() - PAGE_SIZE;
-    let start = space.taken().end().as_u32().checked_next_multiple_of(align);
-    start.map_or(0, |start| end.saturating_sub(start))
-}
-
 fn write_vmalloc<I>(
     out: &mut dyn Write,
     situation: &Situation<'_, '_, I>,
-    live: Live<'_>,
+    live: Live,
 ) -> fmt::Result {
-    let Some(space) = live.vmalloc else { return Ok(()) };
+    let Some(room) = live.vmalloc else { return Ok(()) };
     let region = Size(u64::from(situation.layout.vmalloc().len()));
-    let taken = Size(u64::from(space.taken().len()));
+    let taken = Size(u64::from(room.taken));
     writeln!(out, "\nvmalloc: {region}, {taken} taken. The largest ioremap")?;
-    for align in ALIGNMENTS {
-        let largest = Size(u64::from(largest_area(space, align)));
-        writeln!(out, "  at a multiple of {:<8}{largest:>12}", Size(u64::from(align)))?;
+    for (shift, largest) in ALIGN_SHIFTS.into_iter().zip(room.largest) {
+        let largest = Size(u64::from(largest));
+        writeln!(out, "  at a multiple of {:<8}{largest:>12}", Size(1 << shift))?;
     }
     Ok(())
 }
@@ -374,7 +373,7 @@ fn usable_bytes<I: Inventory>(situation: &Situation<'_, '_, I>) -> [u64; ZoneKin
 fn write_zones<I: Inventory>(
     out: &mut dyn Write,
     situation: &Situation<'_, '_, I>,
-    live: Live<'_>,
+    live: Live,
 ) -> fmt::Result {
     let Some(zones) = live.zones else { return Ok(()) };
     let usable = usable_bytes(situation);

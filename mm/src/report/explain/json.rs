@@ -5,7 +5,7 @@
 
 use core::fmt::{self, Write};
 
-use super::{ALIGNMENTS, Live, ZonePages, largest_area};
+use super::{ALIGN_SHIFTS, Live, ZonePages};
 use crate::addr::PhysRange;
 use crate::boot::explain::account::{Sum, Totals};
 use crate::boot::explain::arithmetic::Because;
@@ -27,7 +27,7 @@ use crate::zone::ZoneKind;
 pub fn write_json<I: Inventory>(
     out: &mut dyn Write,
     situation: &Situation<'_, '_, I>,
-    live: Live<'_>,
+    live: Live,
     scratch: &mut [Region],
 ) -> fmt::Result {
     write!(out, "{{\"ram\":{},\"banks\":{}", situation.ram_bytes(), situation.bank_count())?;
@@ -46,11 +46,10 @@ pub fn write_json<I: Inventory>(
     write!(out, ",\"vmalloc\":{{\"kept\":{}", sum.request.vmalloc_bytes)?;
     let vmalloc = layout.vmalloc();
     write!(out, ",\"start\":\"{}\",\"end\":\"{}\"", vmalloc.start(), vmalloc.end())?;
-    if let Some(space) = live.vmalloc {
-        write!(out, ",\"taken\":{},\"largest\":{{", space.taken().len())?;
-        for (index, align) in ALIGNMENTS.into_iter().enumerate() {
-            let largest = largest_area(space, align);
-            write!(out, "{}\"{align}\":{largest}", comma(index))?;
+    if let Some(room) = live.vmalloc {
+        write!(out, ",\"taken\":{},\"largest\":{{", room.taken)?;
+        for (index, (shift, largest)) in ALIGN_SHIFTS.into_iter().zip(room.largest).enumerate() {
+            write!(out, "{}\"{}\":{largest}", comma(index), 1_u32 << shift)?;
         }
         out.write_char('}')?;
     }

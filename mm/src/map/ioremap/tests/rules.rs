@@ -188,11 +188,8 @@ fn leaves_are_as_large_as_both_sides_let_them() {
         assert_eq!(mapped(0x1010_0000, 16 << 20), (0, 16));
         assert_eq!(mapped(0x1000_1000, 1 << 20), (0, 0));
         assert_eq!(mapped(0x1008_0000, 3 << 20), (0, 2));
-        assert_eq!(
-            mapped(0x10f0_0000, 34 << 20),
-            (0, 34),
-            "the lead would be 15 of 34 MiB, or less"
-        );
+        assert_eq!(mapped(0x10f0_0000, 34 << 20), (2, 2));
+        assert_eq!(mapped(0x10f0_0000, 28 << 20), (0, 28), "the lead is more than half");
         assert_eq!(mapped(0x1_1000_0000, 16 << 20), (1, 0));
     });
 }
