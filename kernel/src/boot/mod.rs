@@ -79,7 +79,8 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     debugging.begin(pages);
     slabs::begin_failures(slabs, memory.command_line);
     paging::report_wx(&tables);
-    let kernel = Kernel { machine, memory, layout, tables, regions, pages, slabs, maps, vmalloc };
+    let kernel =
+        Kernel { machine, memory, layout, tables, regions, pages, slabs, maps, vmalloc, io };
     log_layout(&kernel);
     interrupts::start(&kernel.machine, gic);
     monitor::run(kernel)

@@ -31,7 +31,7 @@ use crate::console::{self, Out, println};
 use crate::maps::Maps;
 use crate::pages::Pages;
 use crate::slabs::Slabs;
-use crate::vmalloc::Vmalloc;
+use crate::vmalloc::{Io, Vmalloc};
 
 const PROMPT: &str = "vmsplit> ";
 /// Bytes of lines that are remembered.
@@ -57,6 +57,8 @@ pub struct Kernel {
     pub maps: &'static Maps,
     /// The vmalloc region.
     pub vmalloc: &'static Vmalloc,
+    /// Device memory in it.
+    pub io: &'static Io,
 }
 
 impl Kernel {

@@ -19,6 +19,7 @@ mod exceptions;
 mod faults;
 mod heap;
 mod hoard;
+mod ioremap;
 mod irqs;
 mod kfence;
 mod kmap;
@@ -72,6 +73,7 @@ pub const SUITES: &[Suite] = &[
         what: "tables change while they are in use",
         run: page_tables::run,
     },
+    Suite { name: "ioremap", what: "device memory has one type at a time", run: ioremap::run },
     Suite { name: "zones", what: "requests get pages of their zone", run: zones::run },
     SOAK,
     Suite { name: "shortage", what: "without memory requests fail, no more", run: shortage::run },

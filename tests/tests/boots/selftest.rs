@@ -5,6 +5,7 @@ use crate::run::run;
 /// Suites that must have run.
 const SUITES: [&str; 16] = [
     "page-tables",
+    "ioremap",
     "zones",
     "soak",
     "objects",
