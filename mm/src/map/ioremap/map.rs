@@ -177,6 +177,9 @@ impl<'r, 's, 'a, P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'r, 's, 'a, P, T, C
         match quick {
             Quick::Shared(page) => Ok(page),
             Quick::Claimed(area) => {
+                if frames.len() > SMALL_PAGES {
+                    return self.map_spare_block(area, frames, memory);
+                }
                 let start = area.range(&words).start();
                 let fresh = self.region.mmu.map_run(start, frames, prot(memory));
                 self.region.mmu.publish(fresh);
@@ -198,10 +201,6 @@ impl<'r, 's, 'a, P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'r, 's, 'a, P, T, C
         caller: u32,
     ) -> Quick {
         let words = self.region.words();
-        let pages = frames.len();
-        if pages > SMALL_PAGES {
-            return Quick::NoArea;
-        }
         let Some(io) = known.or_else(|| {
             let io = state.io.take_spare(&words)?;
             io.describe(&words, frames, memory);
@@ -209,14 +208,20 @@ impl<'r, 's, 'a, P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'r, 's, 'a, P, T, C
         }) else {
             return Quick::NoArea;
         };
-        let Some(area) = state.take_spare(&words, pages) else {
+        let is_small = frames.len() <= SMALL_PAGES;
+        let area = match is_small {
+            true => state.take_spare(&words, frames.len()),
+            false => state.blocks.take(&words, frames),
+        };
+        let Some(area) = area else {
             if known.is_none() {
                 state.io.give_spare(&words, io);
             }
             return Quick::NoArea;
         };
         let phys = frames.start().start();
-        area.describe(&words, AreaKind::Ioremap, memory, caller, Some(phys));
+        let kind = if is_small { AreaKind::Ioremap } else { AreaKind::IoBlocks };
+        area.describe(&words, kind, memory, caller, Some(phys));
         state.io.bind(&words, io, area, caller);
         Quick::Claimed(area)
     }
@@ -250,6 +255,29 @@ impl<'r, 's, 'a, P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'r, 's, 'a, P, T, C
                     }
                     state.io.forget(&words, io);
                 }
+            }
+        }
+    }
+
+    /// Maps a block at a spare area that was just claimed.
+    fn map_spare_block(
+        &self,
+        area: AreaId,
+        frames: PfnRange,
+        memory: MemoryType,
+    ) -> Result<VirtAddr, IoremapError> {
+        let reserved = Reserved::of(self.region, area);
+        let start = reserved.range().start();
+        match self.region.mmu.map_blocks(start, frames.as_phys(), prot(memory), GFP) {
+            Ok(fresh) => {
+                self.region.mmu.publish(fresh);
+                Ok(reserved.finish())
+            }
+            Err(error) => {
+                let words = self.region.words();
+                let io = IoId::from_word(area.note(&words));
+                self.region.with(|state| state.io.unbind(&words, io));
+                Err(IoremapError::NoTable(error))
             }
         }
     }

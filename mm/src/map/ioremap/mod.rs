@@ -13,6 +13,7 @@
 //! | [`unmap`] | the last user's mapping goes; addresses that are wrong |
 //! | [`guard`] | a mapping that ends with its owner, and typed registers |
 //! | `place` | where in the region large leaves can map a range |
+//! | `blocks` | spare areas of one large leaf |
 //! | `check` | what is refused before anything is taken |
 //! | `index` | which range has which type, until the flush |
 //! | `tree` | ranges that meet a range |
@@ -23,6 +24,8 @@
 //! range that a live mapping of its type holds is not mapped again; one that has another type is refused, and whoever
 //! has it is named; and where an aligned hole is missing, a range gets smaller leaves and not an error.
 
+#[cfg(not(loom))]
+mod blocks;
 #[cfg(not(loom))]
 mod check;
 pub mod error;
@@ -43,6 +46,8 @@ mod tree;
 #[cfg(not(loom))]
 pub mod unmap;
 
+#[cfg(not(loom))]
+pub(in crate::map) use blocks::SpareBlocks;
 pub use error::IoremapError;
 #[cfg(not(loom))]
 pub use guard::IoMapping;

@@ -64,7 +64,15 @@ impl<'s, 'a, P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'s, 'a, P, T, CP
     }
 }
 
-impl<P: Lowmem, T: Mmu, const CPUS: usize> Reserved<'_, '_, '_, P, T, CPUS> {
+impl<'r, 's, 'a, P: Lowmem, T: Mmu, const CPUS: usize> Reserved<'r, 's, 'a, P, T, CPUS> {
+    /// The guard of an area that was spare, and is being made: the caller's alone.
+    pub(in crate::map) const fn of(
+        home: &'r MappedRegion<'s, 'a, P, T, CPUS>,
+        area: AreaId,
+    ) -> Self {
+        Self { home, area }
+    }
+
     /// The addresses, whole pages; the guard page is behind them.
     #[must_use]
     pub fn range(&self) -> VirtRange {

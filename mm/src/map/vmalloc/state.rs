@@ -4,7 +4,7 @@
 
 use crate::addr::{PAGE_SHIFT, PAGE_SIZE, VirtAddr, VirtRange};
 use crate::map::area::{AreaId, AreaList, AreaState, AreaTree, GUARD_BYTES, Words};
-use crate::map::ioremap::IoIndex;
+use crate::map::ioremap::{IoIndex, SpareBlocks};
 
 /// The largest areas that are kept, in pages.
 pub(in crate::map) const SMALL_PAGES: u32 = 16;
@@ -47,6 +47,8 @@ pub(in crate::map) struct State {
     pub(in crate::map) tree: AreaTree,
     /// Device memory that is mapped, or waits.
     pub(in crate::map) io: IoIndex,
+    /// Spare areas of whole sections and supersections.
+    pub(in crate::map) blocks: SpareBlocks,
     pub(super) waiting: Batch,
     /// Bytes of addresses that somebody is flushing just now.
     pub(super) flushing: u32,
@@ -59,10 +61,12 @@ pub(in crate::map) struct State {
 
 impl State {
     pub(super) fn new(tree: AreaTree) -> Self {
-        let part = tree.region().len() / REGION_PART;
+        let bytes = tree.region().len();
+        let part = bytes / REGION_PART;
         Self {
             tree,
             io: IoIndex::new(),
+            blocks: SpareBlocks::new(bytes),
             waiting: Batch::EMPTY,
             flushing: 0,
             spare: [const { AreaList::new() }; SMALL_PAGES as usize],
@@ -80,7 +84,7 @@ impl State {
 
     /// Bytes of addresses of spare areas.
     pub(super) const fn spare_bytes(&self) -> u32 {
-        self.spare_bytes
+        self.spare_bytes + self.blocks.bytes()
     }
 
     /// An area of just this size, whose tables are held and whose entries are faults; its state is the caller's to
@@ -96,16 +100,19 @@ impl State {
 
     /// Any of them.
     pub(super) fn take_any_spare(&mut self, words: &impl Words) -> Option<AreaId> {
-        (1..=SMALL_PAGES).find_map(|pages| self.take_spare(words, pages))
+        let small = (1..=SMALL_PAGES).find_map(|pages| self.take_spare(words, pages));
+        small.or_else(|| self.blocks.take_any(words))
     }
 
-    /// Keeps an area that was flushed, if it is small and there is room.
+    /// Keeps an area that was flushed, if it is small, or a block, and there is room.
     #[inline(always)]
     pub(super) fn keep(&mut self, words: &impl Words, area: AreaId) -> bool {
         let range = area.range(words);
         let (index, bytes) =
             ((range.len() >> PAGE_SHIFT).wrapping_sub(1), range.len() + GUARD_BYTES);
-        let Some(list) = self.spare.get_mut(index as usize) else { return false };
+        let Some(list) = self.spare.get_mut(index as usize) else {
+            return self.blocks.keep(words, area);
+        };
         let count = &mut self.spare_of[index as usize];
         let is_kept = *count < MOST_SPARE
             && self.spare_bytes + bytes <= self.most_spare_bytes

@@ -8,7 +8,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
-use crate::addr::{GIB, VirtRange};
+use crate::addr::{GIB, PhysAddr, VirtRange};
 use crate::boot::explain::tests::properties::machine;
 use crate::boot::explain::tests::{Machine, range};
 use crate::boot::split::Split;

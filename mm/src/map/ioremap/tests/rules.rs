@@ -251,6 +251,35 @@ fn pairs_of_a_small_range_need_no_memory_and_change_two_words() {
 }
 
 #[test]
+fn blocks_keep_their_place_until_room_is_needed() {
+    with_io(&space(128), |bench| {
+        let io = bench.io;
+        let pair = |phys: u64, len: u32| {
+            let virt = io.ioremap(at(phys), len, 0).unwrap();
+            io.iounmap(virt).unwrap();
+            bench.region.purge();
+            virt
+        };
+        for (phys, len) in [(0x1000_0000, 1 << 20), (0x2000_0000, 16 << 20)] {
+            let first = pair(phys, len);
+            assert_eq!(pair(phys, len), first);
+            assert_eq!(pair(phys + u64::from(len), len), first, "other memory, the same place");
+        }
+        let spare = (17 << 20) + 2 * PAGE_SIZE;
+        assert_eq!(bench.region.figures().spare, spare);
+        // A supersection's memory that is not aligned to one does not take its place.
+        assert_eq!(bench.mmu.leaves(SUPER), 0);
+        let virt = io.ioremap(at(0x2010_0000), 16 << 20, 0).unwrap();
+        assert_eq!(bench.region.figures().spare, spare);
+        io.iounmap(virt).unwrap();
+        // Who finds no room gets theirs.
+        let large = io.ioremap(at(0x3000_0000), 105 << 20, 0).unwrap();
+        assert_eq!(bench.region.figures().spare, 0);
+        io.iounmap(large).unwrap();
+    });
+}
+
+#[test]
 fn boots_mappings_are_shared_and_stay() {
     let mut boot = space(16);
     let range = boot.take(PAGE_SIZE, UART).unwrap();
