@@ -382,7 +382,7 @@ impl<'r, 's, 'a, P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'r, 's, 'a, P, T, C
                 ..AreaSpec::new(kind, prot(memory), caller)
             };
             let bytes = u32::try_from(frames.as_phys().len() + lead).unwrap_or(u32::MAX);
-            match self.region.reserve(bytes, GFP, &spec) {
+            match self.region.reserve_any(bytes, GFP, &spec) {
                 Ok(reserved) => return Ok((reserved, place)),
                 Err(VmallocError::NoHole(error)) => failure = Some(error),
                 Err(error) => return Err(error),

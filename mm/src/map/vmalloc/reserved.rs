@@ -27,8 +27,22 @@ impl<'s, 'a, P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'s, 'a, P, T, CP
     ///
     /// # Errors
     ///
-    /// [`VmallocError`]; a region that is full is not reported: who asks tells, with [`failure`](Self::failure).
+    /// [`VmallocError`]; a region that is full is not reported: who asks tells, with [`failure`](Self::failure). Areas
+    /// of `ioremap` are refused: whoever else maps device memory has it map them.
     pub fn reserve(
+        &self,
+        bytes: u32,
+        gfp: Gfp,
+        spec: &AreaSpec,
+    ) -> Result<Reserved<'_, 's, 'a, P, T, CPUS>, VmallocError> {
+        match spec.kind.is_ioremap() {
+            true => Err(VmallocError::Kind { kind: spec.kind }),
+            false => self.reserve_any(bytes, gfp, spec),
+        }
+    }
+
+    /// As [`reserve`](Self::reserve), of any kind.
+    pub(in crate::map) fn reserve_any(
         &self,
         bytes: u32,
         gfp: Gfp,
@@ -52,7 +66,8 @@ impl<'s, 'a, P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'s, 'a, P, T, CP
         let words = self.words();
         let area = self.with(|state| {
             let area = state.tree.find_start(&words, virt)?;
-            area.is(&words, kind, AreaState::Live).then(|| {
+            // Those of `ioremap` are not for others to take.
+            (!kind.is_ioremap() && area.is(&words, kind, AreaState::Live)).then(|| {
                 area.set_state(&words, AreaState::Making);
                 area
             })

@@ -311,7 +311,11 @@ fn addresses_alone() {
     with_region(1024, &space(16), |bench| {
         let region = bench.region;
         let phys = Some(PhysAddr::new(0x1000_0000));
-        let spec = AreaSpec { phys, ..AreaSpec::new(AreaKind::Ioremap, Prot::DEVICE, 5) };
+        let spec = AreaSpec { phys, ..AreaSpec::new(AreaKind::Boot, Prot::DEVICE, 5) };
+        for kind in [AreaKind::Ioremap, AreaKind::IoBlocks] {
+            let refused = region.reserve(PAGE_SIZE, KERNEL, &AreaSpec { kind, ..spec });
+            assert_eq!(refused.err(), Some(VmallocError::Kind { kind }));
+        }
         // Given up before anything was mapped: at once.
         let reserved = region.reserve(PAGE_SIZE + 1, KERNEL, &spec).unwrap();
         let range = reserved.range();
@@ -323,8 +327,8 @@ fn addresses_alone() {
         // Mapped, found again, unmapped: with the batch.
         let virt = region.reserve(PAGE_SIZE, KERNEL, &spec).unwrap().finish();
         assert_eq!(region.area_at(virt).unwrap().state, AreaState::Live);
-        let back = region.take_back(virt, AreaKind::Ioremap).unwrap();
-        assert!(region.take_back(virt, AreaKind::Ioremap).is_err(), "nobody else has it");
+        let back = region.take_back(virt, AreaKind::Boot).unwrap();
+        assert!(region.take_back(virt, AreaKind::Boot).is_err(), "nobody else has it");
         assert_eq!(bench.told().len(), 1);
         let range = back.range();
         back.wait(Stale::owed(range));
