@@ -38,6 +38,16 @@ impl AreaList {
         Some(area)
     }
 
+    /// Those on it, from the front.
+    pub fn iter<'w, W: Words>(&self, words: &'w W) -> impl Iterator<Item = AreaId> + use<'w, W> {
+        let mut next = AreaId::some(self.first);
+        core::iter::from_fn(move || {
+            let area = next?;
+            next = area.next(words);
+            Some(area)
+        })
+    }
+
     /// All of them.
     #[must_use]
     pub const fn take(&mut self) -> Self {

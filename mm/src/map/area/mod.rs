@@ -12,6 +12,7 @@
 //! | `balance` | the tree stays as low as an AVL tree, and each subtree knows its largest gap |
 //! | `search` | the lowest gap that fits |
 //! | [`aligned`] | what fits at an alignment, renewed when somebody asks |
+//! | [`hints`] | where an area is looked for first |
 //! | [`holes`] | the gaps, for reports |
 //! | [`holders`] | who has the addresses |
 //! | [`list`] | areas that wait, or are kept |
@@ -28,6 +29,7 @@ pub mod aligned;
 mod balance;
 pub mod boot_areas;
 pub mod failure;
+pub mod hints;
 pub mod holders;
 pub mod holes;
 pub mod list;
@@ -40,10 +42,11 @@ pub mod validate;
 
 pub use boot_areas::{AreaSpace, BootArea, NoRoom};
 pub use failure::{Failure, RegionName, Remedy};
+pub use hints::AreaHints;
 pub use holders::{Holder, Holders};
 pub use holes::Hole;
 pub use list::AreaList;
-pub use record::{AreaId, AreaInfo, AreaKind, AreaState, RECORD_BYTES};
+pub use record::{AreaId, AreaInfo, AreaKind, AreaState, EndWord, RECORD_BYTES};
 pub use tree::{AreaTree, GUARD_BYTES, NoHole, Want};
 pub use validate::Damage;
 

@@ -46,6 +46,10 @@ pub(super) const NONE: u32 = 0;
 /// No memory that the record names.
 const NO_PHYS: u32 = u32::MAX;
 
+/// So many kinds own their pages, and come first; so many hold tables.
+const OWNING_KINDS: u32 = AreaKind::Stack as u32 + 1;
+const TABLE_KINDS: u32 = AreaKind::Ioremap as u32 + 1;
+
 const LOW: u32 = PAGE_SIZE - 1;
 const KIND: u32 = 0xf;
 const STATE_SHIFT: u32 = 4;
@@ -97,16 +101,16 @@ impl fmt::Debug for AreaId {
 pub enum AreaKind {
     /// `vmalloc` and its like: pages that belong to the area.
     Vmalloc,
-    /// `vmap`: pages that belong to who mapped them.
-    Vmap,
-    /// `ioremap`: registers or memory of a device, by small pages.
-    Ioremap,
     /// Code and data of a module.
     Module,
     /// A kernel stack, whose pages belong to the area.
     Stack,
+    /// `vmap`: pages that belong to who mapped them.
+    Vmap,
     /// Memory that devices see as CPUs do.
     DmaCoherent,
+    /// `ioremap`: registers or memory of a device, by small pages.
+    Ioremap,
     /// Mapped during boot, for good: device registers.
     Boot,
     /// `ioremap`, by sections and supersections where they fit.
@@ -116,11 +120,11 @@ pub enum AreaKind {
 impl AreaKind {
     const ALL: [Self; 8] = [
         Self::Vmalloc,
-        Self::Vmap,
-        Self::Ioremap,
         Self::Module,
         Self::Stack,
+        Self::Vmap,
         Self::DmaCoherent,
+        Self::Ioremap,
         Self::Boot,
         Self::IoBlocks,
     ];
@@ -134,7 +138,7 @@ impl AreaKind {
     #[inline(always)]
     #[must_use]
     pub const fn owns_pages(self) -> bool {
-        matches!(self, Self::Vmalloc | Self::Module | Self::Stack)
+        (self as u32) < OWNING_KINDS
     }
 
     /// Is it mapped by small pages, through tables that the area holds? Others are mapped by
@@ -142,7 +146,7 @@ impl AreaKind {
     #[inline(always)]
     #[must_use]
     pub const fn holds_tables(self) -> bool {
-        !matches!(self, Self::IoBlocks | Self::Boot)
+        (self as u32) < TABLE_KINDS
     }
 
     /// Did `ioremap` map it? Then a record of its memory belongs to it: see
@@ -219,6 +223,41 @@ pub struct AreaInfo {
     pub phys: Option<PhysAddr>,
 }
 
+/// One word of a record, as it was read: where the area ends, what it is for, and where in its life it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EndWord(u32);
+
+impl EndWord {
+    /// Is it for this, and there in its life?
+    #[inline(always)]
+    #[must_use]
+    pub const fn is(self, kind: AreaKind, state: AreaState) -> bool {
+        let bits = self.0 & (KIND | STATE << STATE_SHIFT);
+        bits == kind as u32 | (state as u32) << STATE_SHIFT
+    }
+
+    /// The first address behind the area.
+    #[inline(always)]
+    #[must_use]
+    pub const fn end(self) -> VirtAddr {
+        VirtAddr::new(self.0 & !LOW)
+    }
+
+    /// As [`AreaKind::owns_pages`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn owns_pages(self) -> bool {
+        self.0 & KIND < OWNING_KINDS
+    }
+
+    /// As [`AreaKind::holds_tables`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn holds_tables(self) -> bool {
+        self.0 & KIND < TABLE_KINDS
+    }
+}
+
 /// The words of records.
 pub(super) trait Fields: Words {
     #[inline(always)]
@@ -278,6 +317,13 @@ impl AreaId {
         VirtRange::new(VirtAddr::new(start), VirtAddr::new(end))
     }
 
+    /// Its first address.
+    #[inline(always)]
+    #[must_use]
+    pub fn start(self, words: &impl Words) -> VirtAddr {
+        VirtAddr::new(words.get(self.0, START))
+    }
+
     /// What the area is for.
     #[inline(always)]
     #[must_use]
@@ -292,12 +338,18 @@ impl AreaId {
         AreaState::from_bits(words.get(self.0, END))
     }
 
-    /// Is it for this, and there in its life?
+    /// Its end, its kind and its state, read at once.
     #[inline(always)]
     #[must_use]
-    pub fn is(self, words: &impl Words, kind: AreaKind, state: AreaState) -> bool {
-        let bits = words.get(self.0, END) & (KIND | STATE << STATE_SHIFT);
-        bits == kind as u32 | (state as u32) << STATE_SHIFT
+    pub fn end_word(self, words: &impl Words) -> EndWord {
+        EndWord(words.get(self.0, END))
+    }
+
+    /// Moves it on in its life, from what was read of it.
+    #[inline(always)]
+    pub fn move_on(self, words: &impl Words, read: EndWord, state: AreaState) {
+        let others = read.0 & !(STATE << STATE_SHIFT);
+        words.set(self.0, END, others | (state as u32) << STATE_SHIFT);
     }
 
     /// Moves it on in its life.

@@ -6,7 +6,7 @@
 use super::map::{IoMap, mapped_pages};
 use super::record::IoId;
 use crate::addr::{PAGE_SHIFT, PAGE_SIZE, VirtAddr, VirtRange};
-use crate::map::area::{AreaId, AreaKind, AreaState};
+use crate::map::area::{AreaId, AreaKind, AreaState, Words};
 use crate::map::mmu::Mmu;
 use crate::map::vmalloc::state::{SMALL_PAGES, State};
 use crate::map::vmalloc::{AreaError, AreaFault};
@@ -22,6 +22,14 @@ enum Unmapped {
     Taken(AreaId, IoId, VirtRange),
     /// There is no such mapping.
     Wrong,
+}
+
+/// Has an area that was unmapped wait for a flush. Says whether the batch is full.
+#[inline(always)]
+fn wait(words: &impl Words, state: &mut State, area: AreaId) -> bool {
+    let read = area.end_word(words);
+    let pages = (read.end().as_u32() - area.start(words).as_u32()) >> PAGE_SHIFT;
+    state.wait(words, area, read, pages)
 }
 
 impl<P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'_, '_, '_, P, T, CPUS> {
@@ -48,7 +56,7 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'_, '_, '_, P, T, CPUS> {
                 let _flushed_with_the_batch = stale.put_off();
                 let is_full = self.region.with(|state| {
                     state.io.retire(&words, io, area);
-                    state.wait(&words, area, 0)
+                    wait(&words, state, area)
                 });
                 if is_full {
                     self.region.purge();
@@ -85,7 +93,7 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'_, '_, '_, P, T, CPUS> {
         }
         let _flushed_with_the_batch = self.region.mmu.clear(range).put_off();
         state.io.retire(&words, io, area);
-        if state.wait(&words, area, 0) { Unmapped::Full } else { Unmapped::Done }
+        if wait(&words, state, area) { Unmapped::Full } else { Unmapped::Done }
     }
 
     /// What is wrong with an address that was given back; reports it.

@@ -1,13 +1,13 @@
 //! `vmalloc`: an area and pages for it, from HighMem first.
 //!
-//! Pages are taken 32 at a time, with one list on the stack, and mapped; there is no array of them afterwards, since
-//! the tables are one. Who has got half of them and no more gives all back, at once and flushed: memory is
+//! Pages are taken in blocks of eight, and 32 at a time with one list on the stack, and mapped; there is no array of
+//! them afterwards, since the tables are one. Who has got half of them and no more gives all back, at once and flushed: memory is
 //! short just then.
 
 use super::error::VmallocError;
 use super::region::{AreaSpec, MappedRegion};
 use super::state::SMALL_PAGES;
-use crate::addr::{PAGE_SIZE, Pfn, VirtAddr};
+use crate::addr::{PAGE_SIZE, VirtAddr};
 use crate::map::area::{AreaId, AreaKind, AreaState};
 use crate::map::mmu::Mmu;
 use crate::map::prot::{MemoryType, Prot};
@@ -79,8 +79,8 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
             self.check_size(pages)?;
         }
         let area = self.take_area(pages, gfp, spec)?;
-        let start = area.range(&self.words()).start();
-        match self.fill(start, pages, for_pages(gfp), spec.prot) {
+        let start = area.start(&self.words());
+        match self.fill(start, pages, gfp, spec.prot) {
             Ok(()) => {
                 area.set_state(&self.words(), AreaState::Live);
                 Ok(start)
@@ -95,60 +95,6 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
     pub(super) fn check_size(&self, pages: u32) -> Result<(), VmallocError> {
         let memory = self.pages.managed().into_iter().fold(0, u32::saturating_add);
         if pages > memory { Err(VmallocError::TooLarge { pages, memory }) } else { Ok(()) }
-    }
-
-    /// Maps new pages from an address on, whose tables are held, and publishes them. What was mapped of them when
-    /// they ran out stays mapped.
-    #[inline(always)]
-    pub(super) fn fill(
-        &self,
-        start: VirtAddr,
-        pages: u32,
-        gfp: Gfp,
-        prot: Prot,
-    ) -> Result<(), VmallocError> {
-        if pages == 1 {
-            let mut one = [Pfn::default()];
-            return self.fill_part(start, 0, pages, gfp, prot, &mut one).map(drop);
-        }
-        self.fill_many(start, pages, gfp, prot)
-    }
-
-    #[inline(never)]
-    fn fill_many(
-        &self,
-        start: VirtAddr,
-        pages: u32,
-        gfp: Gfp,
-        prot: Prot,
-    ) -> Result<(), VmallocError> {
-        let mut frames = [Pfn::default(); CHUNK];
-        let mut done = 0;
-        while done < pages {
-            let wanted = CHUNK.min((pages - done) as usize);
-            done += self.fill_part(start, done, pages, gfp, prot, &mut frames[..wanted])?;
-        }
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn fill_part(
-        &self,
-        start: VirtAddr,
-        done: u32,
-        wanted: u32,
-        gfp: Gfp,
-        prot: Prot,
-        frames: &mut [Pfn],
-    ) -> Result<u32, VmallocError> {
-        let got = self
-            .pages
-            .alloc_bulk_raw(gfp, frames)
-            .map_err(|error| VmallocError::NoPages { error, got: done, wanted })?;
-        let virt = VirtAddr::new(start.as_u32() + done * PAGE_SIZE);
-        let fresh = self.mmu.map_pages(virt, frames.get(..got).unwrap_or(&[]), prot);
-        self.mmu.publish(fresh);
-        Ok(got as u32)
     }
 
     /// Gives back an area that was not finished, with what pages it has, at once.

@@ -6,7 +6,7 @@
 use super::error::{AreaError, AreaFault};
 use super::region::MappedRegion;
 use super::state::SMALL_PAGES;
-use crate::addr::{PAGE_SHIFT, PAGE_SIZE, VirtAddr};
+use crate::addr::{PAGE_SHIFT, PAGE_SIZE, VirtAddr, VirtRange};
 use crate::map::area::{AreaId, AreaKind, AreaState};
 use crate::map::mmu::Mmu;
 use crate::platform::{Lowmem, Report};
@@ -42,18 +42,19 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
     pub fn free(&self, virt: VirtAddr, kind: AreaKind) -> Result<(), AreaError> {
         let words = self.words();
         let freed = self.with(|state| {
-            let Some(area) = state.tree.find_start(&words, virt) else { return Freed::Wrong };
-            if !area.is(&words, kind, AreaState::Live) || !kind.owns_pages() {
+            let Some(area) = state.find_start(&words, virt) else { return Freed::Wrong };
+            let read = area.end_word(&words);
+            if !read.is(kind, AreaState::Live) || !kind.owns_pages() {
                 return Freed::Wrong;
             }
-            let range = area.range(&words);
+            let range = VirtRange::new(virt, read.end());
             let pages = range.len() >> PAGE_SHIFT;
             if pages > SMALL_PAGES {
-                area.set_state(&words, AreaState::Making);
+                area.move_on(&words, read, AreaState::Making);
                 return Freed::Taken(area);
             }
             let _flushed_with_the_batch = self.mmu.retire(range).put_off();
-            Freed::Waits { is_full: state.wait(&words, area, pages) }
+            Freed::Waits { is_full: state.wait(&words, area, read, pages) }
         });
         match freed {
             Freed::Waits { is_full: false } => {}
@@ -70,11 +71,8 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
     /// Has an area wait that was unmapped, and is the caller's; flushes if the batch is full.
     pub(in crate::map) fn wait(&self, area: AreaId) {
         let words = self.words();
-        let frames = match area.kind(&words).owns_pages() {
-            true => area.range(&words).len() >> PAGE_SHIFT,
-            false => 0,
-        };
-        if self.with(|state| state.wait(&words, area, frames)) {
+        let (read, pages) = (area.end_word(&words), area.range(&words).len() >> PAGE_SHIFT);
+        if self.with(|state| state.wait(&words, area, read, pages)) {
             self.purge();
         }
     }

@@ -108,7 +108,7 @@ impl<'a, P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, 'a, P, T, CPUS> 
             areas: state.tree.areas(),
             waiting_areas: state.waiting.count,
             waiting: state.waiting_bytes(),
-            waiting_frames: state.waiting.frames,
+            waiting_frames: state.waiting.frames(),
             spare: state.spare_bytes(),
         })
     }

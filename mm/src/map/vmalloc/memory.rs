@@ -5,7 +5,7 @@
 #![expect(unsafe_code, reason = "records lie in objects of a slab cache")]
 
 use super::region::MappedRegion;
-use crate::addr::{Pfn, VirtAddr};
+use crate::addr::{Order, Pfn, VirtAddr};
 use crate::map::area::{AreaId, Words};
 use crate::platform::Lowmem;
 use crate::sync::AtomicU32;
@@ -37,5 +37,21 @@ impl<P: Lowmem, T, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
         // SAFETY: 1. they came from `alloc_bulk_raw`, and their entries are gone; 2. the flush has been made. What
         // somebody else has given back is reported by the page allocator, and left alone.
         let _ = unsafe { self.pages.free_bulk_raw(frames) };
+    }
+
+    /// As [`give_frames`](Self::give_frames), of a block.
+    pub(super) fn give_block(&self, pfn: Pfn, order: Order) {
+        // SAFETY: as above; it came from `alloc_raw`.
+        let _ = unsafe { self.pages.free_raw(pfn, order) };
+    }
+
+    /// Makes a block of an area single pages, which are the area's as before.
+    pub(super) fn split_block(&self, pfn: Pfn, order: Order) {
+        // SAFETY: 1. the area has it from `alloc_raw`; 2. its descriptor says so.
+        match unsafe { self.pages.own_raw(pfn, order) }.split() {
+            Ok(pages) => _ = pages.into_raw(),
+            // Somebody else has a reference to it as well, and will find it whole.
+            Err(block) => _ = block.into_raw(),
+        }
     }
 }

@@ -27,6 +27,7 @@
 //! | `state` | what its lock protects: the tree, what waits, what is spare |
 //! | [`reserved`] | addresses that somebody is about to map something at |
 //! | [`alloc`] | `vmalloc`, `vzalloc`, `vmalloc_32` |
+//! | `frames` | single pages and blocks of eight |
 //! | [`free`] | `vfree`, and frees that are wrong |
 //! | [`purge`] | the flush, and what comes free with it; the shrinker |
 //! | [`vmap`] | pages of somebody else |
@@ -42,6 +43,8 @@
 pub mod alloc;
 pub mod error;
 pub mod figures;
+#[cfg(not(loom))]
+mod frames;
 #[cfg(not(loom))]
 pub mod free;
 #[cfg(not(loom))]

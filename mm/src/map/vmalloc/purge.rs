@@ -7,9 +7,10 @@
 //! While another CPU flushes, a search may find no room though there is some soon. It is not waited for; the report
 //! counts those bytes as waiting.
 
-use super::alloc::CHUNK;
+use super::frames::Frames;
 use super::region::MappedRegion;
-use crate::addr::{PAGE_SIZE, Pfn, VirtRange};
+use super::state::Batch;
+use crate::addr::{PAGE_SIZE, VirtRange};
 use crate::map::area::{AreaId, AreaList, AreaState};
 use crate::map::duty::Stale;
 use crate::map::mmu::Mmu;
@@ -19,6 +20,8 @@ use crate::zone::shrink::Shrinker;
 
 /// A range of more pages costs more to flush than everything.
 const RANGE_PAGES: u32 = 64;
+/// Of more areas nobody asks how far they are apart.
+const RANGE_AREAS: u32 = 8;
 /// How many areas go to their lists under one round of the lock.
 const RECYCLED: usize = 32;
 /// How many records of device memory are kept: as many as areas wait.
@@ -31,36 +34,33 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
     pub fn purge(&self) -> u32 {
         let words = self.words();
         let Some(mut batch) = self.with(|state| state.take_waiting()) else { return 0 };
-        let range = batch.range();
-        if range.len() <= RANGE_PAGES * PAGE_SIZE {
-            self.mmu.flush(Stale::owed(range));
-        } else {
-            self.mmu.flush_all();
-        }
-        let mut frames = [Pfn::default(); CHUNK];
-        let (mut full, mut freed) = (0, 0);
+        self.flush_batch(&batch);
+        let bytes = batch.bytes();
+        let mut frames = Frames::new();
         let mut flushed = AreaList::new();
         while let Some(area) = batch.areas.pop(&words) {
-            if area.kind(&words).owns_pages() {
-                let mut rest = area.range(&words);
-                while !rest.is_empty() {
-                    let (got, next) = self.mmu.take_dead(rest, &mut frames[full..]);
-                    full += got;
-                    rest = VirtRange::new(next, rest.end());
-                    if full == CHUNK {
-                        self.give_frames(&frames);
-                        freed += CHUNK as u32;
-                        full = 0;
-                    }
-                }
+            let read = area.end_word(&words);
+            if read.owns_pages() {
+                self.take_frames(VirtRange::new(area.start(&words), read.end()), &mut frames);
             }
             flushed.push(&words, area);
         }
-        self.give_frames(&frames[..full]);
+        self.give_rest(&mut frames);
         self.recycle(flushed);
-        self.with(|state| state.flushing -= batch.bytes);
+        self.with(|state| state.flushing -= bytes);
         self.give_io_records(MOST_SPARE_RECORDS);
-        freed + full as u32
+        frames.freed
+    }
+
+    /// Has the TLBs forget all that waits: everything, unless it is a small range.
+    fn flush_batch(&self, batch: &Batch) {
+        if batch.count <= RANGE_AREAS {
+            let range = batch.range(&self.words());
+            if range.len() <= RANGE_PAGES * PAGE_SIZE {
+                return self.mmu.flush(Stale::owed(range));
+            }
+        }
+        self.mmu.flush_all();
     }
 
     /// Gives up all that waits and all that is spare, so that every free address is in the tree's gaps. Any
@@ -126,7 +126,7 @@ impl<P: Lowmem + Sync, T: Mmu + Sync, const CPUS: usize> Shrinker
     }
 
     fn count(&self) -> u32 {
-        self.with(|state| state.waiting.frames)
+        self.with(|state| state.waiting.frames())
     }
 
     /// All of them, and what spare areas hold: tables and records.

@@ -3,8 +3,9 @@
 //! An area that is resized is being made meanwhile, so that nobody can give it back or resize it as well. Frames
 //! that leave it are flushed and freed before the call returns: there is no record for them to wait by.
 
-use super::alloc::{CHUNK, for_pages};
+use super::alloc::CHUNK;
 use super::error::VmallocError;
+use super::frames::Frames;
 use super::region::{AreaSpec, MappedRegion, for_books};
 use super::reserved::Reserved;
 use crate::addr::{PAGE_SHIFT, PAGE_SIZE, Pfn, VirtAddr, VirtRange};
@@ -79,6 +80,7 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
         let end = VirtAddr::new(old.start().as_u32() + pages * PAGE_SIZE);
         let tail = VirtRange::new(end, old.end());
         if !tail.is_empty() {
+            self.split_at(old, end);
             self.free_pages_of(tail);
             self.shorten(taken, old, end);
         }
@@ -121,7 +123,7 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
             let _ = self.with(|state| state.tree.resize(&words, taken.area(), bytes));
             return Err(VmallocError::NoTable(error));
         }
-        let filled = self.fill(more.start(), more.len() >> PAGE_SHIFT, for_pages(gfp), spec.prot);
+        let filled = self.fill(more.start(), more.len() >> PAGE_SHIFT, gfp, spec.prot);
         if filled.is_err() {
             self.free_pages_of(more);
             self.shorten(taken, grown, more.start());
@@ -144,7 +146,7 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
         // The new pages first: if they do not come, nothing of the old has two mappings.
         let border = VirtAddr::new(range.start().as_u32() + old.len());
         let more = VirtRange::new(border, range.end());
-        if let Err(error) = self.fill(border, pages - old_pages, for_pages(gfp), spec.prot) {
+        if let Err(error) = self.fill(border, pages - old_pages, gfp, spec.prot) {
             self.free_pages_of(more);
             let mut one = AreaList::new();
             one.push(&self.words(), new);
@@ -172,13 +174,9 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
     fn free_pages_of(&self, part: VirtRange) {
         let stale = self.mmu.retire(part);
         self.mmu.flush(stale);
-        let mut frames = [Pfn::default(); CHUNK];
-        let mut rest = part;
-        while !rest.is_empty() {
-            let (got, next) = self.mmu.take_dead(rest, &mut frames);
-            self.give_frames(&frames[..got]);
-            rest = VirtRange::new(next, rest.end());
-        }
+        let mut frames = Frames::new();
+        self.take_frames(part, &mut frames);
+        self.give_rest(&mut frames);
     }
 }
 

@@ -213,7 +213,7 @@ impl<'s, 'a, P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'s, 'a, P, T, CP
 
     /// Takes an area whose tables are not held, and whose addresses no TLB knows, out of the tree.
     pub(super) fn forget(&self, area: AreaId) {
-        self.with(|state| state.tree.remove(&self.words(), area));
+        self.with(|state| state.remove(&self.words(), area));
         self.give_record(area);
     }
 }

@@ -65,10 +65,11 @@ impl<'s, 'a, P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'s, 'a, P, T, CP
     ) -> Result<Reserved<'_, 's, 'a, P, T, CPUS>, AreaError> {
         let words = self.words();
         let area = self.with(|state| {
-            let area = state.tree.find_start(&words, virt)?;
+            let area = state.find_start(&words, virt)?;
+            let read = area.end_word(&words);
             // Those of `ioremap` are not for others to take.
-            (!kind.is_ioremap() && area.is(&words, kind, AreaState::Live)).then(|| {
-                area.set_state(&words, AreaState::Making);
+            (!kind.is_ioremap() && read.is(kind, AreaState::Live)).then(|| {
+                area.move_on(&words, read, AreaState::Making);
                 area
             })
         });

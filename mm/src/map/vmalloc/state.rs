@@ -3,16 +3,18 @@
 //! Invariants: an area is on the list that its state says, and on no other; the sums are those of the lists.
 
 use crate::addr::{PAGE_SHIFT, PAGE_SIZE, VirtAddr, VirtRange};
-use crate::map::area::{AreaId, AreaList, AreaState, AreaTree, GUARD_BYTES, Words};
+use crate::map::area::{
+    AreaHints, AreaId, AreaList, AreaState, AreaTree, EndWord, GUARD_BYTES, Words,
+};
 use crate::map::ioremap::{IoIndex, SpareBlocks};
 
 /// The largest areas that are kept, in pages.
 pub(in crate::map) const SMALL_PAGES: u32 = 16;
-/// The most areas of a size that are kept: all of a batch.
+/// The most areas of a size that are kept.
 const MOST_SPARE: u16 = 256;
 /// A batch is full when so many areas wait,
-const BATCH_AREAS: u32 = 256;
-/// or so many bytes of addresses, or a part of the region.
+const BATCH_AREAS: u32 = 128;
+/// or so many bytes of their addresses, or a part of the region.
 const BATCH_BYTES: u32 = 4 << 20;
 const REGION_PART: u32 = 16;
 
@@ -23,40 +25,54 @@ pub(super) struct Batch {
     pub areas: AreaList,
     /// How many.
     pub count: u32,
-    /// Bytes of their addresses, guard pages included.
-    pub bytes: u32,
-    /// Frames in their dead entries.
-    pub frames: u32,
-    low: u32,
-    high: u32,
+    /// Pages of their addresses, without guard pages.
+    pub pages: u32,
+    /// How many of these have no frame that comes free.
+    pub bare: u32,
 }
 
 impl Batch {
-    const EMPTY: Self =
-        Self { areas: AreaList::new(), count: 0, bytes: 0, frames: 0, low: u32::MAX, high: 0 };
+    const EMPTY: Self = Self { areas: AreaList::new(), count: 0, pages: 0, bare: 0 };
 
-    /// All that the TLBs must forget, and what lies between.
-    pub(super) const fn range(&self) -> VirtRange {
-        VirtRange::new(VirtAddr::new(self.low), VirtAddr::new(self.high))
+    /// Bytes of their addresses, guard pages included.
+    pub(super) const fn bytes(&self) -> u32 {
+        self.pages * PAGE_SIZE + self.count * GUARD_BYTES
+    }
+
+    /// Frames in their dead entries.
+    pub(super) const fn frames(&self) -> u32 {
+        self.pages - self.bare
+    }
+
+    /// All that the TLBs must forget, and what lies between. Looks at each area.
+    pub(super) fn range(&self, words: &impl Words) -> VirtRange {
+        let (mut low, mut high) = (VirtAddr::new(u32::MAX), VirtAddr::new(0));
+        for area in self.areas.iter(words) {
+            let range = area.range(words);
+            low = low.min(range.start());
+            high = high.max(range.end());
+        }
+        VirtRange::new(low, high)
     }
 }
 
 /// All that the lock protects.
 #[derive(Debug)]
 pub(in crate::map) struct State {
-    pub(in crate::map) tree: AreaTree,
     /// Device memory that is mapped, or waits.
     pub(in crate::map) io: IoIndex,
     /// Spare areas of whole sections and supersections.
     pub(in crate::map) blocks: SpareBlocks,
     pub(super) waiting: Batch,
+    batch_pages: u32,
+    spare_bytes: u32,
+    most_spare_bytes: u32,
     /// Bytes of addresses that somebody is flushing just now.
     pub(super) flushing: u32,
-    spare: [AreaList; SMALL_PAGES as usize],
+    pub(in crate::map) tree: AreaTree,
     spare_of: [u16; SMALL_PAGES as usize],
-    spare_bytes: u32,
-    batch_bytes: u32,
-    most_spare_bytes: u32,
+    spare: [AreaList; SMALL_PAGES as usize],
+    hints: AreaHints,
 }
 
 impl State {
@@ -64,27 +80,43 @@ impl State {
         let bytes = tree.region().len();
         let part = bytes / REGION_PART;
         Self {
-            tree,
             io: IoIndex::new(),
             blocks: SpareBlocks::new(bytes),
             waiting: Batch::EMPTY,
-            flushing: 0,
-            spare: [const { AreaList::new() }; SMALL_PAGES as usize],
-            spare_of: [0; SMALL_PAGES as usize],
+            batch_pages: part.min(BATCH_BYTES) >> PAGE_SHIFT,
             spare_bytes: 0,
-            batch_bytes: part.min(BATCH_BYTES),
             most_spare_bytes: part,
+            flushing: 0,
+            tree,
+            spare_of: [0; SMALL_PAGES as usize],
+            spare: [const { AreaList::new() }; SMALL_PAGES as usize],
+            hints: AreaHints::new(),
         }
     }
 
     /// Bytes of addresses that come free with a flush.
     pub(super) const fn waiting_bytes(&self) -> u32 {
-        self.waiting.bytes + self.flushing
+        self.waiting.bytes() + self.flushing
     }
 
     /// Bytes of addresses of spare areas.
     pub(super) const fn spare_bytes(&self) -> u32 {
         self.spare_bytes + self.blocks.bytes()
+    }
+
+    /// The area that starts at an address.
+    #[inline(always)]
+    pub(super) fn find_start(&self, words: &impl Words, virt: VirtAddr) -> Option<AreaId> {
+        match self.hints.find(words, virt) {
+            None => self.tree.find_start(words, virt),
+            found => found,
+        }
+    }
+
+    /// Takes an area out of the tree.
+    pub(super) fn remove(&mut self, words: &impl Words, area: AreaId) {
+        self.hints.forget(words, area);
+        self.tree.remove(words, area);
     }
 
     /// An area of just this size, whose tables are held and whose entries are faults; its state is the caller's to
@@ -95,6 +127,7 @@ impl State {
         let area = self.spare.get_mut(index)?.pop(words)?;
         self.spare_of[index] -= 1;
         self.spare_bytes -= pages * PAGE_SIZE + GUARD_BYTES;
+        self.hints.note(words, area);
         Some(area)
     }
 
@@ -107,39 +140,45 @@ impl State {
     /// Keeps an area that was flushed, if it is small, or a block, and there is room.
     #[inline(always)]
     pub(super) fn keep(&mut self, words: &impl Words, area: AreaId) -> bool {
-        let range = area.range(words);
-        let (index, bytes) =
-            ((range.len() >> PAGE_SHIFT).wrapping_sub(1), range.len() + GUARD_BYTES);
-        let Some(list) = self.spare.get_mut(index as usize) else {
+        let read = area.end_word(words);
+        let len = read.end().as_u32() - area.start(words).as_u32();
+        let (index, bytes) = ((len >> PAGE_SHIFT).wrapping_sub(1), len + GUARD_BYTES);
+        let (Some(list), Some(count)) =
+            (self.spare.get_mut(index as usize), self.spare_of.get_mut(index as usize))
+        else {
             return self.blocks.keep(words, area);
         };
-        let count = &mut self.spare_of[index as usize];
-        let is_kept = *count < MOST_SPARE
-            && self.spare_bytes + bytes <= self.most_spare_bytes
-            && area.kind(words).holds_tables();
+        let spare_bytes = self.spare_bytes + bytes;
+        let is_kept =
+            *count < MOST_SPARE && spare_bytes <= self.most_spare_bytes && read.holds_tables();
         if is_kept {
-            area.set_state(words, AreaState::Spare);
+            area.move_on(words, read, AreaState::Spare);
             list.push(words, area);
             *count += 1;
-            self.spare_bytes += bytes;
+            self.spare_bytes = spare_bytes;
         }
         is_kept
     }
 
-    /// Has an area wait, with so many frames in its dead entries. Says whether the batch is full.
+    /// Has an area wait, of so many pages, which `read` was read of. Says whether the batch is full.
     #[inline(always)]
     #[must_use = "a full batch is the caller's to flush"]
-    pub(in crate::map) fn wait(&mut self, words: &impl Words, area: AreaId, frames: u32) -> bool {
-        let range = area.range(words);
-        area.set_state(words, AreaState::Waiting);
+    pub(in crate::map) fn wait(
+        &mut self,
+        words: &impl Words,
+        area: AreaId,
+        read: EndWord,
+        pages: u32,
+    ) -> bool {
+        area.move_on(words, read, AreaState::Waiting);
         let waiting = &mut self.waiting;
         waiting.areas.push(words, area);
         waiting.count += 1;
-        waiting.bytes += range.len() + GUARD_BYTES;
-        waiting.frames += frames;
-        waiting.low = waiting.low.min(range.start().as_u32());
-        waiting.high = waiting.high.max(range.end().as_u32());
-        waiting.count >= BATCH_AREAS || waiting.bytes >= self.batch_bytes
+        waiting.pages += pages;
+        if !read.owns_pages() {
+            waiting.bare += pages;
+        }
+        waiting.count >= BATCH_AREAS || waiting.pages >= self.batch_pages
     }
 
     /// Takes all that waits, for a flush.
@@ -148,7 +187,7 @@ impl State {
             return None;
         }
         let batch = core::mem::replace(&mut self.waiting, Batch::EMPTY);
-        self.flushing += batch.bytes;
+        self.flushing += batch.bytes();
         Some(batch)
     }
 }

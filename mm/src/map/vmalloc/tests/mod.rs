@@ -145,8 +145,8 @@ impl Mmu for Fake {
         Fresh::owed()
     }
 
-    fn map_run(&self, _: VirtAddr, _: PfnRange, _: Prot) -> Fresh {
-        unreachable!("regions map single pages")
+    fn map_run(&self, start: VirtAddr, frames: PfnRange, prot: Prot) -> Fresh {
+        self.map_pages(start, &frames.iter().collect::<Vec<_>>(), prot)
     }
 
     fn publish(&self, fresh: Fresh) {
