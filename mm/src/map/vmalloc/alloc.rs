@@ -1,6 +1,6 @@
 //! `vmalloc`: an area and pages for it, from HighMem first.
 //!
-//! Pages are taken in blocks of eight, and 32 at a time with one list on the stack, and mapped; there is no array of
+//! Pages are taken in blocks, and 32 at a time with one list on the stack, and mapped; there is no array of
 //! them afterwards, since the tables are one. Who has got half of them and no more gives all back, at once and flushed: memory is
 //! short just then.
 

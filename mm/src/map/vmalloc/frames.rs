@@ -1,9 +1,9 @@
-//! An area's frames come and go: single ones, and blocks of eight.
+//! An area's frames come and go: single ones, and blocks.
 //!
-//! A large area takes blocks of order 3 as long as they are easy to have, without a reserve and without reclaim, and
-//! single pages for the rest: a block costs as much as a page. It stays a block: the descriptor of its first frame says
-//! so when the frames come out of dead entries, and the block goes back whole. Whoever cuts an area in the middle of
-//! one makes it single pages before.
+//! An area takes blocks of 32, 16 and 8 pages as long as they are easy to have, without a reserve and without reclaim,
+//! and single pages for the rest: a block costs little more than a page. It stays a block: the descriptor of its
+//! first frame says so when the frames come out of dead entries, and the block goes back whole. Whoever cuts an area in
+//! the middle of one makes it single pages before.
 
 use super::alloc::{CHUNK, for_pages};
 use super::error::VmallocError;
@@ -14,8 +14,9 @@ use crate::map::prot::Prot;
 use crate::platform::Lowmem;
 use crate::zone::Gfp;
 
-/// The blocks: the largest that a CPU's stacks hold.
-pub(super) const BLOCK: Order = Order::COSTLY;
+/// The largest blocks that an area takes, and the smallest.
+const LARGEST: u32 = 5;
+const SMALLEST: u32 = 3;
 
 /// What blocks are not worth: a wait, a reserve, a promise.
 const EFFORT: Gfp = Gfp::__GFP_DIRECT_RECLAIM
@@ -75,13 +76,19 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
         let at = |page: u32| VirtAddr::new(start.as_u32() + page * PAGE_SIZE);
         let mut got = 0;
         let easy = gfp.difference(EFFORT).union(Gfp::__GFP_NORETRY);
-        while wanted - got >= BLOCK.pages()
-            && let Ok(pfn) = self.pages.alloc_raw(easy, BLOCK)
-        {
-            let frames = PfnRange::new(pfn, pfn.saturating_add(BLOCK.pages()));
+        let mut order = LARGEST;
+        while order >= SMALLEST {
+            let block = Order::new(order as u8).filter(|order| order.pages() <= wanted - got);
+            let taken =
+                block.and_then(|order| Some((order, self.pages.alloc_raw(easy, order).ok()?)));
+            let Some((block, pfn)) = taken else {
+                order -= 1;
+                continue;
+            };
+            let frames = PfnRange::new(pfn, pfn.saturating_add(block.pages()));
             let fresh = self.mmu.map_run(at(got), frames, prot);
             self.mmu.publish(fresh);
-            got += BLOCK.pages();
+            got += block.pages();
         }
         if got == wanted {
             return Ok(());
@@ -105,7 +112,7 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
     #[inline(always)]
     pub(super) fn take_frames(&self, range: VirtRange, frames: &mut Frames) {
         let mut rest = range;
-        let has_blocks = range.len() >= BLOCK.pages() * PAGE_SIZE;
+        let has_blocks = range.len() >= PAGE_SIZE << SMALLEST;
         while !rest.is_empty() {
             let Some(room) = frames.list.get_mut(frames.full..) else { return };
             let (got, next) = self.mmu.take_dead(rest, room);
@@ -127,9 +134,12 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
     fn give_blocks(&self, frames: &mut Frames, got: usize) {
         let table = self.pages.frames();
         let (mut kept, end) = (frames.full, (frames.full + got).min(CHUNK));
-        for index in frames.full..end {
+        let mut index = frames.full;
+        while index < end {
             if frames.skip > 0 {
-                frames.skip -= 1;
+                let skipped = (frames.skip as usize).min(end - index);
+                frames.skip -= skipped as u32;
+                index += skipped;
                 continue;
             }
             let pfn = frames.list[index];
@@ -138,12 +148,13 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
             match order {
                 Some(order) if order != Order::ZERO => {
                     self.give_block(pfn, order);
-                    frames.skip = order.pages() - 1;
+                    frames.skip = order.pages();
                     frames.freed += order.pages();
                 }
                 _ => {
                     frames.list[kept] = pfn;
                     kept += 1;
+                    index += 1;
                 }
             }
         }
@@ -165,7 +176,7 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
 
     /// Sees to it that no block lies on both sides of an address inside an area.
     pub(super) fn split_at(&self, area: VirtRange, border: VirtAddr) {
-        for back in 1..BLOCK.pages() {
+        for back in 1..1 << LARGEST {
             let Some(virt) = border.checked_sub(back * PAGE_SIZE) else { return };
             if !area.contains(virt) {
                 return;

@@ -27,7 +27,7 @@
 //! | `state` | what its lock protects: the tree, what waits, what is spare |
 //! | [`reserved`] | addresses that somebody is about to map something at |
 //! | [`alloc`] | `vmalloc`, `vzalloc`, `vmalloc_32` |
-//! | `frames` | single pages and blocks of eight |
+//! | `frames` | single pages, and blocks |
 //! | [`free`] | `vfree`, and frees that are wrong |
 //! | [`purge`] | the flush, and what comes free with it; the shrinker |
 //! | [`vmap`] | pages of somebody else |
@@ -37,7 +37,7 @@
 //! | `memory` | where addresses become references, and frames and records go back |
 //!
 //! Context: any, with interrupts on or off, if the flags do not allow to sleep; who frees may flush a batch: up to
-//! 256 areas or 4 MiB.
+//! 64 areas or 4 MiB.
 
 #[cfg(not(loom))]
 pub mod alloc;

@@ -12,8 +12,9 @@ use crate::map::ioremap::{IoIndex, SpareBlocks};
 pub(in crate::map) const SMALL_PAGES: u32 = 16;
 /// The most areas of a size that are kept.
 const MOST_SPARE: u16 = 256;
-/// A batch is full when so many areas wait,
-const BATCH_AREAS: u32 = 128;
+/// A batch is full when so many areas wait: as many single frames as the page allocator's stacks take back without
+/// asking a zone,
+const BATCH_AREAS: u32 = 64;
 /// or so many bytes of their addresses, or a part of the region.
 const BATCH_BYTES: u32 = 4 << 20;
 const REGION_PART: u32 = 16;

@@ -1,6 +1,7 @@
 //! `vrealloc`: what both sizes have stays where it was in memory.
 
 use super::*;
+use crate::addr::Order;
 
 #[test]
 fn smaller_and_larger_in_place() {
@@ -56,5 +57,32 @@ fn what_can_not_grow_stays_as_it_was() {
             behind.into_iter().for_each(|behind| region.vfree(behind).unwrap());
         }
         region.vfree(area).unwrap();
+    });
+}
+
+/// Blocks go with the area they are in, and a cut through one leaves single pages on both sides.
+#[test]
+fn a_cut_through_a_block() {
+    with_region(2048, &space(16), |bench| {
+        let region = bench.region;
+        let order = |pfn: Pfn| bench.pages.frames().get(pfn).unwrap().state().order();
+        for pages in [1, 2, 5, 8, 17, 31, 32] {
+            let area = region.vmalloc(40 * PAGE_SIZE, KERNEL, 0).unwrap();
+            let frames = bench.frames(area, 40);
+            let at_first: Vec<_> = frames.iter().map(|pfn| order(*pfn)).collect();
+            let heads = [0, 32].map(|page| at_first[page].map(Order::pages));
+            assert_eq!(heads, [Some(32), Some(8)], "no blocks at all");
+            region.vrealloc(area, pages * PAGE_SIZE, KERNEL, 0).unwrap();
+            let left = bench.frames(area, pages);
+            assert_eq!(left, frames[..pages as usize]);
+            // Of the block that was cut, each page is one now; those before are as they were.
+            for (index, pfn) in left.iter().enumerate() {
+                let is_cut = pages != 32;
+                let expected = if is_cut { Some(1) } else { at_first[index].map(Order::pages) };
+                assert_eq!(order(*pfn).map(Order::pages), expected, "{index} of {pages}");
+            }
+            bench.pages.validate().unwrap();
+            region.vfree(area).unwrap();
+        }
     });
 }

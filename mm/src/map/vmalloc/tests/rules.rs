@@ -43,26 +43,26 @@ fn nothing_is_reused_before_a_batch_is_flushed() {
     with_region(1024, &space(64), |bench| {
         let region = bench.region;
         let before = bench.pages.figures().free();
-        for _ in 0..127 {
+        for _ in 0..63 {
             let area = region.vmalloc(1, KERNEL, 0).unwrap();
             region.vfree(area).unwrap();
         }
         assert_eq!(bench.mmu.flushes(), []);
         let figures = region.figures();
-        assert_eq!((figures.waiting_areas, figures.waiting_frames), (127, 127));
-        assert_eq!(figures.waiting, 127 * 2 * PAGE_SIZE);
-        // The 128th fills the batch: one flush, of everything, since the range is large.
+        assert_eq!((figures.waiting_areas, figures.waiting_frames), (63, 63));
+        assert_eq!(figures.waiting, 63 * 2 * PAGE_SIZE);
+        // The 64th fills the batch: one flush, of everything, since the range is large.
         let area = region.vmalloc(1, KERNEL, 0).unwrap();
         region.vfree(area).unwrap();
         assert_eq!(bench.mmu.flushes(), [None]);
         let figures = region.figures();
         assert_eq!((figures.waiting_areas, figures.waiting), (0, 0));
-        assert_eq!(figures.spare, 128 * 2 * PAGE_SIZE);
+        assert_eq!(figures.spare, 64 * 2 * PAGE_SIZE);
         bench.pages.drain();
         assert!(before - bench.pages.figures().free() < 16, "frames came back with the flush");
         // From now on areas come from the list: no table is asked for, no record made.
         let asked = bench.mmu.asked.get();
-        for _ in 0..128 {
+        for _ in 0..64 {
             region.vfree(region.vmalloc(1, KERNEL, 0).unwrap()).unwrap();
         }
         assert_eq!((bench.mmu.asked.get(), bench.mmu.flushes().len()), (asked, 1));
