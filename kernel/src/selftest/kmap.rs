@@ -89,13 +89,11 @@ fn faults(checks: &mut Checks, virt: VirtAddr, what: &str) {
 /// Levels nest to the last, each with its frame; then there is an error, and then they end.
 fn levels(checks: &mut Checks, local: &Local, frames: &Frames) {
     let mut pages = [VirtAddr::new(0); MAX_DEPTH as usize];
-    let mut depth = 0;
-    for (page, pfn) in pages.iter_mut().zip(frames.all()) {
+    for (depth, (page, pfn)) in pages.iter_mut().zip(frames.all()).enumerate() {
         match kmap::kmap_local(local, pfn) {
             Ok(virt) => *page = virt,
             Err(error) => return checks.that(false, format_args!("level {depth}: {error}")),
         }
-        depth += 1;
     }
     for (page, pfn) in pages.iter().zip(frames.all()) {
         checks.equal(word(*page), pfn.as_u32(), format_args!("pfn {pfn} at {page}"));

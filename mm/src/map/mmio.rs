@@ -111,7 +111,7 @@ impl fmt::Display for TooFewRegisters {
 
 impl core::error::Error for TooFewRegisters {}
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use crate::sync::AtomicU32;
