@@ -1,7 +1,10 @@
 //! The vmalloc region, and device memory in it, where everybody finds them.
 
-use mm::map::ioremap::IoMap;
-use mm::map::vmalloc::MappedRegion;
+use mm::addr::{Pfn, PhysAddr, VirtAddr};
+use mm::map::Prot;
+use mm::map::ioremap::{IoMap, IoremapError};
+use mm::map::vmalloc::{AreaError, MappedRegion, VmallocError};
+use mm::zone::Gfp;
 use spin::Once;
 
 use crate::maps::Maps;
@@ -23,4 +26,75 @@ pub fn publish(region: Vmalloc) -> &'static Vmalloc {
 /// Makes `io` the one that everybody shares. Called once, at boot; a second one is lost.
 pub fn publish_io(io: Io) -> &'static Io {
     IO.call_once(|| io)
+}
+
+/// Takes an area with pages of its own, out of line: what everybody calls who does not count instructions, and what the
+/// benchmark counts.
+///
+/// # Errors
+///
+/// [`VmallocError`].
+#[inline(never)]
+pub fn vmalloc(
+    region: &Vmalloc,
+    bytes: u32,
+    gfp: Gfp,
+    caller: u32,
+) -> Result<VirtAddr, VmallocError> {
+    region.vmalloc(bytes, gfp, caller)
+}
+
+/// Gives back an area, out of line; see [`vmalloc`].
+///
+/// # Errors
+///
+/// [`AreaError`].
+#[inline(never)]
+pub fn vfree(region: &Vmalloc, virt: VirtAddr) -> Result<(), AreaError> {
+    region.vfree(virt)
+}
+
+/// Maps frames side by side, out of line; see [`vmalloc`].
+///
+/// # Errors
+///
+/// [`VmallocError`].
+#[inline(never)]
+pub fn vmap(
+    region: &Vmalloc,
+    frames: &[Pfn],
+    prot: Prot,
+    caller: u32,
+) -> Result<VirtAddr, VmallocError> {
+    region.vmap(frames, prot, Gfp::GFP_KERNEL, caller)
+}
+
+/// Unmaps what [`vmap`] mapped, out of line; see [`vmalloc`].
+///
+/// # Errors
+///
+/// [`AreaError`].
+#[inline(never)]
+pub fn vunmap(region: &Vmalloc, virt: VirtAddr) -> Result<(), AreaError> {
+    region.vunmap(virt)
+}
+
+/// Maps a device's registers, out of line; see [`vmalloc`].
+///
+/// # Errors
+///
+/// [`IoremapError`].
+#[inline(never)]
+pub fn ioremap(io: &Io, phys: PhysAddr, bytes: u32, caller: u32) -> Result<VirtAddr, IoremapError> {
+    io.ioremap(phys, bytes, caller)
+}
+
+/// Unmaps what [`ioremap`] mapped, out of line; see [`vmalloc`].
+///
+/// # Errors
+///
+/// [`AreaError`].
+#[inline(never)]
+pub fn iounmap(io: &Io, virt: VirtAddr) -> Result<(), AreaError> {
+    io.iounmap(virt)
 }

@@ -12,6 +12,9 @@
 
 use crate::{Exhausted, Random};
 
+/// How many objects are held at once.
+pub const HELD: usize = 4096;
+
 /// The largest size.
 pub const LARGEST: u32 = 8192;
 /// How many steps there are.

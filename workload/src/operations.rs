@@ -77,6 +77,21 @@ pub enum What {
     ClearPage,
     /// A page of HighMem is copied to another one; nothing is given back.
     CopyPage,
+    /// An area of so many pages, with pages of its own.
+    Vmalloc {
+        /// How many.
+        pages: u32,
+    },
+    /// An area for so many pages that somebody has.
+    Vmap {
+        /// How many.
+        pages: u32,
+    },
+    /// A mapping of a device's memory, aligned to its size.
+    Ioremap {
+        /// How many bytes.
+        bytes: u32,
+    },
 }
 
 /// Where a frame is.
@@ -157,6 +172,14 @@ const fn kmap_local(name: &'static str, memory: Memory) -> Operation {
 
 const fn page(name: &'static str, what: What) -> Operation {
     Operation { name, what, shape: Repeat, pairs: 1000 }
+}
+
+const fn vmalloc(name: &'static str, pages: u32, shape: Shape, pairs: u32) -> Operation {
+    Operation { name, what: What::Vmalloc { pages }, shape, pairs }
+}
+
+const fn ioremap(name: &'static str, bytes: u32, pairs: u32) -> Operation {
+    Operation { name, what: What::Ioremap { bytes }, shape: Repeat, pairs }
 }
 
 use Flags::{Atomic, Dma, Highmem, HighuserMovable, Kernel, Nowait, Zero};
@@ -270,6 +293,21 @@ pub const OPERATIONS: &[Operation] = &[
     kmap_local("kmap_local_lowmem_page", Lowmem),
     page("clear_highpage", What::ClearPage),
     page("copy_highpage", What::CopyPage),
+    vmalloc("vmalloc_1p", 1, Repeat, 1024),
+    vmalloc("vmalloc_4p", 4, Repeat, 1024),
+    vmalloc("vmalloc_16p", 16, Repeat, 1024),
+    vmalloc("vmalloc_64p", 64, Repeat, 512),
+    vmalloc("vmalloc_256p", 256, Repeat, 256),
+    vmalloc("vmalloc_1p_batch256", 1, Batch(256), 2560),
+    // A random one of so many is given back and taken anew: neither its place nor its record is at hand.
+    vmalloc("vmalloc_1p_live10", 1, Random(10), 4096),
+    vmalloc("vmalloc_1p_live100", 1, Random(100), 4096),
+    vmalloc("vmalloc_1p_live1000", 1, Random(1000), 4096),
+    vmalloc("vmalloc_1p_live15000", 1, Random(15_000), 4096),
+    Operation { name: "vmap_16p", what: What::Vmap { pages: 16 }, shape: Repeat, pairs: 1000 },
+    ioremap("ioremap_4K", 4 << 10, 1024),
+    ioremap("ioremap_1M", 1 << 20, 1024),
+    ioremap("ioremap_16M_aligned", 16 << 20, 1024),
 ];
 
 /// The operations' names, in the order of [`OPERATIONS`].

@@ -13,7 +13,7 @@
 use crate::{Exhausted, Random};
 
 /// The most blocks that a shape holds at once.
-pub const MAX_HELD: usize = 4096;
+pub const MAX_HELD: usize = 15_000;
 
 /// In which order blocks are taken and given back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

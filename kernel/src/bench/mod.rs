@@ -9,6 +9,7 @@
 //! | `subject` | our page allocator, as a subject of the workload |
 //! | `pages`, `objects` | the operations on pages, and on smaller things |
 //! | `frames` | those that map frames |
+//! | `areas` | those that take addresses: `vmalloc`, `vmap`, `ioremap` |
 //! | `peers` | the other crates, on memory that our allocator gave |
 //! | `waste` | bytes that nobody asked for, of objects of mixed sizes |
 //!
@@ -21,6 +22,7 @@
 //!
 //! An operation that ran out of memory has no such line; a peer that cannot do it is left out.
 
+mod areas;
 mod frames;
 mod meter;
 mod objects;

@@ -8,7 +8,7 @@ use workload::{Flags, Operation, Subject, What};
 
 use super::meter::{Brackets, Figures};
 use super::subject::{Addresses, BULK, Blocks, Bulk, gfp};
-use super::{frames, objects};
+use super::{areas, frames, objects};
 use crate::monitor::Kernel;
 
 /// Pairs before the measured ones, so that what is filled on demand has been filled.
@@ -42,6 +42,9 @@ pub fn measure(
         }
         What::Kmap { .. } | What::KmapLocal { .. } | What::ClearPage | What::CopyPage => {
             frames::measure(kernel, counter, operation, held)
+        }
+        What::Vmalloc { .. } | What::Vmap { .. } | What::Ioremap { .. } => {
+            areas::measure(kernel, counter, operation, held)
         }
         _ => objects::measure(kernel, counter, operation, held),
     }

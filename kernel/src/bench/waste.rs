@@ -16,7 +16,6 @@ use core::ptr::NonNull;
 use mm::addr::{PAGE_SIZE, VirtAddr};
 use mm::zone::Gfp;
 use spin::Mutex;
-use workload::MAX_HELD;
 use workload::mix::{self, Moment, Object};
 
 use super::peers::bytes::{self, BuddySystem, LinkedList, Rlsf, Talc};
@@ -27,7 +26,7 @@ use crate::monitor::Kernel;
 use crate::slabs::{Cache, Slabs};
 
 /// The objects. The stack has no room for them.
-static HELD: Mutex<[Object; MAX_HELD]> = Mutex::new([Object { address: 0, size: 0 }; MAX_HELD]);
+static HELD: Mutex<[Object; mix::HELD]> = Mutex::new([Object { address: 0, size: 0 }; mix::HELD]);
 
 /// An allocator that can say what it holds.
 trait Wasteful: mix::Heap {

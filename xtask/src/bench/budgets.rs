@@ -6,7 +6,7 @@
 use super::guest::Measured;
 
 /// Operation and budget.
-const BUDGETS: [(&str, u32); 34] = [
+const BUDGETS: [(&str, u32); 36] = [
     ("page_o0_KERNEL", 60),
     ("page_o0_ATOMIC", 60),
     ("page_o0_HIGHMEM", 60),
@@ -47,6 +47,8 @@ const BUDGETS: [(&str, u32); 34] = [
     ("kmem_cache_64_bulk32", 620),
     ("kzalloc_4096", 290),
     ("mempool_slab256", 60),
+    ("vmalloc_16p", 1500),
+    ("vmalloc_256p", 18_000),
 ];
 
 /// The budget of the operation `name`, if it has one.

@@ -36,7 +36,7 @@ pub fn write(out: &mut impl Write, image: &Image, memory: MemorySize) -> Result<
          rounding inside blocks; free between blocks, and the allocator's books. Of the others only the pages\n\
          count in which a block lies, though they give none back; our slabs without an object count as given\n\
          back as well. The smallest class of kmalloc is a cache line, as devices need it.\n",
-        workload::MAX_HELD
+        workload::mix::HELD
     )?;
     let header = std::iter::once(String::new()).chain(MOMENTS.iter().flat_map(|(_, says)| {
         ["KiB", "asked", "rounding", "between"].map(|what| format!("{says}\n{what}"))
