@@ -16,6 +16,8 @@ mod boot;
 #[cfg(target_os = "none")]
 mod console;
 #[cfg(target_os = "none")]
+mod dma;
+#[cfg(target_os = "none")]
 mod edges;
 #[cfg(target_os = "none")]
 mod exception;
@@ -50,6 +52,8 @@ mod slabs;
 mod stop;
 #[cfg(target_os = "none")]
 mod take_cell;
+#[cfg(target_os = "none")]
+mod virtio;
 #[cfg(target_os = "none")]
 mod vmalloc;
 

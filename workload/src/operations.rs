@@ -92,6 +92,18 @@ pub enum What {
         /// How many bytes.
         bytes: u32,
     },
+    /// Memory that CPUs and a device look at together. The device does not look into the caches.
+    Coherent {
+        /// How many bytes.
+        bytes: u32,
+        /// For which use.
+        flags: Flags,
+    },
+    /// A buffer in lowmem that is a device's for a while, which reads it.
+    Streaming {
+        /// How many bytes.
+        bytes: u32,
+    },
 }
 
 /// Where a frame is.
@@ -180,6 +192,10 @@ const fn vmalloc(name: &'static str, pages: u32, shape: Shape, pairs: u32) -> Op
 
 const fn ioremap(name: &'static str, bytes: u32, pairs: u32) -> Operation {
     Operation { name, what: What::Ioremap { bytes }, shape: Repeat, pairs }
+}
+
+const fn coherent(name: &'static str, bytes: u32, flags: Flags, pairs: u32) -> Operation {
+    Operation { name, what: What::Coherent { bytes, flags }, shape: Repeat, pairs }
 }
 
 use Flags::{Atomic, Dma, Highmem, HighuserMovable, Kernel, Nowait, Zero};
@@ -308,6 +324,15 @@ pub const OPERATIONS: &[Operation] = &[
     ioremap("ioremap_4K", 4 << 10, 1024),
     ioremap("ioremap_1M", 1 << 20, 1024),
     ioremap("ioremap_16M_aligned", 16 << 20, 1024),
+    coherent("dma_alloc_coherent_4K", 4096, Kernel, 500),
+    coherent("dma_alloc_coherent_4K_ATOMIC", 4096, Atomic, 500),
+    coherent("dma_alloc_coherent_64K", 65536, Kernel, 200),
+    Operation {
+        name: "dma_map_single_4K_todev",
+        what: What::Streaming { bytes: 4096 },
+        shape: Repeat,
+        pairs: 500,
+    },
 ];
 
 /// The operations' names, in the order of [`OPERATIONS`].

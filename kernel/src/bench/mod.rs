@@ -10,6 +10,7 @@
 //! | `pages`, `objects` | the operations on pages, and on smaller things |
 //! | `frames` | those that map frames |
 //! | `areas` | those that take addresses: `vmalloc`, `vmap`, `ioremap` |
+//! | `dma` | those on memory that devices look at |
 //! | `peers` | the other crates, on memory that our allocator gave |
 //! | `waste` | bytes that nobody asked for, of objects of mixed sizes |
 //!
@@ -23,6 +24,7 @@
 //! An operation that ran out of memory has no such line; a peer that cannot do it is left out.
 
 mod areas;
+mod dma;
 mod frames;
 mod meter;
 mod objects;

@@ -8,7 +8,7 @@ use workload::{Flags, Operation, Subject, What};
 
 use super::meter::{Brackets, Figures};
 use super::subject::{Addresses, BULK, Blocks, Bulk, gfp};
-use super::{areas, frames, objects};
+use super::{areas, dma, frames, objects};
 use crate::monitor::Kernel;
 
 /// Pairs before the measured ones, so that what is filled on demand has been filled.
@@ -46,6 +46,7 @@ pub fn measure(
         What::Vmalloc { .. } | What::Vmap { .. } | What::Ioremap { .. } => {
             areas::measure(kernel, counter, operation, held)
         }
+        What::Coherent { .. } | What::Streaming { .. } => dma::measure(kernel, counter, operation),
         _ => objects::measure(kernel, counter, operation, held),
     }
 }

@@ -4,6 +4,7 @@
 //! that says why ([`crate::stop::halt`]).
 
 mod devices;
+mod dma;
 mod early;
 mod kfence;
 mod linear;
@@ -15,6 +16,8 @@ mod paging;
 mod place;
 mod slabs;
 pub mod user_page;
+
+use alloc::vec::Vec;
 
 use arch_arm::cp15::{MIDR, SCTLR};
 use arch_arm::entry::BootRegisters;
@@ -30,6 +33,7 @@ use crate::monitor::{self, Kernel};
 use crate::readback;
 use crate::report;
 use crate::stop::halt;
+use crate::virtio;
 
 pub use devices::GicRegisters;
 pub use linear::LinearMap;
@@ -74,15 +78,18 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     let maps = maps::adopt(&tables, &layout, slabs);
     kfence::begin(slabs, &tables);
     let (vmalloc, io) = devices::make(&layout, &memory, pages, slabs, maps);
+    dma::make(&machine, memory.command_line, tables.linear(), pages, slabs, maps);
     devices::map_console(io, &machine);
     let gic = devices::map_gic(io, &machine);
     debugging.begin(pages);
     slabs::begin_failures(slabs, memory.command_line);
     paging::report_wx(&tables);
-    let kernel =
-        Kernel { machine, memory, layout, tables, regions, pages, slabs, maps, vmalloc, io };
+    let disks = Vec::new();
+    let mut kernel =
+        Kernel { machine, memory, layout, tables, regions, pages, slabs, maps, vmalloc, io, disks };
     log_layout(&kernel);
     interrupts::start(&kernel.machine, gic);
+    kernel.disks = virtio::start(&kernel);
     monitor::run(kernel)
 }
 

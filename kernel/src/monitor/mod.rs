@@ -8,6 +8,8 @@
 //! the prompt at the start of a line.
 
 mod access;
+mod disks;
+mod dma;
 mod fail;
 mod kfence;
 mod layout;
@@ -21,6 +23,8 @@ mod registers;
 mod table;
 mod tables;
 
+use alloc::vec::Vec;
+
 use arch_arm::psci::Conduit;
 use board::Machine;
 use mm::boot::layout::Layout;
@@ -31,6 +35,7 @@ use crate::console::{self, Out, println};
 use crate::maps::Maps;
 use crate::pages::Pages;
 use crate::slabs::Slabs;
+use crate::virtio::block::Disk;
 use crate::vmalloc::{Io, Vmalloc};
 
 const PROMPT: &str = "vmsplit> ";
@@ -59,6 +64,8 @@ pub struct Kernel {
     pub vmalloc: &'static Vmalloc,
     /// Device memory in it.
     pub io: &'static Io,
+    /// The disks that were found.
+    pub disks: Vec<Disk>,
 }
 
 impl Kernel {

@@ -13,11 +13,13 @@ use monitor::command::{Command, Table};
 use monitor::dump::Unit;
 
 use super::{
-    Kernel, access, fail, kfence, layout, machine, memory, objects, pages, power, registers, tables,
+    Kernel, access, disks, dma, fail, kfence, layout, machine, memory, objects, pages, power,
+    registers, tables,
 };
 use crate::console::Out;
 use crate::report::provoke;
 use crate::selftest;
+use crate::virtio::block::DiskError;
 
 /// The names of the zones, in the order of `ZoneKind::ALL`.
 const ZONES: [&str; 3] = ["DMA", "Normal", "HighMem"];
@@ -27,6 +29,8 @@ const SUITES: [&str; selftest::SUITES.len()] = selftest::names();
 /// The names of the ways to crash.
 const CRASHES: [&str; provoke::CRASHES.len()] = provoke::names();
 
+const SECTOR: Arg = Arg::number("SECTOR", 0, u32::MAX);
+const DISK: Arg = Arg::number("DISK", 0, u32::MAX).optional();
 const UNIT: Arg = Arg::choice("UNIT", &Unit::LETTERS).optional();
 const PFN: Arg = Arg::number("PFN", 0, u32::MAX);
 const ORDER: Arg = Arg::number("ORDER", 0, Order::MAX.as_u8() as u32);
@@ -256,6 +260,44 @@ there is no pkmap.",
         run: pages::kmapinfo,
     },
     Command {
+        name: "dmainfo",
+        args: &[],
+        help: "memory that devices look at",
+        details: "\
+The region of uncached addresses, what was taken out of the linear map for it, the pools, the devices, and
+with dma_debug=on on the command line each mapping that a device has.",
+        run: dma::dmainfo,
+    },
+    Command { name: "blk", args: &[], help: "the disks", details: "", run: disks::list },
+    Command {
+        name: "blk-read",
+        args: &[SECTOR, Arg::number("COUNT", 1, disks::MOST_SHOWN).optional(), DISK],
+        help: "show sectors of a disk",
+        details: "COUNT sectors of 512 bytes from SECTOR on, of the first disk or number DISK.",
+        run: disks::read,
+    },
+    Command {
+        name: "blk-write",
+        args: &[
+            SECTOR,
+            Arg::number("PATTERN", 0, u32::MAX),
+            Arg::number("COUNT", 1, u32::MAX).optional(),
+            DISK,
+        ],
+        help: "fill sectors of a disk",
+        details: "\
+Fills COUNT sectors from SECTOR on with the word PATTERN, of the first disk or number DISK. What was there is
+lost.",
+        run: disks::write,
+    },
+    Command {
+        name: "blk-sum",
+        args: &[DISK],
+        help: "CRC-32 of a whole disk",
+        details: "Of the first disk or number DISK.",
+        run: disks::sum,
+    },
+    Command {
         name: "drain",
         args: &[],
         help: "empty the per-CPU stacks",
@@ -399,6 +441,17 @@ pub enum Failure {
     NoTracks,
     /// There is no pool of guarded pages.
     NoKfence,
+    /// There is no DMA memory.
+    NoDma,
+    /// There is no such disk.
+    NoDisk {
+        /// The number.
+        number: u32,
+        /// How many there are.
+        count: u32,
+    },
+    /// A disk's request.
+    Disk(DiskError),
     /// Not an object that can be given back.
     NoObject(mm::object::NotGiven),
     /// Memory could not be read or written.
@@ -491,6 +544,12 @@ impl fmt::Display for Failure {
             Self::NoPages(error) => error.fmt(f),
             Self::Free(error) => error.fmt(f),
             Self::NoObject(error) => error.fmt(f),
+            Self::NoDma => f.write_str("there is no DMA memory: boot says why"),
+            Self::NoDisk { count: 0, .. } => f.write_str("there is no disk"),
+            Self::NoDisk { number, count } => {
+                write!(f, "there is no disk {number}: the last is {}", count - 1)
+            }
+            Self::Disk(error) => error.fmt(f),
             Self::NoKfence => f.write_str("there is no pool: boot with kfence.sample_interval="),
             Self::NoTracks => {
                 f.write_str("no cache remembers who took its objects: boot with slab_debug=U")
