@@ -31,12 +31,12 @@ mod image;
 mod interrupts;
 #[cfg(target_os = "none")]
 mod kfence;
+#[cfg(target_os = "none")]
 mod kmap;
 #[cfg(target_os = "none")]
 mod maps;
 #[cfg(target_os = "none")]
 mod monitor;
-#[cfg(target_os = "none")]
 #[cfg(target_os = "none")]
 mod pages;
 #[cfg(target_os = "none")]
@@ -49,6 +49,9 @@ mod report;
 mod selftest;
 #[cfg(target_os = "none")]
 mod slabs;
+#[cfg(target_os = "none")]
+mod stacks;
+#[cfg(target_os = "none")]
 mod stop;
 #[cfg(target_os = "none")]
 mod take_cell;

@@ -104,6 +104,13 @@ impl Platform for Hardware {
         } else if let Report::Sampled { report } = report {
             // The console can not fail.
             let _ = text::kfence::write(&mut Out, report, &site);
+        } else if let Report::NoArea { name, bytes, gfp, caller, error, failure: Some(failure) } =
+            *report
+        {
+            println!("{}", Report::NoArea { name, bytes, gfp, caller, error, failure: None });
+            // The console can not fail.
+            let _ = failure.write(&mut Out, &site);
+            println!();
         } else {
             println!("{report}");
         }

@@ -23,6 +23,11 @@ pub fn publish(region: Vmalloc) -> &'static Vmalloc {
     VMALLOC.call_once(|| region)
 }
 
+/// The vmalloc region; `None` before boot has made it.
+pub fn get() -> Option<&'static Vmalloc> {
+    VMALLOC.get()
+}
+
 /// Makes `io` the one that everybody shares. Called once, at boot; a second one is lost.
 pub fn publish_io(io: Io) -> &'static Io {
     IO.call_once(|| io)

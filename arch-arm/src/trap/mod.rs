@@ -15,6 +15,7 @@
 //! - [`registers`] is the frame, and how it prints; likewise.
 //! - [`pages`] is what the vector page and the stubs page hold, and [`kuser`] the helpers that user
 //!   mode calls there; tested on the host, but for the helpers' code.
+//! - `call_on` runs something on another stack, and back-traces go through it; ARM only.
 //! - `vectors` chooses the vectors, `stubs` is the way in and back, `stacks` the memory that they
 //!   need; ARM only.
 //!
@@ -22,6 +23,8 @@
 //! its pc is the instruction that the exception is about: the one that faulted or was interrupted,
 //! or, after `svc`, the one to go on with.
 
+#[cfg(target_arch = "arm")]
+mod call_on;
 pub mod fault_status;
 pub mod kuser;
 pub mod pages;
@@ -35,6 +38,8 @@ pub mod unwind;
 #[cfg(target_arch = "arm")]
 pub mod vectors;
 
+#[cfg(target_arch = "arm")]
+pub use self::call_on::call_on;
 pub use self::fault_status::{DataFault, FaultStatus, InstructionFault, Level};
 pub use self::registers::{Mode, Psr, TrapFrame};
 #[cfg(target_arch = "arm")]

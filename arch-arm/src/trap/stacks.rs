@@ -18,6 +18,8 @@ use core::arch::asm;
 use core::cell::UnsafeCell;
 use core::mem::offset_of;
 
+use mm::addr::{VirtAddr, VirtRange};
+
 /// Bytes of the report stack. A report took 1928 of them when measured, of a stack overflow in a debug
 /// build; that leaves room for one within an interrupt handler that was called here, and to spare.
 const REPORT_STACK_BYTES: usize = 8192;
@@ -99,6 +101,15 @@ impl ExceptionStacks {
                 options(nostack),
             );
         }
+    }
+}
+
+impl ExceptionStacks {
+    /// The report stack.
+    #[must_use]
+    pub fn report_stack(&self) -> VirtRange {
+        let start = self.report.get() as u32;
+        VirtRange::new(VirtAddr::new(start), VirtAddr::new(start + REPORT_STACK_BYTES as u32))
     }
 }
 

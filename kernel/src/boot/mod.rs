@@ -23,6 +23,7 @@ use arch_arm::cp15::{MIDR, SCTLR};
 use arch_arm::entry::BootRegisters;
 use arch_arm::interrupt;
 use arch_arm::trap::{ExceptionStacks, vectors};
+use mm::addr::VirtRange;
 use tock_registers::interfaces::Readable;
 
 use crate::console::Out;
@@ -43,6 +44,11 @@ pub use paging::{KernelTables, Regions};
 // Above a guard page: the report stack is the first thing in it.
 #[unsafe(link_section = ".bss.stacks")]
 static EXCEPTION_STACKS: ExceptionStacks = ExceptionStacks::new();
+
+/// The stack of exceptions that find no other.
+pub fn report_stack() -> VirtRange {
+    EXCEPTION_STACKS.report_stack()
+}
 
 /// Where the entry code arrives: MMU and caches on, SVC mode, interrupts masked, the image mapped
 /// where it is linked by the early tables.

@@ -22,6 +22,7 @@ mod power;
 mod registers;
 mod table;
 mod tables;
+mod vmalloc;
 
 use alloc::vec::Vec;
 

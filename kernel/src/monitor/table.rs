@@ -14,7 +14,7 @@ use monitor::dump::Unit;
 
 use super::{
     Kernel, access, disks, dma, fail, kfence, layout, machine, memory, objects, pages, power,
-    registers, tables,
+    registers, tables, vmalloc,
 };
 use crate::console::Out;
 use crate::report::provoke;
@@ -128,6 +128,22 @@ use to it.",
         help: "the kernel's page tables",
         details: "",
         run: tables::ptdump,
+    },
+    Command {
+        name: "vmallocinfo",
+        args: &[],
+        help: "areas of the vmalloc region",
+        details: "\
+As /proc/vmallocinfo, guard pages included: upwards, then areas that wait for a flush, and last those
+that are kept for the next request of their size.",
+        run: vmalloc::vmallocinfo,
+    },
+    Command {
+        name: "vmallocmap",
+        args: &[],
+        help: "holes of the vmalloc region by size",
+        details: "And the largest area that fits at each alignment.",
+        run: vmalloc::vmallocmap,
     },
     Command {
         name: "translate",

@@ -5,8 +5,9 @@ use arch_arm::mmu::explain::{self, Use, Verdict, verdict};
 use arch_arm::mmu::ptdump;
 use arch_arm::mmu::walk::Translation;
 use arch_arm::translate::{Privilege, Purpose, translate_at};
+use arrayvec::ArrayVec;
 use mm::addr::{Pfn, PhysAddr, VirtAddr};
-use mm::boot::layout::{FDT, FIXMAP, STUBS, VECTORS};
+use mm::boot::layout::{DMA, FDT, FIXMAP, STUBS, VECTORS};
 use mm::boot::split::MODULES_SIZE;
 use mm::frame::{Block, PageState};
 use monitor::argument::Args;
@@ -19,15 +20,20 @@ use crate::{image, readback};
 
 pub fn ptdump(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
     let page_offset = image::SPLIT.page_offset();
-    let markers = [
-        (VirtAddr::new(page_offset.as_u32() - MODULES_SIZE), "Modules"),
+    let vmalloc = kernel.vmalloc.region();
+    let mut markers = ArrayVec::<_, 10>::new();
+    markers.push((VirtAddr::new(page_offset.as_u32() - MODULES_SIZE), "Modules"));
+    // There is none without HighMem.
+    markers.extend(kernel.layout.pkmap().map(|pkmap| (pkmap.start(), "Pkmap Area")));
+    markers.extend([
         (page_offset, "Kernel Mapping"),
-        (kernel.vmalloc.region().start(), "vmalloc() Area"),
+        (vmalloc.start(), "vmalloc() Area"),
         (FDT.start(), "FDT Area"),
+        (DMA.start(), "DMA Area"),
         (FIXMAP.start(), "Fixmap Area"),
         (VECTORS.start(), "Vectors"),
         (STUBS.end(), "Vectors End"),
-    ];
+    ]);
     let _ = ptdump::dump(&kernel.tables.walker(), &markers, &mut Out);
     Ok(())
 }

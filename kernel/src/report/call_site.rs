@@ -20,13 +20,14 @@ const MAX_FRAMES: usize = 32;
 const KERNEL: &str = env!("CARGO_CRATE_NAME");
 /// Those of them that ask on behalf of others: the wrappers around the allocator, what it calls, and
 /// this.
-const WRAPPERS: [&str; 6] = [
+const WRAPPERS: [&str; 7] = [
     concat!(env!("CARGO_CRATE_NAME"), "::heap"),
     concat!(env!("CARGO_CRATE_NAME"), "::kmap"),
     concat!(env!("CARGO_CRATE_NAME"), "::pages"),
     concat!(env!("CARGO_CRATE_NAME"), "::platform"),
     concat!(env!("CARGO_CRATE_NAME"), "::report"),
     concat!(env!("CARGO_CRATE_NAME"), "::slabs"),
+    concat!(env!("CARGO_CRATE_NAME"), "::stacks"),
 ];
 
 /// The address that the innermost call of the kernel's own returns to, not counting the wrappers of the

@@ -38,8 +38,8 @@ use symbols::Name;
 use tock_registers::interfaces::Readable;
 
 use crate::console::{Out, println};
-use crate::pages;
-use crate::{image, interrupts};
+use crate::stacks::{self, Known};
+use crate::{boot, image, interrupts, pages};
 use death::Kind;
 use machine::{Memory, Symbols};
 
@@ -83,7 +83,8 @@ pub fn name_hardware(model: Option<&'static str>) {
 ///
 /// In the handler, interrupts and asynchronous aborts masked.
 pub fn exception(cause: &Cause, frame: &TrapFrame, ending: Ending) {
-    let reason = Reason { cause, frame };
+    let overflow = overflow(cause, frame);
+    let reason = Why { reason: Reason { cause, frame }, overflow };
     match DEPTH.fetch_add(1, Ordering::Relaxed) {
         0 => {}
         1 => {
@@ -106,6 +107,9 @@ pub fn exception(cause: &Cause, frame: &TrapFrame, ending: Ending) {
     };
     let translation = address.and_then(|address| memory.translate(address));
     println!();
+    if let Some(stack) = overflow {
+        write_overflow(&stack);
+    }
     // The console can not fail, here as below.
     let _ = headline::write(&mut Out, cause, frame, translation.as_ref(), count);
     let symbols = Symbols::of_image();
@@ -124,6 +128,37 @@ pub fn exception(cause: &Cause, frame: &TrapFrame, ending: Ending) {
     println!("Kernel panic - not syncing: Fatal exception");
     println!("---[ end Kernel panic - not syncing: Fatal exception ]---");
     last_line(format_args!("{reason}"))
+}
+
+/// The stack that has overflowed, if this is what happened.
+fn overflow(cause: &Cause, frame: &TrapFrame) -> Option<Known> {
+    let Cause::DataAbort { address: Some(address), .. } = *cause else { return None };
+    stacks::overflowed(VirtAddr::new(frame.sp), address)
+}
+
+/// As Linux has it, where the kernel's stacks have guard pages, and whose the stack is.
+fn write_overflow(stack: &Known) {
+    let bounds = |range: VirtRange| (range.start(), range.end());
+    println!("Insufficient stack space to handle exception!");
+    let (start, end) = bounds(stack.range);
+    println!("Task stack:     [{start}..{end}], {stack}");
+    let (start, end) = bounds(boot::report_stack());
+    println!("Overflow stack: [{start}..{end}]");
+}
+
+/// What happened, in one line.
+struct Why<'a> {
+    reason: Reason<'a>,
+    overflow: Option<Known>,
+}
+
+impl fmt::Display for Why<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.overflow.is_some() {
+            f.write_str("kernel stack overflow: ")?;
+        }
+        self.reason.fmt(f)
+    }
 }
 
 /// Reports a panic, and stops.
@@ -199,14 +234,8 @@ fn write_registers(frame: &TrapFrame) {
 /// The words on the stack, and what they mean.
 fn write_stack(memory: &Memory, symbols: &impl Names, frame: &TrapFrame) {
     let sp = VirtAddr::new(frame.sp);
-    let stack = image::boot_stack();
-    // Its guard counts as a part of it: that is where an overflow ends.
-    let is_boots = image::stack_guard().start() <= sp && sp < stack.end();
-    let end = if is_boots {
-        stack.end()
-    } else {
-        VirtAddr::new(frame.sp.saturating_add(UNKNOWN_STACK_BYTES))
-    };
+    let unknown_end = VirtAddr::new(frame.sp.saturating_add(UNKNOWN_STACK_BYTES));
+    let end = stacks::of(sp).map_or(unknown_end, |stack| stack.range.end());
     let _ = dump::write_words(&mut Out, memory, "Stack: ", VirtRange::new(sp, end), STACK_ROWS);
     let _ = backtrace::write(&mut Out, memory, symbols, machine::code(), frame);
 }

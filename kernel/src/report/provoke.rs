@@ -13,9 +13,12 @@ use arch_arm::probe;
 use arch_arm::trap::Cause;
 use mm::addr::VirtAddr;
 use mm::boot::split::MODULES_SIZE;
+use mm::map::vmalloc::STACK_PAGES;
+use mm::zone::Gfp;
 
+use crate::console::println;
 use crate::exception::reporting;
-use crate::image;
+use crate::{image, stacks, vmalloc};
 
 /// A way to crash.
 pub struct Crash {
@@ -28,7 +31,7 @@ pub struct Crash {
 }
 
 /// Every way but a plain panic.
-pub const CRASHES: [Crash; 16] = [
+pub const CRASHES: [Crash; 17] = [
     Crash { name: "read", what: "read through a null pointer", run: null_read },
     Crash { name: "write", what: "write through a null pointer", run: null_write },
     Crash { name: "text", what: "write to the kernel's code", run: text_write },
@@ -44,6 +47,11 @@ pub const CRASHES: [Crash; 16] = [
     Crash { name: "ldrex", what: "load exclusively from an odd address", run: unaligned_ldrex },
     Crash { name: "ldrd", what: "load two words from an odd address", run: unaligned_ldrd },
     Crash { name: "stack", what: "recurse without end", run: stack_overflow },
+    Crash {
+        name: "guarded",
+        what: "recurse without end on a stack of the vmalloc region",
+        run: guarded_stack_overflow,
+    },
     Crash { name: "nested", what: "panic while an exception is handled", run: panic_in_handler },
     Crash { name: "double", what: "fault while a panic is reported", run: fault_in_panic },
     Crash { name: "report", what: "fault while a fault is reported", run: fault_in_report },
@@ -187,6 +195,15 @@ fn unaligned_ldrd() {
 #[inline(never)]
 fn stack_overflow() {
     black_box(recurse(0));
+}
+
+#[inline(never)]
+fn guarded_stack_overflow() {
+    let Some(region) = vmalloc::get() else { return };
+    match region.kernel_stack(STACK_PAGES, Gfp::GFP_KERNEL, super::call_site()) {
+        Ok(mut stack) => _ = stacks::run_on(&mut stack, stack_overflow),
+        Err(error) => println!("no stack: {error}"),
+    }
 }
 
 /// Calls itself. The words keep it from being a loop.

@@ -39,10 +39,12 @@ mod poison;
 mod probe;
 mod shortage;
 mod soak;
+mod stacks;
 mod tables;
 mod ticks;
 mod user_faults;
 mod user_mode;
+mod vmalloc;
 mod window;
 mod zones;
 
@@ -89,6 +91,8 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "heap", what: "collections get memory, and give it back", run: heap::run },
     Suite { name: "window", what: "every frame can be looked at, lowmem or not", run: window::run },
     Suite { name: "kmap", what: "frames are mapped for a while, and then not", run: kmap::run },
+    Suite { name: "vmalloc", what: "areas are mapped, found and flushed", run: vmalloc::run },
+    Suite { name: "stacks", what: "code runs on stacks with guard pages", run: stacks::run },
     Suite {
         name: "exceptions",
         what: "every register comes back, from any stack and nested",

@@ -11,7 +11,6 @@
 
 use core::fmt::{Result, Write};
 
-use crate::addr::PAGE_SHIFT;
 use crate::map::area::{AreaInfo, AreaState, GUARD_BYTES};
 
 /// Writes the form. `areas` gives all areas upwards, each time it is asked; `name` writes a call site, with its name if
@@ -58,7 +57,7 @@ fn write_area(
         name(out, info.caller)?;
     }
     if info.kind.owns_pages() {
-        write!(out, " pages={}", info.range.len() >> PAGE_SHIFT)?;
+        write!(out, " pages={}", info.own_pages())?;
     }
     if let Some(phys) = info.phys {
         write!(out, " phys={phys}")?;
@@ -93,7 +92,7 @@ mod tests {
             area(4, 16, AreaKind::Vmalloc, AreaState::Live),
             area(21, 2, AreaKind::Vmalloc, AreaState::Spare),
             area(24, 256, AreaKind::Vmap, AreaState::Live),
-            area(300, 2, AreaKind::Stack, AreaState::Making),
+            area(300, 3, AreaKind::Stack, AreaState::Making),
             area(310, 2, AreaKind::DmaCoherent, AreaState::Live),
         ];
         let name = |out: &mut dyn Write, site: u32| write!(out, "{site:#010x} in here");
@@ -103,7 +102,7 @@ mod tests {
 0xf0800000-0xf0802000    8192 phys=0x09000000 ioremap
 0xf0804000-0xf0815000   69632 0xc0101234 in here pages=16 vmalloc
 0xf0818000-0xf0919000 1052672 0xc0101234 in here vmap
-0xf092c000-0xf092f000   12288 0xc0101234 in here pages=2 vmalloc
+0xf092c000-0xf0930000   16384 0xc0101234 in here pages=2 vmalloc
 0xf0936000-0xf0939000   12288 0xc0101234 in here dma-coherent
 0xf0802000-0xf0804000    8192 unpurged vm_area
 0xf0815000-0xf0818000   12288 spare vm_area

@@ -8,6 +8,9 @@ use mm::addr::VirtAddr;
 
 use super::{End, LR, PC, Place, ReadMemory, Registers, SP};
 
+/// `vsp = r4`.
+const CALL_ON: u8 = 0x94;
+
 /// Why a frame could not be unwound.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Fault {
@@ -17,14 +20,33 @@ pub(super) enum Fault {
     Unreadable(VirtAddr),
 }
 
-/// Carries out `instructions`, and says what the caller's pc is: a return address, unless pc itself
-/// was popped, which is how the stubs' frames are described.
+/// The registers of a caller, and where its frame may be.
+pub(super) struct Caller {
+    pub(super) registers: Registers,
+    /// A return address, unless pc itself was popped, which is how the stubs' frames are described.
+    pub(super) place: Place,
+    /// May its frame lie anywhere? So it may where sp comes from a register that is no frame pointer, which is how
+    /// the frame of a call on another stack is described.
+    pub(super) stack: Stack,
+}
+
+/// Where the frame of a caller lies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Stack {
+    /// Above the one that it called.
+    Same,
+    /// On another stack.
+    Other,
+}
+
+/// Carries out `instructions`.
 pub(super) fn unwind(
     memory: &impl ReadMemory,
     registers: &Registers,
     mut instructions: impl Iterator<Item = u8>,
-) -> Result<(Registers, Place), Fault> {
+) -> Result<Caller, Fault> {
     let mut machine = Machine { memory, registers: *registers, has_pc: false };
+    let mut stack = Stack::Same;
     while let Some(instruction) = instructions.next() {
         let mut operand = || instructions.next().ok_or(Fault::Instruction);
         match instruction {
@@ -40,6 +62,9 @@ pub(super) fn unwind(
             }
             0x9d | 0x9f => return Err(Fault::Instruction),
             0x90..=0x9f => {
+                if instruction == CALL_ON {
+                    stack = Stack::Other;
+                }
                 machine.registers.0[SP] = machine.registers.0[usize::from(instruction & 0xf)];
             }
             0xa0..=0xaf => {
@@ -76,10 +101,11 @@ pub(super) fn unwind(
     }
     let Machine { mut registers, has_pc, .. } = machine;
     if has_pc {
-        return Ok((registers, Place::Exact));
+        // Across an exception the stack may be another one.
+        return Ok(Caller { registers, place: Place::Exact, stack: Stack::Other });
     }
     registers.0[PC] = registers.0[LR];
-    Ok((registers, Place::Return))
+    Ok(Caller { registers, place: Place::Return, stack })
 }
 
 /// The caller's registers, where the function has only just pushed those in `mask`, lr among them.

@@ -13,11 +13,12 @@
 //! - `frame` carries them out;
 //! - `prologue` says what to do instead where an exception struck before the frame was complete.
 //!
-//! A back-trace crosses exceptions. The stubs' own entry tells where the interrupted registers lie, pc
+//! A back-trace crosses exceptions, and calls on other stacks ([`call_on`](super)). The stubs' own entry tells where the interrupted registers lie, pc
 //! included, which no compiled function saves: that is how such a frame is known.
 //!
 //! Invariants: a walk ends, whatever stack and tables hold. It reads memory only through
-//! [`ReadMemory`], pc stays in the code, and the stack pointer moves up with every call that is left.
+//! [`ReadMemory`], pc stays in the code, and the stack pointer moves up with every call that is left, unless that was
+//! one on another stack.
 
 mod frame;
 mod prologue;
@@ -30,6 +31,7 @@ use core::fmt;
 use mm::addr::{VirtAddr, VirtRange};
 
 use super::registers::TrapFrame;
+use frame::{Caller, Stack};
 
 /// The most frames that a back-trace goes up: more than fit the boot stack.
 const MAX_FRAMES: usize = 4096;
@@ -186,18 +188,19 @@ impl<'m, M: ReadMemory> Unwinder<'m, M> {
                 prologue::State::Complete => {}
                 prologue::State::NotBegun => return self.return_by_lr(End::BadTable(here.pc)),
                 prologue::State::Pushed(mask) => {
-                    let caller = frame::pop(self.memory, &self.registers, mask)?;
-                    return self.go_to(caller, Place::Return);
+                    let registers = frame::pop(self.memory, &self.registers, mask)?;
+                    let (place, stack) = (Place::Return, Stack::Same);
+                    return self.go_to(&Caller { registers, place, stack });
                 }
             }
         }
-        let (caller, place) = frame::unwind(self.memory, &self.registers, instructions).map_err(
+        let caller = frame::unwind(self.memory, &self.registers, instructions).map_err(
             |fault| match fault {
                 frame::Fault::Instruction => End::BadTable(here.pc),
                 frame::Fault::Unreadable(at) => End::Unreadable(at),
             },
         )?;
-        self.go_to(caller, place)
+        self.go_to(&caller)
     }
 
     /// Takes lr for the return address: right for a function that has saved nothing yet, and only
@@ -216,11 +219,11 @@ impl<'m, M: ReadMemory> Unwinder<'m, M> {
         self.check_outermost()
     }
 
-    fn go_to(&mut self, caller: Registers, place: Place) -> Result<(), End> {
+    fn go_to(&mut self, caller: &Caller) -> Result<(), End> {
+        let Caller { registers: caller, place, stack } = *caller;
         let (old, new) = (self.registers.0[SP], caller.0[SP]);
-        // Across an exception the stack may be another one.
         let moves_up =
-            new > old || place == Place::Exact || self.place == Place::Exact && new == old;
+            new > old || stack == Stack::Other || self.place == Place::Exact && new == old;
         if !moves_up || !new.is_multiple_of(4) {
             return Err(End::BadStack(VirtAddr::new(new)));
         }

@@ -357,6 +357,49 @@ fn assembly_that_calls_ends_the_walk() {
     assert_eq!(end, Some(End::BadStack(VirtAddr::new(cpu.r[FP] + 8))));
 }
 
+/// The other stack lies above or below, and the walk is in what runs there, or in `call_on` itself.
+#[test]
+fn a_call_on_another_stack_leads_back_to_the_first() {
+    for top in [OTHER_STACK_TOP, STACK_TOP + 0x1_0000] {
+        for executed in 0..=5 {
+            let mut program = Program::new(vec![plain(), plain(), plain()]);
+            // As in `call_on`: push {r4, r5, r11, lr}; mov r4, sp; add r11, sp, #8; mov sp, r1.
+            let start = TEXT + FUNCTION_BYTES;
+            let code = [0xe92d_4830, 0xe1a0_400d, 0xe28d_b008, 0xe1a0_d001, 0xe12f_ff32];
+            for (at, word) in (start..).step_by(4).zip(code) {
+                program.memory.0.insert(at, word);
+            }
+            program.memory.0.insert(INDEX + 8 + 4, word_of(0x80, &[0x94, 0x84, 0x83]));
+            let mut cpu = Cpu::new();
+            cpu.r[PC] = TEXT;
+            cpu.run(&plain(), 6, &mut program.memory);
+            cpu.call(start);
+            for step in 0..executed.min(4) {
+                match step {
+                    0 => {
+                        for number in [LR, FP, 5, 4] {
+                            cpu.r[SP] -= 4;
+                            program.memory.0.insert(cpu.r[SP], cpu.r[number]);
+                        }
+                    }
+                    1 => cpu.r[4] = cpu.r[SP],
+                    2 => cpu.r[FP] = cpu.r[SP] + 8,
+                    _ => cpu.r[SP] = top,
+                }
+                cpu.r[PC] += 4;
+            }
+            if executed == 5 {
+                cpu.call(start + FUNCTION_BYTES);
+                cpu.run(&plain(), 6, &mut program.memory);
+            }
+            cpu.expected.push((cpu.r[PC], Place::Exact, cpu.r[SP]));
+            let (frames, end) = program.trace(&cpu.frame());
+            assert_eq!(as_expected(&frames), cpu.expected, "{executed} executed");
+            assert_eq!(end, Some(End::Outermost));
+        }
+    }
+}
+
 #[test]
 fn a_stack_that_can_not_be_read_is_named() {
     let mut program = Program::new(vec![plain(), plain()]);
@@ -383,7 +426,7 @@ fn every_instruction_of_table_4_moves_sp_or_is_refused() {
     let mut registers = Registers(core::array::from_fn(|n| 0x1000 * n as u32));
     registers.0[SP] = sp;
     let unwind = |bytes: &[u8]| frame::unwind(&memory, &registers, bytes.iter().copied());
-    let sp_after = |bytes: &[u8]| unwind(bytes).map(|(registers, _)| registers.0[SP]);
+    let sp_after = |bytes: &[u8]| unwind(bytes).map(|caller| caller.registers.0[SP]);
     let refused = Err(frame::Fault::Instruction);
     for first in 0..=0xff_u8 {
         let after = sp_after(&[first, 0x01, 0x00]);
@@ -431,7 +474,10 @@ fn registers_come_off_the_stack_lowest_first() {
     let memory = Words((0..17).map(|n| (sp + 4 * n, 0x100 + n)).collect());
     let mut registers = Registers([7; 16]);
     registers.0[SP] = sp;
-    let unwind = |bytes: &[u8]| frame::unwind(&memory, &registers, bytes.iter().copied()).unwrap();
+    let unwind = |bytes: &[u8]| {
+        let caller = frame::unwind(&memory, &registers, bytes.iter().copied()).unwrap();
+        (caller.registers, caller.place)
+    };
     let (caller, place) = unwind(&[0xb1, 0x0f, 0x8f, 0xff]);
     assert_eq!(
         (caller, place),

@@ -116,8 +116,17 @@ impl fmt::Display for Remedy {
     }
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Failure {
+    /// Writes what there is to tell, without an end of line. `site` writes a call site, with its name if it has one.
+    ///
+    /// # Errors
+    ///
+    /// When `f` does.
+    pub fn write(
+        &self,
+        f: &mut dyn fmt::Write,
+        site: &dyn Fn(&mut dyn fmt::Write, u32) -> fmt::Result,
+    ) -> fmt::Result {
         let kib = |bytes: u32| u64::from(bytes) / KIB;
         let Self { name, region, want, free, largest, largest_aligned, waiting, holders } = self;
         let Want { bytes, align_shift, within } = *want;
@@ -133,8 +142,17 @@ impl fmt::Display for Failure {
         write!(f, ", at that alignment {} kB", kib(*largest_aligned))?;
         write!(f, "\n  waiting for a flush: {} kB", kib(*waiting))?;
         for Holder { caller, bytes, areas } in holders {
-            write!(f, "\n  held by {caller:#010x}: {} kB in {areas} areas", kib(*bytes))?;
+            f.write_str("\n  held by ")?;
+            site(f, *caller)?;
+            write!(f, ": {} kB in {areas} areas", kib(*bytes))?;
         }
         write!(f, "\n  {}", self.remedy())
+    }
+}
+
+/// Without names.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, &|f, caller| write!(f, "{caller:#010x}"))
     }
 }

@@ -141,6 +141,14 @@ impl AreaKind {
         (self as u32) < OWNING_KINDS
     }
 
+    /// Is it mapped from its first page to its last, by pages that belong to it? A stack has a guard page of its
+    /// own in front.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_plain(self) -> bool {
+        matches!(self, Self::Vmalloc | Self::Module)
+    }
+
     /// Is it mapped by small pages, through tables that the area holds? Others are mapped by
     /// [`map_blocks`](crate::map::Mmu::map_blocks), or by boot.
     #[inline(always)]
@@ -221,6 +229,20 @@ pub struct AreaInfo {
     pub caller: u32,
     /// What is mapped at its first address, if that is a device's or was said.
     pub phys: Option<PhysAddr>,
+}
+
+impl AreaInfo {
+    /// How many pages belong to the area, and go with it.
+    #[must_use]
+    pub const fn own_pages(&self) -> u32 {
+        let pages = self.range.len() >> PAGE_SHIFT;
+        match self.kind {
+            // The first page of addresses is a guard.
+            AreaKind::Stack => pages.saturating_sub(1),
+            kind if kind.owns_pages() => pages,
+            _ => 0,
+        }
+    }
 }
 
 /// One word of a record, as it was read: where the area ends, what it is for, and where in its life it is.

@@ -52,13 +52,12 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
         self.vmalloc(bytes, gfp.difference(ZONES) | Gfp::__GFP_DMA32, caller)
     }
 
-    /// An area with pages of its own, of this kind: `vmalloc`, modules, stacks. What it holds is whatever the pages
+    /// An area with pages of its own, of this kind: `vmalloc`, modules. What it holds is whatever the pages
     /// held, unless `gfp` says `__GFP_ZERO`. HighMem comes first unless `gfp` names another zone.
     ///
     /// # Errors
     ///
-    /// [`VmallocError`], which is reported unless `gfp` says `__GFP_NOWARN`. A `spec` of a kind that does not
-    /// [own pages](AreaKind::owns_pages), or of another memory type than the linear map's, is an error about its
+    /// [`VmallocError`], which is reported unless `gfp` says `__GFP_NOWARN`. A `spec` of another kind, or of another memory type than the linear map's, is an error about its
     /// `prot`.
     #[inline]
     pub fn alloc(&self, bytes: u32, gfp: Gfp, spec: &AreaSpec) -> Result<VirtAddr, VmallocError> {
@@ -71,7 +70,7 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
 
     #[inline(always)]
     fn try_alloc(&self, bytes: u32, gfp: Gfp, spec: &AreaSpec) -> Result<VirtAddr, VmallocError> {
-        if spec.prot.memory != MemoryType::WriteBack || !spec.kind.owns_pages() {
+        if spec.prot.memory != MemoryType::WriteBack || !spec.kind.is_plain() {
             return Err(VmallocError::Prot { prot: spec.prot });
         }
         let pages = bytes.div_ceil(PAGE_SIZE);
@@ -99,7 +98,7 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
 
     /// Gives back an area that was not finished, with what pages it has, at once.
     #[cold]
-    fn undo(&self, area: AreaId) {
+    pub(super) fn undo(&self, area: AreaId) {
         let stale = self.mmu.retire(area.range(&self.words()));
         let _flushed_by_the_purge = stale.put_off();
         self.wait(area);

@@ -37,14 +37,15 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
     ///
     /// # Errors
     ///
-    /// As [`vfree`](Self::vfree), also for an area of another kind.
+    /// As [`vfree`](Self::vfree), also for an area of another kind, and for a stack, which is given back by its
+    /// [`KernelStack`](super::KernelStack).
     #[inline]
     pub fn free(&self, virt: VirtAddr, kind: AreaKind) -> Result<(), AreaError> {
         let words = self.words();
         let freed = self.with(|state| {
             let Some(area) = state.find_start(&words, virt) else { return Freed::Wrong };
             let read = area.end_word(&words);
-            if !read.is(kind, AreaState::Live) || !kind.owns_pages() {
+            if !read.is(kind, AreaState::Live) || !kind.is_plain() {
                 return Freed::Wrong;
             }
             let range = VirtRange::new(virt, read.end());
@@ -73,6 +74,19 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
         let words = self.words();
         let (read, pages) = (area.end_word(&words), area.range(&words).len() >> PAGE_SHIFT);
         if self.with(|state| state.wait(&words, area, read, pages)) {
+            self.purge();
+        }
+    }
+
+    /// As [`wait`](Self::wait), of an area that owns its pages, but for so many that have no frame.
+    pub(super) fn wait_without(&self, area: AreaId, bare: u32) {
+        let words = self.words();
+        let (read, pages) = (area.end_word(&words), area.range(&words).len() >> PAGE_SHIFT);
+        let is_full = self.with(|state| {
+            state.waiting.bare += bare;
+            state.wait(&words, area, read, pages)
+        });
+        if is_full {
             self.purge();
         }
     }

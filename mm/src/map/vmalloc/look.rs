@@ -9,7 +9,7 @@ use super::figures::{RegionFigures, VmallocFigures, VmallocUse};
 use super::region::MappedRegion;
 use crate::addr::{PAGE_SIZE, Pfn, VirtAddr};
 use crate::frame::Page;
-use crate::map::area::{AreaInfo, AreaState, Damage, Failure, Holders, Hole, Want};
+use crate::map::area::{AreaInfo, AreaKind, AreaState, Damage, Failure, Holders, Hole, Want};
 use crate::map::mmu::Mmu;
 use crate::platform::Lowmem;
 
@@ -116,8 +116,8 @@ impl<'a, P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, 'a, P, T, CPUS> 
     /// Bytes that live areas have of their own memory: `VmallocUsed`. Looks at all of them.
     #[must_use]
     pub fn used_bytes(&self) -> u32 {
-        let is_used = |info: &AreaInfo| info.kind.owns_pages() && info.state == AreaState::Live;
-        self.areas().filter(is_used).map(|info| info.range.len()).fold(0, u32::saturating_add)
+        let live = self.areas().filter(|info| info.state == AreaState::Live);
+        live.map(|info| info.own_pages() * PAGE_SIZE).fold(0, u32::saturating_add)
     }
 
     /// The lines of `meminfo`. Looks at all areas.
@@ -157,9 +157,13 @@ impl<'a, P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, 'a, P, T, CPUS> 
         self.with(|state| state.tree.validate(&words))
     }
 
-    /// Is an address in the guard page of an area, and of which?
+    /// Is an address in the guard page behind an area, or in that below a stack, and of which?
     #[must_use]
     pub fn guard_of(&self, virt: VirtAddr) -> Option<AreaInfo> {
+        if let Some(info) = self.area_at(virt) {
+            let into = virt.as_u32() - info.range.start().as_u32();
+            return (info.kind == AreaKind::Stack && into < PAGE_SIZE).then_some(info);
+        }
         let before = virt.checked_sub(PAGE_SIZE)?;
         self.area_at(before).filter(|info| !info.range.contains(virt))
     }

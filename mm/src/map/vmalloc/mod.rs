@@ -31,6 +31,7 @@
 //! | [`free`] | `vfree`, and frees that are wrong |
 //! | [`purge`] | the flush, and what comes free with it; the shrinker |
 //! | [`vmap`] | pages of somebody else |
+//! | [`stack`] | kernel stacks, with a guard page at either end |
 //! | [`realloc`] | `vrealloc` |
 //! | [`look`] | what lies at an address, all areas, why there is no room |
 //! | [`figures`], [`error`] | for reports; what is refused |
@@ -60,6 +61,8 @@ pub mod region;
 #[cfg(not(loom))]
 pub mod reserved;
 #[cfg(not(loom))]
+pub mod stack;
+#[cfg(not(loom))]
 pub(in crate::map) mod state;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -72,3 +75,5 @@ pub use figures::{RegionFigures, VmallocFigures, VmallocUse};
 pub use region::{AreaSpec, MappedRegion};
 #[cfg(not(loom))]
 pub use reserved::Reserved;
+#[cfg(not(loom))]
+pub use stack::{KernelStack, STACK_PAGES};

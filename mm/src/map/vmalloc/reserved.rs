@@ -117,6 +117,13 @@ impl<'r, 's, 'a, P: Lowmem, T: Mmu, const CPUS: usize> Reserved<'r, 's, 'a, P, T
         mem::forget(self);
     }
 
+    /// As [`wait`](Self::wait), of an area that has no frame for some of its pages.
+    pub(super) fn wait_without(self, bare: u32, stale: Stale) {
+        let _flushed_with_the_batch = stale.put_off();
+        self.home.wait_without(self.area, bare);
+        mem::forget(self);
+    }
+
     pub(in crate::map) const fn area(&self) -> AreaId {
         self.area
     }

@@ -6,6 +6,7 @@ mod linux;
 mod model;
 mod realloc;
 mod rules;
+mod stacks;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};

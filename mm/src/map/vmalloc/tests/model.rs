@@ -9,7 +9,7 @@ use crate::map::area::{AreaKind, AreaState};
 
 #[derive(Clone, Debug)]
 enum Op {
-    Alloc { pages: u32, shift: u32, is_stack: bool },
+    Alloc { pages: u32, shift: u32, is_module: bool },
     Map { pages: u32 },
     Free(usize),
     Resize(usize, u32),
@@ -22,7 +22,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     let shift = prop_oneof![3 => Just(12_u32), 1 => 12_u32..22];
     let op = prop_oneof![
         6 => (pages(), shift, any::<bool>())
-            .prop_map(|(pages, shift, is_stack)| Op::Alloc { pages, shift, is_stack }),
+            .prop_map(|(pages, shift, is_module)| Op::Alloc { pages, shift, is_module }),
         2 => (1_u32..40).prop_map(|pages| Op::Map { pages }),
         6 => any::<usize>().prop_map(Op::Free),
         2 => (any::<usize>(), pages()).prop_map(|(area, pages)| Op::Resize(area, pages)),
@@ -66,8 +66,8 @@ fn play(bench: &Bench<'_, '_>, ops: Vec<Op>) {
     let mut lent: Vec<crate::zone::PageBlock<'_, '_, Machine>> = Vec::new();
     for op in ops {
         match op {
-            Op::Alloc { pages, shift, is_stack } => {
-                let kind = if is_stack { AreaKind::Stack } else { AreaKind::Vmalloc };
+            Op::Alloc { pages, shift, is_module } => {
+                let kind = if is_module { AreaKind::Module } else { AreaKind::Vmalloc };
                 let spec = AreaSpec { align_shift: shift, ..AreaSpec::new(kind, Prot::KERNEL, 1) };
                 // Any size up to the last byte of the last page.
                 let bytes = pages * PAGE_SIZE - pages % 7;
