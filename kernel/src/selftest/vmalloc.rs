@@ -135,7 +135,7 @@ fn one_area(checks: &mut Checks, region: &Vmalloc) {
         give_back(checks, region, area);
         region.purge();
         faults(checks, area, "an area that was given back");
-        faults(checks, plus(end, 0_u32.wrapping_sub(4)), "its last word");
+        faults(checks, VirtAddr::new(end.as_u32() - 4), "its last word");
     }
 }
 
