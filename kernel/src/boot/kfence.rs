@@ -1,73 +1,70 @@
-//! The pool of guarded pages: set aside while the linear map is built, since its pages need entries of their own.
+//! The pool of guarded pages: a row of pages that is taken for good, each with an entry of its own.
 //!
 //! `kfence.sample_interval=` says how many milliseconds lie between two requests that are served from it, and
 //! without that there is no pool: it takes 2 MiB, for the usual 255 objects (`kfence.num_objects=`).
 #![expect(unsafe_code, reason = "the pool's pages are the caller's to give")]
 
-use arch_arm::mmu::descriptor::SECTION_SIZE;
 use arch_arm::pmu;
-use mm::addr::{PAGE_SIZE, PhysAddr, PhysRange};
-use mm::boot::memblock::Limit;
+use mm::addr::VirtAddr;
 use mm::kfence::Pool;
 use mm::param::params;
+use mm::zone::Gfp;
 use monitor::words;
 
-use super::memory::Memory;
-use super::{KernelTables, LinearMap};
+use super::LinearMap;
 use crate::kfence::{self, ticks};
+use crate::maps::Maps;
+use crate::pages::Pages;
 use crate::slabs::Slabs;
 
 const INTERVAL: &str = "kfence.sample_interval";
 const OBJECTS: &str = "kfence.num_objects";
 
-/// A pool that was set aside.
-#[derive(Clone, Copy, Debug)]
-pub struct Plan {
-    /// Its memory, whole pages of lowmem.
-    pub range: PhysRange,
-    objects: u32,
-    interval_ms: u32,
-}
+/// What is told by who asks, not by the allocator.
+const QUIET: Gfp = Gfp::GFP_KERNEL.union(Gfp::__GFP_NOWARN);
 
-/// Sets a pool aside, if the command line asks for one and there is memory. It is lowmem of `linear`, which is not
-/// mapped yet.
-pub fn set_aside(memory: &mut Memory, linear: &LinearMap) -> Option<Plan> {
-    let (interval_ms, objects) = read(memory.command_line);
+/// Has requests sampled, if the command line asks for it and there is memory for a pool.
+pub fn begin(
+    command_line: &str,
+    pages: &'static Pages,
+    linear: LinearMap,
+    maps: &'static Maps,
+    slabs: &Slabs,
+) {
+    let (interval_ms, objects) = read(command_line);
     if interval_ms == 0 {
-        return None;
+        return;
     }
-    let bytes = u64::from(Pool::pages_for(objects) * PAGE_SIZE);
-    // A section's begin, so that no more of them than need be are cut into pages. Not the last of lowmem: where that
-    // ends shall not be a guard.
-    let section = u64::from(SECTION_SIZE);
-    let top = linear.lowmem().end().as_u64().saturating_sub(1);
-    let top = Limit::At(PhysAddr::new(top).align_down(section));
-    match memory.memblock.alloc_preferring(bytes, section, PhysAddr::new(0), top) {
-        Ok(range) => Some(Plan { range, objects, interval_ms }),
-        Err(error) => {
-            log::warn!("kfence: off, no memory for a pool of {objects} objects: {error}");
-            None
-        }
-    }
-}
-
-/// Has requests sampled, with the pool that was set aside. `tables` are the live ones.
-pub fn begin(slabs: &Slabs, tables: &KernelTables) {
-    let Some(Plan { range, objects, interval_ms }) = tables.kfence() else { return };
-    let Some(start) = tables.linear().phys_to_virt(range.start()) else { return };
-    kfence::publish(tables);
+    let Some(start) = take(Pool::pages_for(objects), pages, linear) else {
+        log::warn!("kfence: off, no memory for a pool of {objects} objects");
+        return;
+    };
     let pool = Pool::new(start, objects);
+    let range = pool.range();
+    if let Err(error) = maps.split(range, QUIET) {
+        log::warn!("kfence: off: {error}");
+        return;
+    }
+    kfence::publish(maps, range);
     // What the counter of instructions or cycles has come to.
     let seed = pmu::instructions().unwrap_or(1);
-    // SAFETY: 1. memblock gave it to nobody else, and was never asked for it back; 2. `paging` mapped it by pages.
+    // SAFETY: 1. the page allocator gave them, and never gets them back; 2. they have been split.
     match unsafe { slabs.begin_sampling(pool, ticks(interval_ms), seed) } {
         Ok(()) => log::info!(
-            "kfence: initialized - using {} bytes for {objects} objects at {}, one request in {interval_ms} ms",
+            "kfence: initialized - using {} bytes for {objects} objects at {range}, one request in {interval_ms} ms",
             range.len(),
-            pool.range(),
         ),
         Err(error) => log::warn!("kfence: off: {error}"),
     }
+}
+
+/// A row of so many pages of the linear map, taken for good. It begins at a multiple of the next power of two, so that
+/// it lies in no more sections than need be.
+fn take(count: u32, pages: &'static Pages, linear: LinearMap) -> Option<VirtAddr> {
+    let run = pages.alloc_pages_exact(QUIET, count).ok()?;
+    let start = linear.phys_to_virt(run.phys().start())?;
+    let _for_good = run.into_raw();
+    Some(start)
 }
 
 /// What the command line says: the interval in milliseconds, 0 for none, and the number of objects. What can not be

@@ -82,7 +82,7 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     let slabs = slabs::make(pages, tables.linear(), memory.command_line);
     crate::slabs::publish(slabs);
     let maps = maps::adopt(&tables, &layout, slabs);
-    kfence::begin(slabs, &tables);
+    kfence::begin(memory.command_line, pages, tables.linear(), maps, slabs);
     let (vmalloc, io) = devices::make(&layout, &memory, pages, slabs, maps);
     dma::make(&machine, memory.command_line, tables.linear(), pages, slabs, maps);
     devices::map_console(io, &machine);

@@ -20,7 +20,6 @@ use arch_arm::mmu::walk::{TableRead, Walker};
 use arch_arm::mmu::wx;
 use arch_arm::tlb;
 use arch_arm::trap::{kuser, pages, stub_address, vectors};
-use arrayvec::ArrayVec;
 use board::Machine;
 use mm::addr::{PAGE_SIZE, PhysAddr, PhysRange, VirtAddr, VirtRange};
 use mm::boot::layout::{DMA, FDT, FIXMAP, Layout, STUBS, VECTORS};
@@ -29,7 +28,6 @@ use tock_registers::interfaces::Writeable;
 
 use super::LinearMap;
 use super::early::EarlyTables;
-use super::kfence;
 use super::machine::{Dtb, console_registers};
 use super::memory::Memory;
 use super::stop_for;
@@ -41,18 +39,12 @@ use crate::stop::halt;
 pub struct KernelTables {
     pub(super) root: RootBase,
     pub(super) linear: LinearMap,
-    kfence: Option<kfence::Plan>,
 }
 
 impl KernelTables {
     /// A reader of the live tables.
     pub fn walker(&self) -> Walker<'_, LinearMap> {
         Walker::new(self.root, &self.linear)
-    }
-
-    /// The pool of guarded pages, which they map by pages.
-    pub fn kfence(&self) -> Option<kfence::Plan> {
-        self.kfence
     }
 
     /// The linear map that the tables hold.
@@ -79,10 +71,8 @@ pub fn build(
 ) -> (KernelTables, Regions) {
     let lowmem = PhysRange::new(layout.phys_offset, layout.lowmem_end.pfn_down().start());
     let linear = LinearMap::new(layout.split.page_offset(), lowmem);
-    let kfence = kfence::set_aside(memory, &linear);
     let frames = Frames { memory, linear, early };
-    let built =
-        Build::start(frames, linear, kfence).and_then(|build| build.all(layout, dtb, machine));
+    let built = Build::start(frames, linear).and_then(|build| build.all(layout, dtb, machine));
     stop_for(built, "can not build page tables")
 }
 
@@ -201,26 +191,18 @@ impl TableMemory for NewTables<'_> {
     }
 }
 
-/// Parts of lowmem that are mapped by pages: the image's, and the pool of guarded pages.
-const CUTS: usize = 8;
-
 /// Tables in the making.
 struct Build<'b> {
     root: RootBase,
-    kfence: Option<kfence::Plan>,
     tables: NewTables<'b>,
 }
 
 impl<'b> Build<'b> {
-    fn start(
-        mut frames: Frames<'b>,
-        linear: LinearMap,
-        kfence: Option<kfence::Plan>,
-    ) -> Result<Self, Failure> {
+    fn start(mut frames: Frames<'b>, linear: LinearMap) -> Result<Self, Failure> {
         let range = frames.alloc(RootBase::TABLE_BYTES, RootBase::TABLE_BYTES)?;
         let root = RootBase::new(range.start()).ok_or(Failure::Outside(range))?;
         let left = PhysRange::default();
-        Ok(Self { root, kfence, tables: NewTables { linear, frames, left, failure: None } })
+        Ok(Self { root, tables: NewTables { linear, frames, left, failure: None } })
     }
 
     fn all(
@@ -245,8 +227,8 @@ impl<'b> Build<'b> {
         self.plant_wx(layout)?;
         self.lowmem()?;
         let regions = Regions { dma: DMA, pkmap: layout.pkmap() };
-        let Self { root, kfence, tables: NewTables { linear, .. } } = self;
-        Ok((KernelTables { root, linear, kfence }, regions))
+        let Self { root, tables: NewTables { linear, .. } } = self;
+        Ok((KernelTables { root, linear }, regions))
     }
 
     fn map(
@@ -282,8 +264,6 @@ impl<'b> Build<'b> {
         let data = |start, end| (VirtRange::new(start, end), Some(Attributes::KERNEL_DATA));
         // The entry code has run for the last time, so `.init` is memory like the rest. All of the
         // image is in pages, as in the early tables.
-        // So is the pool of guarded pages, each of which is to fault by itself.
-        let pool = self.kfence.map_or_else(PhysRange::default, |plan| plan.range);
         let mut cuts = [
             (image::text(), Some(Attributes::KERNEL_TEXT)),
             (image::rodata(), Some(Attributes::KERNEL_RODATA)),
@@ -293,10 +273,7 @@ impl<'b> Build<'b> {
             (boot, None),
             data(boot.end(), image::whole().end()),
         ]
-        .map(|(range, attributes)| (image(range, early), attributes))
-        .into_iter()
-        .chain([(pool, Some(Attributes::KERNEL_DATA))])
-        .collect::<ArrayVec<_, CUTS>>();
+        .map(|(range, attributes)| (image(range, early), attributes));
         cuts.sort_unstable_by_key(|(range, _)| range.start().as_u64());
         let mut next_block = PhysAddr::default();
         loop {

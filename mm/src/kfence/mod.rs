@@ -38,10 +38,10 @@
 //!
 //! Invariants:
 //!
-//! - **K1** A guard page faults, and so does the page of a free object, unless an access to it has been reported:
+//! - **G1** A guard page faults, and so does the page of a free object, unless an access to it has been reported:
 //!   then it is open, its record says so, and it is closed with the object's next change of state.
-//! - **K2** An object that came back is handed out again after all that came back before it.
-//! - **K3** One request is sampled for each time that the gate opens, and it opens at most once an interval.
+//! - **G2** An object that came back is handed out again after all that came back before it.
+//! - **G3** One request is sampled for each time that the gate opens, and it opens at most once an interval.
 //!
 //! Protocol: the sampler's lock guards all records, interrupts masked. Under it nothing is called that is not
 //! this folder's: pages are protected, objects filled and reports made without it.

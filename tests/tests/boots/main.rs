@@ -31,6 +31,7 @@ mod soak;
 mod source;
 mod trees;
 mod unusable;
+mod vmalloc;
 mod zones;
 
 use std::process::ExitCode;
@@ -65,12 +66,13 @@ fn main() -> ExitCode {
             Ok(())
         })
     }));
-    let boots: [&[NamedBoot]; 19] = [
+    let boots: [&[NamedBoot]; 20] = [
         &monitor::BOOTS,
         &pages::BOOTS,
         &page_debug::BOOTS,
         &slabs::BOOTS,
         &kfence::BOOTS,
+        &vmalloc::BOOTS,
         &zones::BOOTS,
         &shortage::BOOTS,
         &soak::BOOTS,

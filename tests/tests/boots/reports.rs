@@ -141,6 +141,9 @@ pub fn stack_overflow() {
         let run = run(options, "crash stack");
         run.expect_status(1);
         run.expect(&[
+            "Insufficient stack space to handle exception!\n",
+            "Task stack:     [0xc0",
+            "], the boot stack\n",
             "Unable to handle kernel paging request at virtual address c0",
             ", *pte=00000000\n",
             "PC is at vmsplit::report::provoke::recurse+0x",
@@ -150,7 +153,45 @@ pub fn stack_overflow() {
             "(vmsplit::report::provoke::stack_overflow+0x",
             "(kernel_main+0x",
         ]);
-        last_line_is_last(&run);
+        assert!(last_line_is_last(&run).starts_with("kernel stack overflow: data abort at 0xc0"));
+    }
+}
+
+/// The report says whose stack it was, comes on another one, and the back-trace leads from one to the other.
+pub fn guarded_stack_overflow() {
+    for options in [
+        &[][..],
+        &["--release"],
+        &["--vmsplit", "1g", "-m", "2G", "--cpu", "cortex-a7"],
+        &["--append", "nohighmem"],
+    ] {
+        let run = run(options, "crash guarded");
+        run.expect_status(1);
+        run.expect(&[
+            "Insufficient stack space to handle exception!\n",
+            "Task stack:     [0x",
+            "], the stack of 0x",
+            " in vmsplit::monitor::machine::crash\n",
+            "Overflow stack: [0x",
+            "Unable to handle kernel paging request at virtual address f",
+            ", *pte=00000000\n",
+            ": page translation fault on write (DFSR 0x807)\n",
+            "PC is at vmsplit::report::provoke::recurse+0x",
+            "Stack: (0xf",
+            "Backtrace:\n",
+            "... the same ",
+            " times more\n",
+            "(vmsplit::report::provoke::stack_overflow+0x",
+            "(vmsplit_call_on) from ",
+            "(vmsplit::report::provoke::guarded_stack_overflow+0x",
+            "(kernel_main+0x",
+        ]);
+        assert!(!run.text.contains("Backtrace ends:"), "{}", run.text);
+        // The address lies in the page below the stack.
+        let reason = last_line_is_last(&run);
+        let fault = hex_after(reason, "kernel stack overflow: data abort at 0x");
+        let lowest = hex_after(&run.text, "Task stack:     [0x");
+        assert!(fault < lowest && lowest - fault <= 4096, "{fault:#x} below {lowest:#x}");
     }
 }
 
@@ -324,10 +365,11 @@ pub fn record_without_a_console() {
 }
 
 /// The boots of this file.
-pub const BOOTS: [(&str, fn()); 11] = [
+pub const BOOTS: [(&str, fn()); 12] = [
     ("report: every kind of exception", every_kind),
     ("report: in a release build", release_build),
     ("report: a stack overflow", stack_overflow),
+    ("report: the overflow of a stack of the vmalloc region", guarded_stack_overflow),
     ("report: a panic keeps to one line", panics),
     ("report: a back-trace across an exception", across_an_exception),
     ("report: a fault of the report itself", fault_in_the_report),

@@ -3,9 +3,11 @@
 use crate::run::run;
 
 /// Suites that must have run.
-const SUITES: [&str; 16] = [
+const SUITES: [&str; 19] = [
     "page-tables",
     "ioremap",
+    "vmalloc",
+    "stacks",
     "zones",
     "soak",
     "objects",

@@ -37,6 +37,7 @@
 
 mod blocks;
 mod change;
+mod guard;
 mod holders;
 mod linear;
 mod machine;

@@ -35,7 +35,7 @@ fn up(virt: VirtAddr, pages: u32) -> VirtAddr {
 impl<M: Machine + Copy> LiveTables<M> {
     /// Where the word for `virt` lies, whose table is held.
     #[inline(always)]
-    fn word(&self, virt: VirtAddr) -> u32 {
+    pub(super) fn word(&self, virt: VirtAddr) -> u32 {
         let first = self.first_level(virt);
         if first & TYPE != TABLE {
             not_held(virt);

@@ -437,3 +437,35 @@ fn who_maps_without_a_table_is_stopped() {
     let live = live(&machine);
     live.map_pages(virt(VMALLOC), &[Pfn::new(1)], Prot::KERNEL).not_used();
 }
+
+#[test]
+fn a_page_of_the_linear_map_faults_and_comes_back_as_it_was() {
+    let machine = machine();
+    let live = live(&machine);
+    let lowmem = range(LINEAR, 256);
+    live.split(lowmem, GFP).unwrap();
+    let page = virt(LINEAR + 7 * 4096);
+    let before = live.lookup(page);
+    assert!(before.is_some());
+    live.unprotect(page);
+    assert_eq!(live.lookup(page), before, "a page that does not fault stays");
+    for _ in 0..2 {
+        assert!(live.protect(page) && live.protect(page));
+        assert_eq!(live.lookup(page), None);
+        assert!(live.lookup(virt(LINEAR + 6 * 4096)).is_some());
+        assert!(live.lookup(virt(LINEAR + 8 * 4096)).is_some());
+        // As long as one of its pages faults, they are no section.
+        assert_eq!(live.join(lowmem), 0);
+        live.unprotect(page);
+        assert_eq!(live.lookup(page), before);
+    }
+    // What may be executed would come back as something else.
+    let text = VirtRange::new(page, virt(LINEAR + 8 * 4096));
+    live.set_memory_ro(text, GFP).unwrap();
+    live.set_memory_x(text, GFP).unwrap();
+    assert!(!live.protect(page));
+    assert!(live.lookup(page).is_some());
+    live.set_memory_nx(text, GFP).unwrap();
+    live.set_memory_rw(text, GFP).unwrap();
+    assert_eq!(live.join(lowmem), 1);
+}

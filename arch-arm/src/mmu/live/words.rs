@@ -21,6 +21,9 @@ pub(super) const FAULT: u32 = 0;
 /// Set in a small page, and in no other second-level word.
 pub(super) const SMALL_PAGE: u32 = 0b10;
 
+/// Set in a small page that may not be executed.
+pub(super) const NEVER_EXECUTE: u32 = 0b01;
+
 /// A mebibyte's first-level word when its table lies at `table`: in the kernel's domain.
 #[inline(always)]
 pub(super) const fn table_word(table: u32) -> u32 {

@@ -143,7 +143,10 @@ impl Failure {
         write!(f, "\n  waiting for a flush: {} kB", kib(*waiting))?;
         for Holder { caller, bytes, areas } in holders {
             f.write_str("\n  held by ")?;
-            site(f, *caller)?;
+            match *caller {
+                0 => f.write_str("boot, or somebody who is not known")?,
+                caller => site(f, caller)?,
+            }
             write!(f, ": {} kB in {areas} areas", kib(*bytes))?;
         }
         write!(f, "\n  {}", self.remedy())

@@ -33,6 +33,7 @@
 //! | [`vmap`] | pages of somebody else |
 //! | [`stack`] | kernel stacks, with a guard page at either end |
 //! | [`realloc`] | `vrealloc` |
+//! | [`kvmalloc`] | an object, or else an area |
 //! | [`look`] | what lies at an address, all areas, why there is no room |
 //! | [`figures`], [`error`] | for reports; what is refused |
 //! | `memory` | where addresses become references, and frames and records go back |
@@ -48,6 +49,8 @@ pub mod figures;
 mod frames;
 #[cfg(not(loom))]
 pub mod free;
+#[cfg(not(loom))]
+pub mod kvmalloc;
 #[cfg(not(loom))]
 pub mod look;
 #[cfg(not(loom))]
@@ -71,6 +74,8 @@ pub mod vmap;
 
 pub use error::{AreaError, AreaFault, VmallocError};
 pub use figures::{RegionFigures, VmallocFigures, VmallocUse};
+#[cfg(not(loom))]
+pub use kvmalloc::{KvError, KvNotGiven};
 #[cfg(not(loom))]
 pub use region::{AreaSpec, MappedRegion};
 #[cfg(not(loom))]

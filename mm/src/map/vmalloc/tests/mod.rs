@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod failing;
+mod kvmalloc;
 mod linux;
 mod model;
 mod realloc;
