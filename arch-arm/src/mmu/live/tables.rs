@@ -134,6 +134,8 @@ impl<M: Machine + Copy> LiveTables<M> {
         self.machine.dsb_ishst();
         self.set_first_level(&shared.roots, virt, words::table_word(table));
         self.machine.dsb_ishst();
+        // Another CPU may map a page here, and this one use it, with nothing in between but the address.
+        self.machine.isb();
     }
 
     /// Lets go of the tables of `range`; those that nobody holds any more are unlinked, forgotten, and given back.

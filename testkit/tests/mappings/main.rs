@@ -1,0 +1,13 @@
+//! Every mapping operation of the kernel on the emulated machine, under every adversary, and without each of its
+//! maintenance calls in turn.
+#![deny(unsafe_code)]
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod arena;
+mod bridge;
+mod checks;
+mod kit;
+mod live_tables;
+mod place;
+mod rights;
+mod vmalloc;
