@@ -152,6 +152,19 @@ impl<'m> Cpu<'m> {
         self.machine.step(Some(self.index), |state| state.switch_space(self.index, space));
     }
 
+    /// This CPU has observed all that `other` stored so far: it took a lock that the other gave up, say. Its next DSB
+    /// completes those stores as it does its own (*ARM DDI 0406C, A3.8.3*).
+    ///
+    /// # Panics
+    ///
+    /// If there is no CPU of that number.
+    pub fn observe(&self, other: usize) {
+        assert!(other < self.machine.cpus(), "there is no CPU {other}");
+        if other != self.index {
+            self.machine.step(None, |state| state.stores.observe(self.index, other));
+        }
+    }
+
     operations! {
         /// `dsb ishst`: stores are seen by the walkers of all CPUs.
         dsb_ishst() => dsb!(InnerStores);

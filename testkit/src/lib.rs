@@ -51,6 +51,7 @@
 //! - **K4** A store is seen by a walker at any moment from its issue on, at the latest when a DSB of the CPU that
 //!   stored is complete (*B3.10.1*). Walkers of different CPUs see it at different moments, and stores to different
 //!   words in any order. `dsb nsh` is for the own walker.
+//!   A DSB speaks for stores of another CPU too if they were [observed](Cpu::observe) before it (*A3.8.3*).
 //! - **K5** After that DSB, the CPU itself may still find a fault where one was, until its ISB. Other CPUs find the
 //!   new entry.
 //!
@@ -89,6 +90,8 @@
 //! - **K20** There are no instruction caches and no branch predictors.
 //! - **K21** A fault at one of the 16 words of a supersection or large page faults, though an entry made from another
 //!   of them might serve. [`Machine::range_reused`] knows of it.
+//! - **K22** A store to a word that another CPU has observed, and once more to the same word before that one's DSB: the
+//!   DSB completes both.
 #![deny(unsafe_code)]
 
 mod abort;

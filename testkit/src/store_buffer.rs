@@ -44,6 +44,8 @@ pub(crate) struct StoreBuffers {
     words: Map<u64, Vec<Before>>,
     /// Words that each CPU stored to since its last barrier, in the order of the first store.
     stored: Vec<Vec<u64>>,
+    /// Stores of others that each CPU has observed since its last barrier: whose, and the word.
+    observed: Vec<Set<(usize, u64)>>,
     /// Words that were a fault before the CPU's store, complete but without an ISB since.
     unsynchronized: Vec<Set<u64>>,
 }
@@ -54,6 +56,7 @@ impl StoreBuffers {
             everyone: (u16::MAX >> (16 - cpus)) as u8,
             words: Map::default(),
             stored: vec![Vec::new(); cpus],
+            observed: vec![Set::default(); cpus],
             unsynchronized: vec![Set::default(); cpus],
         }
     }
@@ -73,6 +76,22 @@ impl StoreBuffers {
     /// [committed](Self::commit) before anything else happens.
     pub(crate) fn take_stored(&mut self, cpu: usize) -> Vec<u64> {
         std::mem::take(&mut self.stored[cpu])
+    }
+
+    /// `cpu` has observed the stores of `other` so far.
+    pub(crate) fn observe(&mut self, cpu: usize, other: usize) {
+        let words = self.stored[other].iter().map(|word| (other, *word));
+        // What the other has observed goes along.
+        let all: Vec<_> = words.chain(self.observed[other].iter().copied()).collect();
+        self.observed[cpu].extend(all.into_iter().filter(|(storer, _)| *storer != cpu));
+    }
+
+    /// Stores of others that `cpu` has observed, in an order that is always the same. Each is to be
+    /// [committed](Self::commit).
+    pub(crate) fn take_observed(&mut self, cpu: usize) -> Vec<(usize, u64)> {
+        let mut observed: Vec<_> = std::mem::take(&mut self.observed[cpu]).into_iter().collect();
+        observed.sort_unstable();
+        observed
     }
 
     /// The stores of `cpu` to a word are seen by the walkers of `by`. What they lose sight of, oldest first.
@@ -161,6 +180,23 @@ mod tests {
         assert_eq!(lost.iter().map(|lost| lost.value).collect::<Vec<_>>(), [1, 2]);
         assert!(lost.iter().all(|lost| lost.by == 3 && lost.everywhere));
         assert!(seen(&buffers, 0).is_empty());
+    }
+
+    #[test]
+    fn a_barrier_speaks_for_what_was_observed_and_nothing_later() {
+        let mut buffers = StoreBuffers::new(3);
+        buffers.push(0, 8, 1, Was::Live);
+        buffers.observe(1, 0);
+        buffers.observe(2, 1);
+        buffers.push(0, 16, 1, Was::Live);
+        assert_eq!(buffers.take_observed(2), [(0, 8)]);
+        assert_eq!(buffers.commit(0, 8, 7).len(), 1);
+        assert!(seen(&buffers, 1).is_empty());
+        assert_eq!(buffers.before(16, 1).count(), 1);
+        assert!(buffers.take_observed(2).is_empty());
+        // It is another CPU's to complete as well, and there is nothing left to do.
+        assert!(commit(&mut buffers, 0, 7).iter().all(|lost| lost.value == 1));
+        assert_eq!(buffers.before(16, 1).count(), 0);
     }
 
     #[test]

@@ -139,9 +139,20 @@ impl State {
     /// A DSB of `cpu`: the walkers of `by` see its stores.
     pub(crate) fn commit(&mut self, cpu: usize, by: u8) {
         for word in self.stores.take_stored(cpu) {
-            for lost in self.stores.commit(cpu, word, by) {
-                if let Some(place) = self.place(word) {
-                    self.lose(cpu, place, word, lost);
+            self.commit_word(cpu, cpu, word, by);
+        }
+        for (other, word) in self.stores.take_observed(cpu) {
+            self.commit_word(cpu, other, word, by);
+        }
+    }
+
+    /// The stores of `storer` to a word are seen, by a barrier of `cpu`.
+    fn commit_word(&mut self, cpu: usize, storer: usize, word: u64, by: u8) {
+        for lost in self.stores.commit(storer, word, by) {
+            if let Some(place) = self.place(word) {
+                self.lose(cpu, place, word, lost);
+                if by & (1 << storer) != 0 && !is_valid(lost.value) {
+                    self.stores.await_isb(storer, word);
                 }
             }
         }

@@ -60,6 +60,13 @@ impl<'w> On<'w> {
         self.0.cpu.set(cpu);
     }
 
+    /// Goes on as this CPU, which takes a lock that the one before has given up: it has observed all that is stored.
+    pub fn hand_over_to(self, cpu: usize) {
+        let before = self.0.cpu.get();
+        self.run_on(cpu);
+        self.here().observe(before);
+    }
+
     /// The CPU that runs goes over to another address space.
     pub fn switch(self, root: u32, asid: u8) {
         self.here().switch_space(phys(root), asid);

@@ -1,5 +1,7 @@
 //! Scenarios under all adversaries, and without each of their maintenance calls.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use testkit::{Call, Entries, Machine, Op, every_dropped_call_is_noticed};
 
 use crate::bridge::On;
@@ -8,6 +10,12 @@ use crate::place::setup;
 
 /// A call that may be left out: `op in file`, how often, and why that goes unnoticed.
 pub type Redundant = (&'static str, usize, &'static str);
+
+/// A CPU that links a table, and publishes pages of it before anybody else uses one.
+pub const LINKED: [Redundant; 2] = [
+    ("dsb InnerStores in tables.rs", 1, "who links the table publishes the pages too"),
+    ("isb in tables.rs", 1, "who links the table publishes the pages too"),
+];
 
 /// What can be left out of a scenario unnoticed: the operation, the file that asks for it, and the line there.
 fn unnoticed(cpus: usize, scenario: impl Fn(&Machine)) -> Vec<(String, u32)> {
@@ -28,17 +36,17 @@ fn unnoticed(cpus: usize, scenario: impl Fn(&Machine)) -> Vec<(String, u32)> {
 
 #[track_caller]
 fn assert_only(unnoticed: &[(String, u32)], redundant: &[Redundant]) {
-    let mut found: Vec<&str> = unnoticed.iter().map(|(name, _)| name.as_str()).collect();
-    let mut allowed: Vec<&str> = redundant
-        .iter()
-        .flat_map(|(name, times, reason)| {
-            assert!(!reason.is_empty());
-            std::iter::repeat_n(*name, *times)
-        })
-        .collect();
-    found.sort_unstable();
-    allowed.sort_unstable();
-    assert_eq!(found, allowed, "left out unnoticed, at the lines {unnoticed:?}");
+    let mut found: BTreeMap<&str, usize> = BTreeMap::new();
+    for (name, _) in unnoticed {
+        *found.entry(name).or_default() += 1;
+    }
+    let mut allowed: BTreeMap<&str, usize> = BTreeMap::new();
+    for (name, times, reason) in redundant {
+        assert!(!reason.is_empty());
+        *allowed.entry(name).or_default() += times;
+    }
+    let lines: BTreeSet<_> = unnoticed.iter().collect();
+    assert_eq!(found, allowed, "left out unnoticed, at the lines {lines:?}");
 }
 
 /// Fails unless each call of the scenario is missed when it is left out, but for the `redundant` ones, each of

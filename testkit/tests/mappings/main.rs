@@ -6,7 +6,10 @@
 mod arena;
 mod bridge;
 mod checks;
+mod dma;
+mod dma_machine;
 mod kit;
+mod kmap;
 mod live_tables;
 mod place;
 mod rights;

@@ -39,7 +39,8 @@ pub const KERNEL_START: u32 = 0xbf00_0000;
 /// The pkmap, 512 pages.
 pub const PKMAP: u32 = LINEAR - (2 << 20);
 /// The vmalloc region: 32 MiB.
-pub const VMALLOC: VirtRange = VirtRange::new(VirtAddr::new(0xf000_0000), VirtAddr::new(0xf200_0000));
+pub const VMALLOC: VirtRange =
+    VirtRange::new(VirtAddr::new(0xf000_0000), VirtAddr::new(0xf200_0000));
 
 /// A device's registers.
 pub const DEVICE: u32 = 0x0900_0000;

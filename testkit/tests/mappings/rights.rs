@@ -74,12 +74,14 @@ const AGAIN: &str = "after `replace_live` this CPU has had its isb";
 #[test]
 fn a_section_is_split_under_a_stack_and_joined() {
     let (stack, data) = (linear(SECTION + 0x8000).as_u32(), linear(SECTION + 0x4_0000).as_u32());
-    let redundant = [("isb in bridge.rs", 4, BREAK),
+    let redundant = [
+        ("isb in bridge.rs", 4, BREAK),
         ("dsb InnerStores in roots.rs", 4, BREAK),
         ("isb in roots.rs", 4, AGAIN),
         ("dsb InnerStores in bridge.rs", 4, MAKE),
         ("isb in bridge.rs", 4, MAKE),
-        ("dsb InnerStores in roots.rs", 4, ONE_ROOT)];
+        ("dsb InnerStores in roots.rs", 4, ONE_ROOT),
+    ];
     live_needs_all_but(2, &redundant, |on, live| {
         let whole = range(linear(SECTION).as_u32(), MIB);
         for cpu in [0, 1] {
@@ -101,10 +103,12 @@ fn a_section_is_split_under_a_stack_and_joined() {
 
 #[test]
 fn the_section_of_the_tables_is_split_and_joined() {
-    let redundant = [("isb in bridge.rs", 4, BREAK),
+    let redundant = [
+        ("isb in bridge.rs", 4, BREAK),
         ("dsb InnerStores in roots.rs", 4, BREAK),
         ("isb in roots.rs", 4, AGAIN),
-        ("dsb InnerStores in roots.rs", 4, ONE_ROOT)];
+        ("dsb InnerStores in roots.rs", 4, ONE_ROOT),
+    ];
     live_needs_all_but(2, &redundant, |on, live| {
         let whole = range(LINEAR, MIB);
         for cpu in [0, 1] {
@@ -122,12 +126,14 @@ fn the_section_of_the_tables_is_split_and_joined() {
 #[test]
 fn part_of_a_section_is_read_only() {
     let at = linear(SECTION + 7 * PAGE).as_u32();
-    let redundant = [("isb in bridge.rs", 2, BREAK),
+    let redundant = [
+        ("isb in bridge.rs", 2, BREAK),
         ("dsb InnerStores in roots.rs", 2, BREAK),
         ("isb in roots.rs", 2, AGAIN),
         ("dsb InnerStores in bridge.rs", 2, MAKE),
         ("isb in bridge.rs", 2, MAKE),
-        ("dsb InnerStores in roots.rs", 2, ONE_ROOT)];
+        ("dsb InnerStores in roots.rs", 2, ONE_ROOT),
+    ];
     live_needs_all_but(2, &redundant, |on, live| {
         on.store(at, 1);
         on.run_on(1);
@@ -154,11 +160,13 @@ fn part_of_a_section_is_read_only() {
 fn sections_are_split_in_all_address_spaces() {
     let [root, _] = ROOTS;
     let at = linear(SECTION).as_u32();
-    let redundant = [("isb in bridge.rs", 4, BREAK),
+    let redundant = [
+        ("isb in bridge.rs", 4, BREAK),
         ("dsb InnerStores in roots.rs", 4, BREAK),
         ("isb in roots.rs", 4, AGAIN),
         ("dsb InnerStores in bridge.rs", 4, MAKE),
-        ("isb in bridge.rs", 4, MAKE)];
+        ("isb in bridge.rs", 4, MAKE),
+    ];
     live_needs_all_but(2, &redundant, |on, live| {
         on.store_bytes(linear(root), &vec![0; (KERNEL_START >> 20 << 2) as usize]);
         live.add_root(RootBase::new(phys(root)).unwrap()).unwrap();
