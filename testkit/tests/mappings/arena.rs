@@ -4,6 +4,7 @@
 //! machine, and never meets these bytes.
 
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 use mm::addr::{PAGE_SIZE, VirtAddr};
 
@@ -14,7 +15,7 @@ use crate::place::{LINEAR, LOW_BYTES};
 pub struct Arena {
     /// Owns them. Not looked at: the pointer below is the only way to them.
     _words: Vec<u64>,
-    start: NonNull<u8>,
+    start: AtomicPtr<u8>,
 }
 
 impl Arena {
@@ -23,12 +24,12 @@ impl Arena {
         let mut words = vec![0_u64; ((LOW_BYTES + PAGE_SIZE) / 8) as usize];
         let bytes = words.as_mut_ptr().cast::<u8>();
         let start = bytes.wrapping_add(bytes.align_offset(PAGE_SIZE as usize));
-        Self { _words: words, start: NonNull::new(start).unwrap() }
+        Self { _words: words, start: AtomicPtr::new(start) }
     }
 
     fn at(&self, offset: u32) -> NonNull<u8> {
         assert!(offset < LOW_BYTES, "offset {offset:#x} is not in lowmem");
-        NonNull::new(self.start.as_ptr().wrapping_add(offset as usize)).unwrap()
+        NonNull::new(self.start.load(Relaxed).wrapping_add(offset as usize)).unwrap()
     }
 
     /// The byte that stands for the one at `virt`.
@@ -38,7 +39,7 @@ impl Arena {
 
     /// The reverse.
     pub fn address(&self, pointer: *const u8) -> VirtAddr {
-        let offset = pointer.addr() - self.start.addr().get();
+        let offset = pointer.addr() - self.start.load(Relaxed).addr();
         VirtAddr::new(LINEAR + u32::try_from(offset).unwrap())
     }
 

@@ -5,7 +5,8 @@
 //!
 //! Maintenance is `#[track_caller]`: a call that nobody misses is named by the line that makes it.
 
-use std::cell::{Cell, RefCell};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 use arch_arm::mmu::live::Machine;
 use arch_arm::tlb::Operations;
@@ -25,21 +26,21 @@ const KERNEL_PAGE: u32 = 0x45f;
 #[derive(Debug)]
 pub struct World<'m> {
     pub emulated: &'m testkit::Machine,
-    cpu: Cell<usize>,
-    roots: RefCell<Vec<PhysAddr>>,
+    cpu: AtomicUsize,
+    roots: Mutex<Vec<PhysAddr>>,
     /// Tables that nobody has; the last is taken next.
-    free_tables: RefCell<Vec<u32>>,
-    masks: Cell<u32>,
+    free_tables: Mutex<Vec<u32>>,
+    masks: AtomicU32,
 }
 
 impl<'m> World<'m> {
     pub fn new(emulated: &'m testkit::Machine) -> Self {
         Self {
             emulated,
-            cpu: Cell::new(0),
-            roots: RefCell::new(vec![phys(ROOT); emulated.cpus()]),
-            free_tables: RefCell::new((TABLES..TABLES_END).step_by(0x400).rev().collect()),
-            masks: Cell::new(0),
+            cpu: AtomicUsize::new(0),
+            roots: Mutex::new(vec![phys(ROOT); emulated.cpus()]),
+            free_tables: Mutex::new((TABLES..TABLES_END).step_by(0x400).rev().collect()),
+            masks: AtomicU32::new(0),
         }
     }
 }
@@ -51,18 +52,18 @@ pub struct On<'w>(pub &'w World<'w>);
 impl<'w> On<'w> {
     /// The CPU that runs.
     pub fn here(self) -> Cpu<'w> {
-        self.0.emulated.cpu(self.0.cpu.get())
+        self.0.emulated.cpu(self.0.cpu.load(Relaxed))
     }
 
     /// Goes on as this CPU.
     pub fn run_on(self, cpu: usize) {
         assert!(cpu < self.0.emulated.cpus());
-        self.0.cpu.set(cpu);
+        self.0.cpu.store(cpu, Relaxed);
     }
 
     /// Goes on as this CPU, which takes a lock that the one before has given up: it has observed all that is stored.
     pub fn hand_over_to(self, cpu: usize) {
-        let before = self.0.cpu.get();
+        let before = self.0.cpu.load(Relaxed);
         self.run_on(cpu);
         self.here().observe(before);
     }
@@ -70,12 +71,12 @@ impl<'w> On<'w> {
     /// The CPU that runs goes over to another address space.
     pub fn switch(self, root: u32, asid: u8) {
         self.here().switch_space(phys(root), asid);
-        self.0.roots.borrow_mut()[self.0.cpu.get()] = phys(root);
+        self.0.roots.lock().unwrap()[self.0.cpu.load(Relaxed)] = phys(root);
     }
 
     /// How many tables have been taken and not given back.
     pub fn tables(self) -> usize {
-        ((TABLES_END - TABLES) / 0x400) as usize - self.0.free_tables.borrow().len()
+        ((TABLES_END - TABLES) / 0x400) as usize - self.0.free_tables.lock().unwrap().len()
     }
 
     #[track_caller]
@@ -155,7 +156,7 @@ impl Machine for On<'_> {
     }
 
     fn take_table(&self, _: Gfp) -> Option<PhysAddr> {
-        let table = self.0.free_tables.borrow_mut().pop()?;
+        let table = self.0.free_tables.lock().unwrap().pop()?;
         self.store_bytes(linear(table), &[0; 0x400]);
         Some(phys(table))
     }
@@ -166,11 +167,11 @@ impl Machine for On<'_> {
         assert!(self.load_bytes(linear(table), 0x400).iter().all(|byte| *byte == 0));
         // Whoever has the memory next writes there, and what it writes looks like pages.
         self.store_bytes(linear(table), &[0x5a; 0x400]);
-        self.0.free_tables.borrow_mut().push(table);
+        self.0.free_tables.lock().unwrap().push(table);
     }
 
     fn current_root(&self) -> PhysAddr {
-        self.0.roots.borrow()[self.0.cpu.get()]
+        self.0.roots.lock().unwrap()[self.0.cpu.load(Relaxed)]
     }
 
     /// As the kernel does it: through another mapping of the word's page, which is made before and taken away after.
@@ -244,11 +245,11 @@ impl KernelMemory for On<'_> {
 
 /// Interrupts are masked.
 #[derive(Debug)]
-pub struct Masked<'w>(&'w Cell<u32>);
+pub struct Masked<'w>(&'w AtomicU32);
 
 impl Drop for Masked<'_> {
     fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
+        self.0.fetch_sub(1, Relaxed);
     }
 }
 
@@ -257,13 +258,13 @@ impl<'w> Platform for On<'w> {
     type Masked = Masked<'w>;
 
     fn mask(&self) -> Masked<'w> {
-        self.0.masks.set(self.0.masks.get() + 1);
+        self.0.masks.fetch_add(1, Relaxed);
         Masked(&self.0.masks)
     }
 
     fn cpu(&self, _: &Masked<'w>) -> usize {
-        assert!(self.0.masks.get() > 0);
-        self.0.cpu.get()
+        assert!(self.0.masks.load(Relaxed) > 0);
+        self.0.cpu.load(Relaxed)
     }
 
     fn contended(&self) {
@@ -283,7 +284,7 @@ impl<'w> Platform for On<'w> {
     }
 
     fn wait(&self, _: &Shortage) -> Answer {
-        assert_eq!(self.0.masks.get(), 0, "a request sleeps where it must not");
+        assert_eq!(self.0.masks.load(Relaxed), 0, "a request sleeps where it must not");
         Answer::NobodyCanHelp
     }
 

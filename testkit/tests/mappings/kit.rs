@@ -3,9 +3,9 @@
 //! Free pages are poisoned, which is how a test learns that a frame is given back: at that moment nobody may reach
 //! it but the linear map. Its next owner dirties it at once.
 
-use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use arch_arm::mmu::descriptor::RootBase;
 use arch_arm::mmu::live::LiveTables;
@@ -69,17 +69,17 @@ pub fn with_kit(machine: &testkit::Machine, scenario: impl for<'s, 'w> FnOnce(Ki
         ZoneSpan { kind, range, present: range.len() }
     };
     let spans = [
-        span(ZoneKind::Dma, RAM, RAM + LOW_BYTES / 4),
-        span(ZoneKind::Normal, RAM + LOW_BYTES / 4, HIGH),
+        span(ZoneKind::Dma, RAM, RAM + DMA_ZONE_BYTES),
+        span(ZoneKind::Normal, RAM + DMA_ZONE_BYTES, HIGH),
         span(ZoneKind::HighMem, HIGH, RAM_END),
     ];
-    let is_up = Cell::new(false);
+    let is_up = AtomicBool::new(false);
     let books = Books { on, local: &local, arena: &arena, is_up: &is_up };
     let mut pages = PageAllocator::new(table, &spans, books).unwrap();
     pages.poison_free_pages();
     pages.release(PfnRange::new(pfn(FREE), all.end())).unwrap();
     pages.start();
-    is_up.set(true);
+    is_up.store(true, Relaxed);
     let mut place = Box::new(MaybeUninit::uninit());
     let options = SlabOptions::default();
     let slabs = SlabAllocator::new_in(&mut place, &pages, linear_map(), options).unwrap();
@@ -93,7 +93,7 @@ pub struct Books<'w> {
     local: &'w Local<'w>,
     arena: &'w Arena,
     /// Pages that are poisoned from now on were somebody's.
-    is_up: &'w Cell<bool>,
+    is_up: &'w AtomicBool,
 }
 
 impl<'w> Platform for Books<'w> {
@@ -115,7 +115,7 @@ impl<'w> Platform for Books<'w> {
         if byte != POISON {
             unreachable!("pages are zeroed, or poisoned");
         }
-        if self.is_up.get() {
+        if self.is_up.load(Relaxed) {
             let block = PfnRange::new(pfn, pfn.saturating_add(order.pages()));
             self.on.0.emulated.frames_reused(block.as_phys());
             for start in block.iter().map(|pfn| pfn.as_u32() * PAGE_SIZE).filter(|at| *at < HIGH) {

@@ -8,6 +8,7 @@ mod bridge;
 mod checks;
 mod dma;
 mod dma_machine;
+mod ioremap;
 mod kit;
 mod kmap;
 mod live_tables;

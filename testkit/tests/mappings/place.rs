@@ -15,6 +15,8 @@ use testkit::Setup;
 pub const RAM: u32 = 0x4000_0000;
 /// Bytes of lowmem.
 pub const LOW_BYTES: u32 = 8 << 20;
+/// Bytes of lowmem that are the DMA zone.
+pub const DMA_ZONE_BYTES: u32 = LOW_BYTES / 2;
 /// The first byte of HighMem.
 pub const HIGH: u32 = RAM + LOW_BYTES;
 /// The byte after HighMem.
