@@ -71,6 +71,12 @@ fn exchange(kit: Kit<'_, '_>, device: &Device, buffer: CoherentBuffer) {
     }
 }
 
+/// Gives back a buffer.
+pub fn give_coherent(dma: &Dma<'_, '_>, device: &Device, buffer: CoherentBuffer) {
+    // SAFETY: the tests' buffers are addresses of emulated memory, which nobody has a reference to.
+    unsafe { dma.free_coherent_raw(device, buffer) }.unwrap();
+}
+
 /// The tables of the region, which boot links one after another.
 const BOOT: [Redundant; 3] = [
     ("dsb InnerStores in tables.rs", 2, "all tables were cleared before the first was linked"),
@@ -101,8 +107,7 @@ fn coherent_buffers_come_and_go() {
                 assert!(buffer.dma.as_u32() >= HIGH);
                 assert_zero(kit, buffer);
                 exchange(kit, &wide, buffer);
-                // SAFETY: nobody uses it any more.
-                unsafe { dma.free_coherent_raw(&wide, buffer) }.unwrap();
+                give_coherent(dma, &wide, buffer);
                 assert!(kit.on.here().load_u32(buffer.virt).is_err());
                 kit.on.0.emulated.range_reused(range(buffer.virt.as_u32(), PAGE_SIZE));
             }
@@ -141,8 +146,7 @@ fn coherent_buffers_of_lowmem_have_no_other_mapping() {
                 kit.on.run_on(cpu);
                 assert!(kit.on.here().load_u32(at).is_err());
             }
-            // SAFETY: nobody uses it any more.
-            unsafe { dma.free_coherent_raw(&narrow, buffer) }.unwrap();
+            give_coherent(dma, &narrow, buffer);
             assert_eq!(Shrinker::shrink(dma, 256, KERNEL), 256);
             for cpu in [0, 1] {
                 kit.on.run_on(cpu);
@@ -153,7 +157,7 @@ fn coherent_buffers_of_lowmem_have_no_other_mapping() {
 }
 
 /// A buffer of `bytes` bytes from `offset` of a fresh page of the zone on, streamed in one direction.
-fn stream(
+pub fn stream(
     kit: Kit<'_, '_>,
     dma: &Dma<'_, '_>,
     device: &Device,
@@ -295,8 +299,7 @@ fn who_can_not_wait_has_a_pool() {
                 let buffer = dma.alloc_coherent_raw(&device, PAGE_SIZE, Gfp::GFP_ATOMIC).unwrap();
                 assert_zero(kit, buffer);
                 exchange(kit, &device, buffer);
-                // SAFETY: nobody uses it any more.
-                unsafe { dma.free_coherent_raw(&device, buffer) }.unwrap();
+                give_coherent(dma, &device, buffer);
             }
         });
     });

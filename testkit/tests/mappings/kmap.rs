@@ -14,9 +14,9 @@ const PAGE: u32 = 0x1000;
 /// Slots of the pkmap.
 const SLOTS: usize = 512;
 
-type Slots<'s, 'w> = Pkmap<'s, 'w, Books<'w>, MmuSlots<'w, Live<'w>>, CPUS>;
+pub type Slots<'s, 'w> = Pkmap<'s, 'w, Books<'w>, MmuSlots<'w, Live<'w>>, CPUS>;
 
-fn pkmap<'s, 'w>(kit: Kit<'s, 'w>) -> Slots<'s, 'w> {
+pub fn pkmap<'s, 'w>(kit: Kit<'s, 'w>) -> Slots<'s, 'w> {
     let region = range(PKMAP, 2 << 20);
     Pkmap::new(kit.pages, &linear_map(), region, MmuSlots(kit.live)).unwrap()
 }

@@ -13,5 +13,6 @@ mod kit;
 mod kmap;
 mod live_tables;
 mod place;
+mod random;
 mod rights;
 mod vmalloc;
