@@ -10,9 +10,10 @@ use arch_arm::probe;
 use arch_arm::translate::{Privilege, Purpose, translate_at};
 use mm::addr::{PAGE_SIZE, PhysRange, VirtAddr, VirtRange};
 use mm::boot::edges::{Access, Contents, Edge, edges, expected};
-use mm::boot::layout::FDT;
+use mm::boot::layout::{DMA, FDT};
 use mm::map::{MemoryType, Mmu, Prot};
 
+use crate::dma;
 use crate::image;
 use crate::monitor::Kernel;
 
@@ -31,10 +32,12 @@ pub fn touch_all(kernel: &Kernel, visit: &mut dyn FnMut(Touched)) {
     let memblock = &kernel.memory.memblock;
     let lowmem = kernel.tables.linear().lowmem();
     let guard = kernel.tables.linear().phys(image::stack_guard()).unwrap_or_default();
+    let out = dma::get().map(|dma| dma.figures().sections).unwrap_or_default();
     let ram = |page: PhysRange| {
         let mut blocks = memblock.mapped_memory();
         lowmem.contains_range(&page)
             && !guard.overlaps(&page)
+            && !out.iter().any(|section| section.memory.overlaps(&page))
             && blocks.any(|block| block.contains_range(&page))
     };
     let is_device =
@@ -42,8 +45,9 @@ pub fn touch_all(kernel: &Kernel, visit: &mut dyn FnMut(Touched)) {
     let devices = |page: VirtAddr| {
         kernel.maps.lookup(page).and_then(|mapped| mapped.prot).is_some_and(is_device)
     };
+    let uncached = |page: VirtAddr| DMA.contains(page) && kernel.maps.lookup(page).is_some();
     let contents = Contents {
-        devices: &devices,
+        uncached: &|page| devices(page) || uncached(page),
         dtb: dtb_mapping(kernel),
         read_only: VirtRange::new(image::text().start(), image::rodata().end()),
         ram: &ram,

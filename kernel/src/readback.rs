@@ -4,7 +4,7 @@
 //! | region | from |
 //! |---|---|
 //! | vectors, stubs | their mappings |
-//! | lowmem | its mappings; memblock's limit where it ends inside the page after the last |
+//! | lowmem | its mappings, and the sections that DMA memory has taken out; memblock's limit where it ends inside the page after the last |
 //! | fixmap, DMA, modules, pkmap | their second-level tables, and the allocator of the neighbour |
 //! | vmalloc | its allocator |
 //! | fdt | what vmalloc and DMA leave between them, if the tree is mapped at its start |
@@ -16,13 +16,14 @@
 
 use arch_arm::mmu::walk::Walker;
 use arrayvec::ArrayVec;
-use mm::addr::{PhysAddr, VirtAddr, VirtRange};
+use mm::addr::{PhysAddr, PhysRange, VirtAddr, VirtRange};
 use mm::boot::layout::{FIXMAP, RegionKind, STUBS, VECTORS};
 use mm::boot::relocate::IMAGE_OFFSET;
 use mm::report::layout::{Observed, ObservedZone};
 use mm::zone::ZoneSpan;
 
 use crate::boot::LinearMap;
+use crate::dma;
 use crate::image;
 use crate::monitor::Kernel;
 
@@ -39,6 +40,7 @@ pub fn observe(kernel: &Kernel) -> Observed {
     let mapped = |range| walker.mapped_extent(range).unwrap_or_default();
     let tables = |range| walker.table_extent(range).unwrap_or_default();
     let linear_end = mapped(VirtRange::new(page_offset, vmalloc.start())).end();
+    let linear_end = linear_end.max(taken_out(kernel));
     let high_memory = exact_end(kernel, page_offset, phys_offset, linear_end);
     let lowmem_bytes = u64::from(high_memory.as_u32().saturating_sub(page_offset.as_u32()));
 
@@ -69,6 +71,18 @@ pub fn observe(kernel: &Kernel) -> Observed {
             managed: Some(zone.managed()),
         }),
     }
+}
+
+/// The end of what was taken out of the linear map for DMA memory, and comes back. 0 of nothing.
+fn taken_out(kernel: &Kernel) -> VirtAddr {
+    let sections = dma::get().map(|dma| dma.figures().sections).unwrap_or_default();
+    let Some(last) = sections.iter().map(|section| section.memory).max_by_key(PhysRange::end)
+    else {
+        return VirtAddr::new(0);
+    };
+    let virt = kernel.tables.linear().phys_to_virt(last.start()).unwrap_or_default();
+    // The linear map ends below 4 GiB.
+    VirtAddr::new(virt.as_u32() + last.len() as u32)
 }
 
 /// The end of the linear map to the byte. An odd `vmalloc=` ends lowmem inside a page, which is not

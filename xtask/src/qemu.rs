@@ -37,6 +37,12 @@ pub struct MachineArgs {
     /// Load this initial RAM disk; QEMU does so for a raw image only
     #[arg(long, value_name = "FILE", value_parser = existing_file)]
     initrd: Option<PathBuf>,
+    /// Plug in a disk with what this file holds, behind a virtio transport; may be given more than once
+    #[arg(long, value_name = "FILE", value_parser = existing_file)]
+    disk: Vec<PathBuf>,
+    /// Virtio transports of version 2, and not of the legacy one
+    #[arg(long)]
+    virtio_modern: bool,
     /// Which of the two image files to boot [default: elf, raw with an option that implies it]
     #[arg(long, value_enum)]
     image: Option<ImageKind>,
@@ -137,6 +143,8 @@ impl MachineArgs {
             append: None,
             dtb: None,
             initrd: None,
+            disk: Vec::new(),
+            virtio_modern: false,
             image: None,
             entry: EntryArgs::default(),
             hyp: false,
@@ -188,6 +196,16 @@ impl MachineArgs {
             if let Some(file) = file {
                 qemu.arg(option).arg(file);
             }
+        }
+        if self.virtio_modern {
+            qemu.args(["-global", "virtio-mmio.force-legacy=false"]);
+        }
+        for (number, file) in self.disk.iter().enumerate() {
+            // A comma would end the file's name.
+            let file = file.to_string_lossy().replace(',', ",,");
+            let drive = format!("file={file},if=none,format=raw,id=d{number}");
+            let device = format!("virtio-blk-device,drive=d{number}");
+            qemu.args(["-drive", &drive, "-device", &device]);
         }
         if self.icount {
             qemu.args(["-icount", "shift=0"]);

@@ -26,7 +26,7 @@ pub fn measure(
 ) -> Option<Figures> {
     let dma = black_box(dma::get()?);
     let device = Device::new("bench", DmaWindow::WHOLE, Coherency::Software);
-    let device = black_box(&device);
+    let device = black_box(device);
     match operation.what {
         What::Coherent { bytes, flags } => {
             let (bytes, gfp) = black_box((bytes, gfp(flags)));
@@ -48,24 +48,21 @@ const NO_BUFFER: CoherentBuffer =
     CoherentBuffer { virt: VirtAddr::new(0), dma: DmaAddr::new(0), bytes: 0 };
 
 /// Memory that CPUs and the device look at together.
-struct Both<'d> {
+struct Both {
     dma: &'static Dma,
-    device: &'d Device,
+    device: Device,
     bytes: u32,
     gfp: Gfp,
 }
 
-impl<'d> Subject for Both<'d> {
+impl Subject for Both {
     type Block = CoherentBuffer;
-    type Given<'a>
-        = (&'static Dma, &'d Device, u32, Gfp)
-    where
-        'd: 'a;
+    type Given<'a> = (&'static Dma, &'a Device, u32, Gfp);
     type Got = Result<CoherentBuffer, CoherentError>;
 
     #[inline(always)]
     fn given(&mut self) -> Self::Given<'_> {
-        (self.dma, self.device, self.bytes, self.gfp)
+        (self.dma, &self.device, self.bytes, self.gfp)
     }
 
     #[inline(always)]
@@ -85,24 +82,21 @@ impl<'d> Subject for Both<'d> {
 }
 
 /// A buffer that is the device's for a while, which reads it.
-struct ForDevice<'d> {
+struct ForDevice {
     dma: &'static Dma,
-    device: &'d Device,
+    device: Device,
     virt: VirtAddr,
     bytes: u32,
 }
 
-impl<'d> Subject for ForDevice<'d> {
+impl Subject for ForDevice {
     type Block = DmaAddr;
-    type Given<'a>
-        = (&'static Dma, &'d Device, VirtAddr, u32)
-    where
-        'd: 'a;
+    type Given<'a> = (&'static Dma, &'a Device, VirtAddr, u32);
     type Got = Result<DmaAddr, MapError>;
 
     #[inline(always)]
     fn given(&mut self) -> Self::Given<'_> {
-        (self.dma, self.device, self.virt, self.bytes)
+        (self.dma, &self.device, self.virt, self.bytes)
     }
 
     #[inline(always)]

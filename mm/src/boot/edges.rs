@@ -76,8 +76,8 @@ impl fmt::Display for Access {
 
 /// What boot has put into the regions, as far as a layout does not say.
 pub struct Contents<'a> {
-    /// Pages of device registers: in the fixmap and in the vmalloc region.
-    pub devices: &'a dyn Fn(VirtAddr) -> bool,
+    /// Pages of device registers, in the fixmap and in the vmalloc region, and of coherent memory in the DMA region.
+    pub uncached: &'a dyn Fn(VirtAddr) -> bool,
     /// What is mapped of the device tree's window, from its start.
     pub dtb: VirtRange,
     /// The image's read-only part: text and constants.
@@ -113,7 +113,7 @@ pub fn expected(layout: &Layout, contents: &Contents<'_>, page: VirtAddr) -> Acc
     if VECTORS.contains(page) || STUBS.contains(page) {
         return Access::ReadOnly;
     }
-    if (contents.devices)(page) {
+    if (contents.uncached)(page) {
         return Access::ReadWrite;
     }
     if FDT.contains(page) {
@@ -159,7 +159,7 @@ mod tests {
     fn a_gibibyte() {
         let layout = layout(1 << 30, "");
         let contents = Contents {
-            devices: &|page| [0xfffd_f000, 0xf080_0000].contains(&page.as_u32()),
+            uncached: &|page| [0xfffd_f000, 0xf080_0000].contains(&page.as_u32()),
             dtb: VirtRange::new(FDT.start(), VirtAddr::new(0xff90_0000)),
             read_only: VirtRange::new(VirtAddr::new(0xc020_0000), VirtAddr::new(0xc024_0000)),
             ram: &|_| true,
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(lowmem[3], (Place::Above, end));
         // The page that lowmem ends in lies in the region, yet is not memory that is mapped.
         let contents = Contents {
-            devices: &|_| false,
+            uncached: &|_| false,
             dtb: VirtRange::default(),
             read_only: VirtRange::default(),
             ram: &|page| page.end() <= layout.lowmem_end.pfn_down().start(),

@@ -10,6 +10,7 @@ mod banks;
 mod broken;
 mod builds;
 mod dead_kernel;
+mod disk;
 mod entry;
 mod explain;
 mod images;
@@ -73,6 +74,7 @@ fn main() -> ExitCode {
         &slabs::BOOTS,
         &kfence::BOOTS,
         &vmalloc::BOOTS,
+        &disk::BOOTS,
         &zones::BOOTS,
         &shortage::BOOTS,
         &soak::BOOTS,
