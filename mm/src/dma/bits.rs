@@ -72,13 +72,35 @@ impl<const WORDS: usize> AtomicBits<WORDS> {
     /// Claims `count` pieces, at a multiple of the next power of two or of 256: the first that fit.
     #[inline(always)]
     pub(super) fn claim(&self, count: u32) -> Option<u32> {
+        if count == 1 {
+            return self.claim_one();
+        }
         if count.wrapping_sub(1) < BITS {
             return (0..WORDS).find_map(|index| self.claim_in_word(index, count));
         }
         self.claim_many(count)
     }
 
+    /// The first piece that is free: what is mostly asked for, and counted.
     #[inline(always)]
+    fn claim_one(&self) -> Option<u32> {
+        let mut first = 0;
+        for word in &self.words {
+            let mut taken = word.load(Ordering::Relaxed);
+            while taken != u32::MAX {
+                let place = taken.trailing_ones();
+                let more = taken | 1 << place;
+                match word.compare_exchange_weak(taken, more, Ordering::Acquire, Ordering::Relaxed)
+                {
+                    Ok(_) => return Some(first + place),
+                    Err(now) => taken = now,
+                }
+            }
+            first += BITS;
+        }
+        None
+    }
+
     fn claim_in_word(&self, index: usize, count: u32) -> Option<u32> {
         let word = &self.words[index];
         let mut taken = word.load(Ordering::Relaxed);
@@ -124,6 +146,12 @@ impl<const WORDS: usize> AtomicBits<WORDS> {
     #[inline(always)]
     pub(super) fn release(&self, start: u32, count: u32) {
         let shift = start % BITS;
+        if count == 1 {
+            if let Some(word) = self.words.get((start / BITS) as usize) {
+                word.fetch_and(!(1 << shift), Ordering::Release);
+            }
+            return;
+        }
         if count <= BITS - shift {
             if let Some(word) = self.words.get((start / BITS) as usize) {
                 word.fetch_and(!(low(count) << shift), Ordering::Release);
