@@ -230,12 +230,15 @@ fn full_fit(kernel: &Kernel, checks: &mut Checks) {
     let within = VirtRange::new(VirtAddr::new(end.as_u32() - count * PITCH), end);
     let spec = AreaSpec::new(AreaKind::Vmalloc, Prot::KERNEL, call_site());
     let spec = AreaSpec { within: Some(within), ..spec };
+    region.make_room();
     let mut areas = list(checks, count);
     while areas.len() < areas.capacity()
         && let Ok(area) = region.alloc(1, QUIET, &spec)
     {
         areas.push(area);
     }
+    // By address, which they may not come in when small areas are kept.
+    areas.sort_unstable_by_key(|area| area.as_u32());
     // All of it, but for what others have there.
     checks.that(areas.len() as u32 + 64 > count, format_args!("{} of {count} areas", areas.len()));
     let refused = region.alloc(1, QUIET, &spec);
@@ -255,6 +258,9 @@ fn full_fit(kernel: &Kernel, checks: &mut Checks) {
     }
     let large = region.alloc(2 * PAGE_SIZE, QUIET, &spec);
     checks.that(large.is_err(), format_args!("two pages in holes of one: {large:?}"));
+    if let Ok(large) = large {
+        give_back(checks, region, large);
+    }
     areas.iter().skip(1).step_by(2).for_each(|area| give_back(checks, region, *area));
     region.make_room();
 }
