@@ -34,11 +34,12 @@ struct InUse {
 }
 
 impl InUse {
-    const NONE: Self =
-        Self { start: AtomicU32::new(0), end: AtomicU32::new(0), caller: AtomicU32::new(0) };
+    const fn none() -> Self {
+        Self { start: AtomicU32::new(0), end: AtomicU32::new(0), caller: AtomicU32::new(0) }
+    }
 }
 
-static IN_USE: [InUse; MOST] = [InUse::NONE; MOST];
+static IN_USE: [InUse; MOST] = [const { InUse::none() }; MOST];
 /// How many entries there are.
 static DEPTH: AtomicU32 = AtomicU32::new(0);
 
