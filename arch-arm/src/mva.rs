@@ -23,6 +23,7 @@ pub(crate) fn blocks(range: VirtRange, shift: u32) -> impl Iterator<Item = VirtA
 ///
 /// They come as `parts`, which may be none, and `count` whole ones from `first` on. So a loop over whole blocks
 /// need not look at what it has.
+#[cfg(any(test, target_arch = "arm"))]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Blocks {
     /// The block at either end, if only a part of it is in the range.
@@ -33,6 +34,7 @@ pub(crate) struct Blocks {
     pub count: u32,
 }
 
+#[cfg(any(test, target_arch = "arm"))]
 impl Blocks {
     /// The blocks of `1 << shift` bytes that share a byte with `range`. `shift` is below 32.
     #[inline(always)]

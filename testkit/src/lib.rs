@@ -52,7 +52,7 @@
 //!   stored is complete (*B3.10.1*). Walkers of different CPUs see it at different moments, and stores to different
 //!   words in any order. `dsb nsh` is for the own walker.
 //!   A DSB speaks for stores of another CPU too if they were [observed](Cpu::observe) before it (*A3.8.3*).
-//! - **K5** After that DSB, the CPU itself may still find a fault where one was, until its ISB. Other CPUs find the
+//! - **K5** After that DSB, the CPU itself may still find a fault where it stored an entry over one, until its ISB. Other CPUs find the
 //!   new entry.
 //!
 //! ## TLBs

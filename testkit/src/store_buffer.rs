@@ -35,6 +35,8 @@ pub(crate) struct Lost {
     pub(crate) by: u8,
     /// Can no walker see it any more?
     pub(crate) everywhere: bool,
+    /// What was stored over it; `None` for the current value.
+    pub(crate) next: Option<u32>,
 }
 
 /// The store buffers of all CPUs.
@@ -102,11 +104,13 @@ impl StoreBuffers {
         let Some(list) = self.words.get_mut(&word) else { return lost };
         // Coherence: who sees a store sees none of the values before it.
         let count = list.iter().rposition(|old| old.cpu == cpu).map_or(0, |last| last + 1);
-        for old in &mut list[..count] {
+        for at in 0..count {
+            let next = list.get(at + 1).map(|newer| newer.value);
+            let old = &mut list[at];
             let by = old.sight & by;
             old.sight &= !by;
             if by != 0 {
-                lost.push(Lost { value: old.value, by, everywhere: old.sight == 0 });
+                lost.push(Lost { value: old.value, by, everywhere: old.sight == 0, next });
             }
         }
         list.retain(|old| old.sight != 0);
@@ -203,7 +207,7 @@ mod tests {
     fn a_local_barrier_is_for_the_own_walker() {
         let mut buffers = StoreBuffers::new(2);
         buffers.push(0, 8, 1, Was::Live);
-        let lost = |by, everywhere| Lost { value: 1, by, everywhere };
+        let lost = |by, everywhere| Lost { value: 1, by, everywhere, next: None };
         assert_eq!(commit(&mut buffers, 0, 1), [lost(1, false)]);
         assert!(seen(&buffers, 0).is_empty());
         assert_eq!(seen(&buffers, 1), [1]);

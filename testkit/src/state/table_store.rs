@@ -150,22 +150,22 @@ impl State {
     fn commit_word(&mut self, cpu: usize, storer: usize, word: u64, by: u8) {
         for lost in self.stores.commit(storer, word, by) {
             if let Some(place) = self.place(word) {
-                self.lose(cpu, place, word, lost);
-                if by & (1 << storer) != 0 && !is_valid(lost.value) {
-                    self.stores.await_isb(storer, word);
+                self.lose(place, word, lost);
+                let next = lost.next.unwrap_or_else(|| self.word(word));
+                if !is_valid(lost.value) && is_valid(next) {
+                    for maker in [cpu, storer].into_iter().filter(|maker| by & (1 << maker) != 0) {
+                        self.stores.await_isb(maker, word);
+                    }
                 }
             }
         }
     }
 
-    /// Walkers have lost sight of a value, by a barrier of `cpu`.
-    fn lose(&mut self, cpu: usize, place: Place, word: u64, lost: Lost) {
-        let Lost { value, by, everywhere } = lost;
+    /// Walkers have lost sight of a value.
+    fn lose(&mut self, place: Place, word: u64, lost: Lost) {
+        let Lost { value, by, everywhere, .. } = lost;
         for other in (0..self.cpus()).filter(|other| by & (1 << other) != 0) {
             self.remember(other, place, value);
-        }
-        if by & (1 << cpu) != 0 && !is_valid(value) {
-            self.stores.await_isb(cpu, word);
         }
         if everywhere && !self.seen_by_any(word).contains(&value) {
             self.forget(place, word, value);

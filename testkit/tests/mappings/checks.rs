@@ -73,7 +73,7 @@ pub fn kit_needs_all_but(
     redundant: &[Redundant],
     scenario: impl for<'s, 'w> Fn(Kit<'s, 'w>),
 ) {
-    assert_only(&unnoticed(cpus, |machine| with_kit(machine, |kit| scenario(kit))), redundant);
+    assert_only(&unnoticed(cpus, |machine| with_kit(machine, &scenario)), redundant);
 }
 
 /// As [`live_needs_all`], of a scenario that wants more than tables.

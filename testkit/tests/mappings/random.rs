@@ -345,13 +345,13 @@ fn adversary() -> impl Strategy<Value = Adversary> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
     fn any_sequence_of_operations_is_right(
         cpus in 2..4_usize,
         adversary in adversary(),
-        steps in proptest::collection::vec(step(), 1..80),
+        steps in proptest::collection::vec(step(), 1..240),
     ) {
         run(&setup(cpus).build(adversary), &steps);
     }
