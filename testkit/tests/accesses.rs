@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use testkit::{Abort, Adversary, Machine, Setup, Status, Wanted};
+use testkit::{Abort, Adversary, Machine, Setup, Status, Wanted, under_every_adversary};
 
 fn status<T>(result: Result<T, Abort>) -> Option<Status> {
     result.err().map(|abort| abort.status)
@@ -258,4 +258,42 @@ fn the_machine_is_shared_by_threads() {
         }
     });
     assert_eq!(machine.peek(phys(HIGH + 0x1000)), 49);
+}
+
+/// One CPU takes a page away, and another one flushes.
+fn flush_by_another(machine: &Machine, observes: bool) {
+    let [cpu, other] = [0, 1].map(|index| machine.cpu(index));
+    map(cpu, AREA, HIGH, WB);
+    cpu.store_u32(virt(AREA), 7).unwrap();
+    write(cpu, l2(AREA), 0);
+    if observes {
+        other.observe(0);
+    }
+    flush(other, AREA);
+    machine.frame_reused(phys(HIGH));
+}
+
+#[test]
+fn a_barrier_speaks_for_stores_that_were_observed() {
+    under_every_adversary(&setup(2), |machine| flush_by_another(machine, true));
+}
+
+#[test]
+#[should_panic(expected = "is used anew")]
+fn a_barrier_does_not_speak_for_others() {
+    flush_by_another(&setup(2).build(Adversary::Lazy), false);
+}
+
+#[test]
+fn who_stores_a_fault_over_a_fault_finds_what_another_makes_of_it() {
+    under_every_adversary(&setup(2), |machine| {
+        let [cpu, other] = [0, 1].map(|index| machine.cpu(index));
+        // Faults: a dead entry, and none.
+        write(cpu, l2(AREA), HIGH);
+        write(cpu, l2(AREA), 0);
+        cpu.dsb_ishst();
+        map(other, AREA, HIGH, WB);
+        other.store_u32(virt(AREA), 7).unwrap();
+        assert_eq!(cpu.load_u32(virt(AREA)), Ok(7));
+    });
 }
