@@ -87,8 +87,27 @@ enum Kind {
     Vmalloc,
     Vmap(Vec<Pfn>),
     Coherent { buffer: CoherentBuffer, narrow: bool },
-    Registers { first: u32, combine: bool },
+    Registers(Mapping),
     Kmap(Pfn),
+}
+
+/// Registers that are mapped, from page `first` on. Who wants a part of them has all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Mapping {
+    at: VirtAddr,
+    first: u32,
+    pages: u32,
+    combine: bool,
+}
+
+impl Mapping {
+    fn meets(&self, first: u32, pages: u32) -> bool {
+        self.first < first + pages && first < self.first + self.pages
+    }
+
+    fn holds(&self, first: u32, pages: u32) -> bool {
+        self.first <= first && first + pages <= self.first + self.pages
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -242,22 +261,26 @@ impl Run<'_, '_, '_> {
 
     /// Maps registers, if nobody has them mapped with another type.
     fn map_registers(&mut self, first: u32, pages: u32, combine: bool) {
-        let meets = |object: &Object| match object.kind {
-            Kind::Registers { first: other, combine: theirs } => {
-                let apart = first + pages <= other || other + object.pages <= first;
-                !apart && theirs != combine
-            }
-            _ => false,
-        };
-        let is_refused = self.objects.iter().any(meets);
+        let mapped = self.objects.iter().filter_map(|object| match object.kind {
+            Kind::Registers(mapping) => Some(mapping),
+            _ => None,
+        });
+        let mapped: Vec<Mapping> = mapped.collect();
+        let is_refused =
+            mapped.iter().any(|other| other.meets(first, pages) && other.combine != combine);
         let (at, bytes) = (phys(DEVICE + first * PAGE_SIZE), pages * PAGE_SIZE);
-        let mapped = match combine {
+        let result = match combine {
             true => self.io.ioremap_wc(at, bytes, 1),
             false => self.io.ioremap(at, bytes, 1),
         };
-        assert_eq!(mapped.is_err(), is_refused, "{mapped:?}");
-        if let Ok(at) = mapped {
-            self.add(Kind::Registers { first, combine }, at, pages);
+        assert_eq!(result.is_err(), is_refused, "{result:?}");
+        if let Ok(at) = result {
+            let shared = mapped.into_iter().find(|other| {
+                let offset = first.wrapping_sub(other.first).wrapping_mul(PAGE_SIZE);
+                other.holds(first, pages) && at.as_u32().wrapping_sub(offset) == other.at.as_u32()
+            });
+            let mapping = shared.unwrap_or(Mapping { at, first, pages, combine });
+            self.add(Kind::Registers(mapping), at, pages);
         }
     }
 
@@ -274,7 +297,7 @@ impl Run<'_, '_, '_> {
             Kind::Coherent { buffer, narrow } => {
                 give_coherent(self.dma, self.device(narrow), buffer);
             }
-            Kind::Registers { .. } => self.io.iounmap(object.at).unwrap(),
+            Kind::Registers(_) => self.io.iounmap(object.at).unwrap(),
             Kind::Kmap(pfn) => {
                 self.pkmap.kunmap_raw(object.at).unwrap();
                 give(kit, &[pfn]);
@@ -293,7 +316,7 @@ fn fits(object: &Object, word: u32) -> bool {
     match &object.kind {
         Kind::Coherent { buffer, .. } => word * 4 + 4 <= buffer.bytes,
         // Two mappings may have the same registers: those are not written.
-        Kind::Registers { .. } => false,
+        Kind::Registers(_) => false,
         _ => true,
     }
 }
