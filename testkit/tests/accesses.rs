@@ -1,5 +1,7 @@
 //! What a CPU's own accesses come to: aborts, addresses, what may be stale and what may not.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 mod common;
 
 use common::*;

@@ -56,6 +56,46 @@ fn areas_wait_for_their_flush_and_are_used_again() {
     });
 }
 
+/// As many areas as a batch has, given back by three CPUs: the last flushes everything, for all of them.
+#[test]
+fn a_full_batch_is_flushed_at_once() {
+    kit_needs_all_but(3, &LINKED, |kit| {
+        let region = region(kit);
+        let mut areas = Vec::new();
+        for turn in 0..64 {
+            kit.on.hand_over_to(turn % 3);
+            let at = region.vmalloc(PAGE, HIGHMEM, 0).unwrap();
+            kit.on.store(at.as_u32(), 7);
+            areas.push(at);
+        }
+        for (turn, at) in areas.iter().enumerate() {
+            kit.on.hand_over_to(turn % 3);
+            assert_eq!(kit.on.load(at.as_u32()), 7);
+            region.vfree(*at).unwrap();
+        }
+        assert_eq!(region.figures().waiting, 0);
+        for at in &areas {
+            assert!(kit.on.here().load_u32(*at).is_err());
+            kit.on.0.emulated.range_reused(range(at.as_u32(), PAGE));
+        }
+    });
+}
+
+#[test]
+fn one_cpu_needs_as_much() {
+    kit_needs_all_but(1, &LINKED, |kit| {
+        let region = region(kit);
+        for _ in 0..2 {
+            let at = region.vmalloc(PAGE, HIGHMEM, 0).unwrap();
+            kit.on.store(at.as_u32(), 7);
+            region.vfree(at).unwrap();
+            assert_eq!(region.purge(), 1);
+            assert!(kit.on.here().load_u32(at).is_err());
+            kit.on.0.emulated.range_reused(range(at.as_u32(), PAGE));
+        }
+    });
+}
+
 #[test]
 fn a_region_that_is_short_gives_up_tables() {
     let redundant = [
