@@ -141,15 +141,20 @@ fn supersections_come_and_go() {
     });
 }
 
+/// One more address space, whose user space is empty.
+pub fn add_root(on: On<'_>, live: &Live<'_>, root: u32) {
+    // The rest is what memory held.
+    on.store_bytes(linear(root), &vec![0; (KERNEL_START >> 20 << 2) as usize]);
+    live.add_root(RootBase::new(phys(root)).unwrap()).unwrap();
+}
+
 #[test]
 fn a_change_is_seen_in_all_address_spaces() {
     let [root, _] = ROOTS;
     let redundant = [("isb in sequence.rs", 2, NO_PAGES_LEFT)];
     live_needs_all_but(2, &redundant, |on, live| {
         let emulated = on.0.emulated;
-        // User space is empty; the rest is what memory held.
-        on.store_bytes(linear(root), &vec![0; (KERNEL_START >> 20 << 2) as usize]);
-        live.add_root(RootBase::new(phys(root)).unwrap()).unwrap();
+        add_root(on, live, root);
         on.run_on(1);
         on.switch(root, 3);
         for (cpu, frame) in [(0, HIGH), (1, HIGH + PAGE)] {
@@ -193,6 +198,38 @@ fn sections_leave_the_linear_map_and_come_back() {
             live.put_back(range(at, 2 * MIB)).unwrap();
             on.store(at + MIB, 2);
             assert_eq!(on.load(at + 64), 1);
+        }
+    });
+}
+
+#[test]
+fn sections_come_and_go_in_all_address_spaces() {
+    let at = linear(SECTION).as_u32();
+    live_needs_all(2, |on, live| {
+        add_root(on, live, ROOTS[0]);
+        on.run_on(1);
+        on.switch(ROOTS[0], 3);
+        for cpu in [0, 1] {
+            let other = 1 - cpu;
+            on.run_on(cpu);
+            live.take_out(range(at, MIB)).unwrap();
+            on.run_on(other);
+            assert_eq!(status(on, at), Some(Status::SectionTranslation));
+            on.0.emulated.range_reused(range(at, MIB));
+            // Its memory, as what it could not be while it was in the linear map.
+            let phys = memory(SECTION, MIB);
+            live.publish(live.map_blocks(virt(AREA), phys, Prot::WRITE_COMBINE, KERNEL).unwrap());
+            on.store(AREA, 7);
+            on.run_on(cpu);
+            assert_eq!(on.load(AREA), 7);
+            live.flush(live.unmap_blocks(range(AREA, MIB)));
+            assert_eq!(status(on, AREA), Some(Status::SectionTranslation));
+            on.0.emulated.range_reused(range(AREA, MIB));
+            on.run_on(other);
+            live.put_back(range(at, MIB)).unwrap();
+            on.store(at + 64, 8);
+            on.run_on(cpu);
+            assert_eq!(on.load(at + 64), 8);
         }
     });
 }

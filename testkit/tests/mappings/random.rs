@@ -19,6 +19,7 @@ use crate::dma_machine::DmaParts;
 use crate::ioremap::Io;
 use crate::kit::{Kit, with_kit};
 use crate::kmap::{Slots, pkmap, take_high};
+use crate::live_tables::add_root;
 use crate::place::*;
 use crate::vmalloc::{Region, give, region};
 
@@ -331,6 +332,12 @@ fn check(kit: Kit<'_, '_>, object: &Object) {
 
 fn run(machine: &testkit::Machine, steps: &[Step]) {
     with_kit(machine, |kit| {
+        // The last CPU is in an address space of its own.
+        let last = kit.on.0.emulated.cpus() - 1;
+        add_root(kit.on, kit.live, ROOTS[0]);
+        kit.on.hand_over_to(last);
+        kit.on.switch(ROOTS[0], 3);
+        kit.on.hand_over_to(0);
         let region = region(kit);
         let ram = [memory(RAM, RAM_END - RAM)];
         let io = IoMap::new(&region, &ram).unwrap();
