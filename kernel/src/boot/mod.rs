@@ -78,10 +78,10 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     memory.allow_growth(tables.linear());
     let (pages, debugging) = pages::hand_over(&mut memory, &layout, tables.linear(), &machine);
     crate::pages::publish(pages);
-    kmap::start(&tables, &regions, pages);
     let slabs = slabs::make(pages, tables.linear(), memory.command_line);
     crate::slabs::publish(slabs);
     let maps = maps::adopt(&tables, &layout, slabs);
+    kmap::start(&tables, &regions, pages, maps);
     kfence::begin(memory.command_line, pages, tables.linear(), maps, slabs);
     let (vmalloc, io) = devices::make(&layout, &memory, pages, slabs, maps);
     dma::make(&machine, memory.command_line, tables.linear(), pages, slabs, maps);

@@ -4,8 +4,8 @@
 //! that they write ([`slots`]), and what is done through them to the memory of pages that the page allocator hands out.
 //!
 //! The first is there as soon as boot has switched to the kernel's own tables, before the page allocator, which
-//! zeroes pages through it. It allocates nothing, takes no lock and waits for nobody. The second needs the allocator, and
-//! is only there with HighMem.
+//! zeroes pages through it. It allocates nothing, takes no lock and waits for nobody. The second needs the allocator and
+//! the live tables, and is only there with HighMem.
 
 mod slots;
 
@@ -18,6 +18,7 @@ use spin::Once;
 
 use self::slots::Words;
 use crate::boot::{KernelTables, LinearMap, Regions};
+use crate::maps::Maps;
 use crate::pages::Pages;
 use crate::platform::Hardware;
 use crate::stop::halt;
@@ -36,18 +37,18 @@ static PKMAP: Once<&'static Pkmap> = Once::new();
 /// From now on frames can be looked at. Called once, at boot, when `tables` are the live ones; a second call changes
 /// nothing.
 pub fn publish(tables: &KernelTables) {
-    let Some(words) = Words::find(tables, FIXMAP) else {
+    let Some(words) = Words::of_boot(tables, FIXMAP) else {
         halt(format_args!("the fixmap at {FIXMAP} has no table"));
     };
     LINEAR.call_once(|| tables.linear());
     LOCAL.call_once(|| KmapLocal::new(&tables.linear(), Hardware, words));
 }
 
-/// Makes the pkmap, if there is HighMem. Called once, at boot, when the page allocator is there.
-pub fn start(tables: &KernelTables, regions: &Regions, pages: &'static Pages) {
+/// Makes the pkmap, if there is HighMem. Called once, at boot, when the page allocator and the live tables are there.
+pub fn start(tables: &KernelTables, regions: &Regions, pages: &'static Pages, maps: &Maps) {
     let Some(region) = regions.pkmap else { return };
-    let Some(words) = Words::find(tables, region) else {
-        halt(format_args!("the pkmap at {region} has no tables"));
+    let Some(words) = Words::of_live(maps, tables, region) else {
+        halt(format_args!("the pkmap at {region} has no tables that stay"));
     };
     let Some(place) = PLACE.take() else {
         halt(format_args!("there is a pkmap already"));

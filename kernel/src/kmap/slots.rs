@@ -1,98 +1,101 @@
-//! The words of the slots: second-level entries of tables that boot has made, which stay.
+//! The slots of this kernel: words of the tables, by way of the linear map, and bytes behind the slots.
 //!
-//! A word is found by arithmetic, since a table has one for each page of its MiB: the address of a page, divided by
-//! 1024, and a bias that depends on the table. So a frame is mapped by one store.
-//!
-//! What is written there is what the linear map has (T4 of `docs/model.md`). Data caches behave as physically
-//! tagged (*ARM DDI 0406C, B3.11*), so none is cleaned: every other mapping finds the lines.
+//! Which word is a slot's, and what comes between a store and the next, is [`SlotWords`]'s; here is the store itself.
 
 use core::ptr;
 use core::slice;
 
-use arch_arm::barrier;
-use arch_arm::mmu::attributes::Attributes;
-use arch_arm::{clear, copy, tlb};
-use mm::addr::{PAGE_SHIFT, PAGE_SIZE, Pfn, VirtAddr, VirtRange};
+use arch_arm::mmu::live::{SlotStore, SlotWords};
+use arch_arm::tlb::{self, Operations};
+use arch_arm::{clear, copy};
+use mm::addr::{PAGE_SIZE, Pfn, VirtAddr, VirtRange};
 use mm::map::kmap::MappedBytes;
-use mm::map::slots::page_at;
 use mm::map::{Fresh, SlotTable, Stale};
 
 use crate::boot::KernelTables;
+use crate::maps::Maps;
 
-/// What the second-level word of a mapped frame holds beside its address: as in the linear map.
-const FRAME_BITS: u32 = Attributes::KERNEL_DATA.small_page_bits();
-const FAULT: u32 = 0;
+/// Table words by their addresses in the linear map.
+struct Stores;
 
-/// log2 of the bytes of addresses that one second-level table serves.
-const TABLE_SHIFT: u32 = 20;
-/// From the address of a page to that of its word, without what depends on the table.
-const WORD_SHIFT: u32 = PAGE_SHIFT - 2;
-
-/// The slots of a region of `TABLES` MiB, a power of two, or of a part of one.
-pub struct Words<const TABLES: usize> {
-    /// For each table, what is to be added to the shifted address of a page, to get that of its word.
-    bias: [u32; TABLES],
-}
+/// The slots of a region that touches at most `TABLES` MiB, a power of two.
+pub struct Words<const TABLES: usize>(SlotWords<Stores, TABLES>);
 
 impl<const TABLES: usize> Words<TABLES> {
-    /// The words for the pages of `region`; `None` unless boot has made all of its tables, in lowmem.
-    pub fn find(tables: &KernelTables, region: VirtRange) -> Option<Self> {
-        const { assert!(TABLES.is_power_of_two()) };
-        let mut bias = [0; TABLES];
-        let first = region.start().as_u32() >> TABLE_SHIFT;
-        let last = (region.end().as_u32() - 1) >> TABLE_SHIFT;
-        if (last - first) as usize >= TABLES {
-            return None;
-        }
-        for mib in first..=last {
-            let page = VirtAddr::new((mib << TABLE_SHIFT).max(region.start().as_u32()));
+    /// The words for the pages of `region`, whose tables boot has made; `None` unless they lie in lowmem. For the time
+    /// before there are live tables.
+    pub fn of_boot(tables: &KernelTables, region: VirtRange) -> Option<Self> {
+        let linear = tables.linear();
+        let place_of = |page| {
             let entry = tables.walker().translate(page).second?.entry;
-            let word = tables.linear().phys_to_virt(entry)?;
-            bias[mib as usize % TABLES] = word.as_u32() - (page.as_u32() >> WORD_SHIFT);
-        }
-        Some(Self { bias })
+            Some(linear.phys_to_virt(entry)?.as_u32())
+        };
+        SlotWords::find(Stores, region, place_of).map(Self)
     }
 
-    /// Stores the word of the page at `virt`, which is one of the region's.
+    /// The words for the pages of `region`, whose tables are for good; `None` if one is not.
+    pub fn of_live(maps: &Maps, tables: &KernelTables, region: VirtRange) -> Option<Self> {
+        let linear = tables.linear();
+        let reach = |entry| Some(linear.phys_to_virt(entry)?.as_u32());
+        maps.slot_words(Stores, region, reach).map(Self)
+    }
+}
+
+impl Operations for Stores {
     #[inline(always)]
-    fn write(&self, virt: VirtAddr, value: u32) {
-        let bias = self.bias[(virt.as_u32() >> TABLE_SHIFT) as usize % TABLES];
-        let word = bias.wrapping_add(virt.as_u32() >> WORD_SHIFT);
-        // SAFETY: `find` found the words in live tables, which stay where they are, in the linear map; boot has left
-        // these entries to their slots, and each slot has one owner.
-        unsafe { ptr::write_volatile(word as *mut u32, value) };
+    fn dsb_ishst(&self) {
+        tlb::Cpu.dsb_ishst();
+    }
+
+    #[inline(always)]
+    fn dsb_ish(&self) {
+        tlb::Cpu.dsb_ish();
+    }
+
+    #[inline(always)]
+    fn isb(&self) {
+        tlb::Cpu.isb();
+    }
+
+    #[inline(always)]
+    fn tlbi_mva(&self, virt: VirtAddr) {
+        tlb::Cpu.tlbi_mva(virt);
+    }
+
+    #[inline(always)]
+    fn tlbi_all(&self) {
+        tlb::Cpu.tlbi_all();
+    }
+}
+
+impl SlotStore for Stores {
+    #[inline(always)]
+    fn store(&self, place: u32, word: u32) {
+        // SAFETY: the caller is `SlotWords` alone, with a word of a live table in the linear map, which stays where it
+        // is; boot has left these entries to their slots, and each slot has one owner.
+        unsafe { ptr::write_volatile(place as *mut u32, word) };
     }
 }
 
 impl<const TABLES: usize> SlotTable for Words<TABLES> {
     #[inline(always)]
     fn map(&self, virt: VirtAddr, pfn: Pfn) -> Fresh {
-        self.write(virt, pfn.as_u32() << PAGE_SHIFT | FRAME_BITS);
-        Fresh::owed()
+        self.0.map(virt, pfn)
     }
 
     #[inline(always)]
     fn publish(&self, fresh: Fresh) {
-        // The walker sees the word before the first access is translated.
-        barrier::dsb_ishst();
-        barrier::isb();
-        fresh.paid();
+        self.0.publish(fresh);
     }
 
     #[inline(always)]
     fn clear(&self, virt: VirtAddr) -> Stale {
-        self.write(virt, FAULT);
-        Stale::owed(page_at(virt))
+        self.0.clear(virt)
     }
 
     #[inline(always)]
     fn flush(&self, stale: Stale) {
-        let range = stale.paid();
-        if range.len() == PAGE_SIZE {
-            tlb::flush_kernel_page(range.start());
-        } else {
-            tlb::flush_kernel_range(range);
-        }
+        self.0.flush(stale);
     }
 }
 

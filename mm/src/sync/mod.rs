@@ -19,7 +19,9 @@ pub mod loom_support;
 mod loom_tests;
 
 #[cfg(not(loom))]
-pub use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, Ordering};
+pub use core::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU32, Ordering, compiler_fence,
+};
 #[cfg(all(test, not(loom)))]
 pub(crate) use lock::watch;
 pub use lock::{Lock, LockGuard};

@@ -6,7 +6,7 @@
 use super::error::ShareError;
 use super::page_alloc::PageAllocator;
 use crate::addr::{Order, Pfn};
-use crate::frame::PageState;
+use crate::frame::{Page, PageState};
 use crate::platform::Platform;
 
 impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
@@ -42,16 +42,30 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     /// Any context, without a lock.
     #[inline]
     pub(crate) fn release_frame(&self, pfn: Pfn) -> u32 {
-        if let Some(page) = self.frames.get(pfn) {
-            let head = page.head();
-            if head.is_allocated()
-                && let Some(less) = head.one_less()
-                && page.exchange_head(head, less).is_ok()
-            {
-                return 0;
-            }
+        match self.frames.get(pfn) {
+            Some(page) if Self::release_page(page) => 0,
+            _ => self.release_block_of(pfn),
         }
-        self.release_block_of(pfn)
+    }
+
+    /// Gives up a reference to each frame's block, as [`release_frame`](Self::release_frame) does.
+    #[cfg(not(loom))]
+    pub(crate) fn release_frames(&self, frames: &[Pfn]) -> u32 {
+        // A copy: what is behind a reference would be read anew for each frame.
+        let table = self.frames;
+        let release = |pfn: &Pfn| match table.get(*pfn) {
+            Some(page) if Self::release_page(page) => 0,
+            _ => self.release_block_of(*pfn),
+        };
+        frames.iter().map(release).sum()
+    }
+
+    /// Gives up a reference to the block that begins at this frame, if it is not the last one.
+    #[inline(always)]
+    fn release_page(page: &Page) -> bool {
+        let head = page.head();
+        let less = if head.is_allocated() { head.one_less() } else { None };
+        less.is_some_and(|less| page.exchange_head(head, less).is_ok())
     }
 
     /// The reference is the last one, or the frame is inside a block, or somebody else counts at the same time.

@@ -17,6 +17,7 @@
 //! | `change` | rights of what is mapped |
 //! | `split` | a section becomes 256 pages, and they a section again |
 //! | `linear` | sections leave the linear map, and come back |
+//! | `slots` | single pages whose tables stay, written by arithmetic |
 //!
 //! Protocol:
 //!
@@ -43,6 +44,7 @@ mod linear;
 mod machine;
 mod pages;
 mod roots;
+mod slots;
 mod split;
 mod tables;
 mod words;
@@ -51,6 +53,8 @@ mod words;
 mod emulated;
 #[cfg(test)]
 mod model_tests;
+#[cfg(test)]
+mod slots_tests;
 #[cfg(test)]
 mod tests;
 
@@ -63,13 +67,14 @@ pub use change::ChangeError;
 pub use linear::TakeOutError;
 pub use machine::{Machine, replace_step_by_step};
 pub use roots::{MAX_ROOTS, RootError};
+pub use slots::{SlotStore, SlotWords};
 pub use split::SplitError;
 
 use super::attributes::Domain;
 use super::descriptor::{L1_ENTRIES, L2_ENTRIES, RootBase, SECTION_SHIFT, SECTION_SIZE};
 use super::walk::{TableRead, Walker};
 use crate::sync::IrqLock;
-use crate::tlb::sequence;
+use crate::tlb::{Operations, sequence};
 use holders::Holders;
 use roots::Roots;
 
@@ -127,11 +132,7 @@ impl<M: Machine + Copy> LiveTables<M> {
 
     /// Has all CPUs forget `range`, however it was mapped.
     fn forget(&self, range: VirtRange) {
-        if range.len() >> PAGE_SHIFT > FLUSH_ALL_PAGES {
-            sequence::flush_all(&self.machine);
-        } else {
-            sequence::flush_kernel_range(&self.machine, range);
-        }
+        forget(&self.machine, range);
     }
 
     /// The kernel's first-level word for `virt`.
@@ -245,6 +246,16 @@ impl<M: Machine + Copy> LiveTables<M> {
         let is_plain = mapping.attributes.domain == Domain::KERNEL && !mapping.pxn;
         let prot = words::prot_of(mapping.attributes.leaf).filter(|_| is_plain);
         Some(Mapped { phys, prot })
+    }
+}
+
+/// Has all CPUs forget `range`, however it was mapped.
+#[inline(always)]
+fn forget(on: &impl Operations, range: VirtRange) {
+    if range.len() >> PAGE_SHIFT > FLUSH_ALL_PAGES {
+        sequence::flush_all(on);
+    } else {
+        sequence::flush_kernel_range(on, range);
     }
 }
 

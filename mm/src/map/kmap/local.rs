@@ -152,10 +152,10 @@ impl<P: Platform, T: SlotTable, const CPUS: usize> KmapLocal<P, T, CPUS> {
         let (cpu, level) = (number / KMAP_LOCAL_DEPTH, number % KMAP_LOCAL_DEPTH);
         let Some(levels) = self.levels.get(cpu as usize) else {
             let is_lowmem = self.lowmem.frame(virt).is_some();
-            return if is_lowmem { Ok(()) } else { Err(self.wrong(virt)) };
+            return if is_lowmem { Ok(()) } else { self.wrong(virt) };
         };
         if levels.depth.load(Relaxed) != level + 1 {
-            return Err(self.wrong(virt));
+            return self.wrong(virt);
         }
         self.table.flush(self.table.clear(page_of(cpu, level)));
         levels.depth.store(level, Relaxed);
@@ -183,6 +183,9 @@ impl<P: Platform, T: SlotTable, const CPUS: usize> KmapLocal<P, T, CPUS> {
     /// The CPU that runs this, and will when it ends.
     #[inline(always)]
     fn cpu(&self) -> usize {
+        if CPUS == 1 {
+            return 0;
+        }
         let masked = self.platform.mask();
         // A power of two, so that what follows is no bounds check.
         self.platform.cpu(&masked) & (CPUS - 1)
@@ -208,7 +211,7 @@ impl<P: Platform, T: SlotTable, const CPUS: usize> KmapLocal<P, T, CPUS> {
 
     #[cold]
     #[inline(never)]
-    fn wrong(&self, virt: VirtAddr) -> NotUnmapped {
+    fn wrong(&self, virt: VirtAddr) -> Result<(), NotUnmapped> {
         let number = number_of(virt);
         let (cpu, level) = (number / KMAP_LOCAL_DEPTH, number % KMAP_LOCAL_DEPTH);
         let error = match self.depth(cpu as usize) {
@@ -217,7 +220,7 @@ impl<P: Platform, T: SlotTable, const CPUS: usize> KmapLocal<P, T, CPUS> {
             Some(Depth { now, .. }) => WrongUnmap::NotInnermost { virt, depth: now },
         };
         self.platform.report(&Report::WrongUnmap { error });
-        NotUnmapped { virt }
+        Err(NotUnmapped { virt })
     }
 }
 

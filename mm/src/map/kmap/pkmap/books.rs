@@ -1,34 +1,34 @@
-//! What the pkmap's lock guards: which slots are free, which frames wait to be given up, how slots are found.
+//! What the pkmap's lock guards: which slots are free, which frames wait to be given up, which slots a frame may be in.
 //!
 //! Invariants, while the lock is free:
 //!
-//! - A slot's bit is set if its word is 0, and only then.
-//! - Each slot that is not free is in the chain of its frame's hint, once.
+//! - A slot's bit is set if its word says *free*, and only then.
+//! - Each slot that is not free is in the chain of its frame, once. A chain ends.
 //! - A frame that waits is mapped in no slot on its account: the flush is over.
 
-use crate::addr::Pfn;
+use crate::addr::{PAGE_SHIFT, Pfn, VirtAddr};
 
 /// Slots of the pkmap.
 pub const SLOTS: usize = 512;
 /// Chains: frames that lie side by side have their own, as many as there are slots.
-pub(super) const HINTS: usize = SLOTS;
-/// A hint is the number of a slot above its frame, as users are above it in the slot's word.
-pub(super) const USER_SHIFT: u32 = 20;
-/// The end of a chain, and a hint that leads to none. The highest bit is clear in all others. Its frame may be a
-/// real one, and then that has no hint yet, and is looked for in vain.
-pub(super) const NO_SLOT: u32 = u32::MAX;
-const _: () = assert!((SLOTS as u32) < 1 << (31 - USER_SHIFT));
+pub(super) const CHAINS: usize = SLOTS;
+/// The end of a chain. No byte four times, so that chains are emptied by a few stores at a time and not by a call.
+const END: u32 = SLOTS as u32;
+
+/// Frames that are given up at a time, between two looks at the books.
+pub(super) const GIVEN_UP_AT_ONCE: usize = 16;
+const _: () = assert!(GIVEN_UP_AT_ONCE <= SLOTS);
 
 /// Slots come in groups, with a bit for each in a word.
 pub(super) const GROUP: u32 = u32::BITS;
-pub(super) const GROUPS: u32 = SLOTS as u32 / GROUP;
+const GROUPS: u32 = SLOTS as u32 / GROUP;
 const WORDS: usize = GROUPS as usize;
-const _: () = assert!(SLOTS.is_power_of_two() && HINTS.is_power_of_two());
+const _: () = assert!(SLOTS.is_power_of_two() && CHAINS.is_power_of_two());
 
 /// The number of the chain that the frame is in.
 #[inline(always)]
-pub(super) const fn hint_of(pfn: Pfn) -> usize {
-    pfn.as_u32() as usize % HINTS
+pub(super) const fn chain_of(pfn: Pfn) -> usize {
+    pfn.as_u32() as usize % CHAINS
 }
 
 /// A slot's number, below [`SLOTS`].
@@ -36,10 +36,10 @@ pub(super) const fn hint_of(pfn: Pfn) -> usize {
 pub(super) struct Place(u32);
 
 impl Place {
-    /// The slot that the hint leads to; some slot if it leads to none.
+    /// The slot of the page at `virt`, which is one of the region's.
     #[inline(always)]
-    pub(super) const fn of_hint(hint: u32) -> Self {
-        Self((hint >> USER_SHIFT) % SLOTS as u32)
+    pub(super) const fn at_page(virt: VirtAddr) -> Self {
+        Self((virt.as_u32() >> PAGE_SHIFT) % SLOTS as u32)
     }
 
     /// A slot of a group.
@@ -78,12 +78,11 @@ pub(super) struct Books {
     last: Place,
     /// A bit for each slot: is it free?
     free: [u32; WORDS],
-    /// For each slot that is not free, the hint to the next one of its chain.
-    next: [u32; SLOTS],
-    /// Frames whose slots have been flushed, and that are held still.
-    frames: [Pfn; SLOTS],
-    waiting: usize,
     flushes: u32,
+    /// Which slots a frame may be in.
+    pub(super) chains: Chains,
+    /// Frames whose slots have been flushed, and that are held still.
+    pub(super) waiting: Waiting,
 }
 
 impl Books {
@@ -92,10 +91,9 @@ impl Books {
         Self {
             last: Place(0),
             free: [u32::MAX; WORDS],
-            next: [NO_SLOT; SLOTS],
-            frames: [Pfn::new(0); SLOTS],
-            waiting: 0,
             flushes: 0,
+            chains: Chains { first: [END; CHAINS], next: [END; SLOTS] },
+            waiting: Waiting { count: 0, frames: [Pfn::new(0); SLOTS] },
         }
     }
 
@@ -128,40 +126,10 @@ impl Books {
         self.last = place;
     }
 
-    /// Is there room for a frame that waits?
-    #[inline(always)]
-    pub(super) const fn has_room(&self) -> bool {
-        self.waiting < SLOTS
-    }
-
-    /// The frame waits. There is room.
-    #[inline(always)]
-    pub(super) fn let_wait(&mut self, pfn: Pfn) {
-        if let Some(frame) = self.frames.get_mut(self.waiting) {
-            *frame = pfn;
-            self.waiting += 1;
-        }
-    }
-
     /// These slots of the group are free.
+    #[inline(always)]
     pub(super) fn free(&mut self, group: u32, bits: u32) {
         self.free[group as usize % WORDS] |= bits;
-    }
-
-    /// Takes frames that wait, as many as fit, and says how many.
-    pub(super) fn take_frames(&mut self, into: &mut [Pfn]) -> usize {
-        let count = self.waiting.min(into.len());
-        let left = self.waiting - count;
-        if let Some(frames) = self.frames.get(left..self.waiting) {
-            into[..count].copy_from_slice(frames);
-        }
-        self.waiting = left;
-        count
-    }
-
-    /// Frames that wait.
-    pub(super) const fn waiting(&self) -> u32 {
-        self.waiting as u32
     }
 
     /// The slot that was handed out last.
@@ -178,25 +146,84 @@ impl Books {
     pub(super) const fn flushes(&self) -> u32 {
         self.flushes
     }
+}
 
-    /// Puts the slot before the chain that begins with this hint.
+/// The slots that are not free, by their frames.
+pub(super) struct Chains {
+    /// For each chain, the number of its first slot.
+    first: [u32; CHAINS],
+    /// For each slot that is in a chain, the number of the next one there.
+    next: [u32; SLOTS],
+}
+
+impl Chains {
+    /// Puts the slot at the beginning of the frame's chain.
     #[inline(always)]
-    pub(super) const fn link(&mut self, place: Place, first: u32) {
-        self.next[place.index()] = first;
+    pub(super) const fn link(&mut self, place: Place, pfn: Pfn) {
+        let first = &mut self.first[chain_of(pfn)];
+        self.next[place.index()] = *first;
+        *first = place.0;
     }
 
-    /// The hints of the chain that begins with `first`.
+    /// The slots that the frame may be in.
     #[inline(always)]
-    pub(super) fn chain(&self, first: u32) -> impl Iterator<Item = u32> {
-        let mut next = first;
+    pub(super) fn of(&self, pfn: Pfn) -> impl Iterator<Item = Place> {
+        let mut next = self.first[chain_of(pfn)];
         core::iter::from_fn(move || {
-            let hint = next;
-            if hint == NO_SLOT {
+            let place = Place(next);
+            if next == END {
                 return None;
             }
-            next = self.next[Place::of_hint(hint).index()];
-            Some(hint)
+            next = self.next[place.index()];
+            Some(place)
         })
+    }
+
+    /// No slot is in a chain.
+    #[inline(always)]
+    pub(super) fn unlink_all(&mut self) {
+        // Eight at a time.
+        for first in self.first.chunks_exact_mut(8) {
+            first.fill(END);
+        }
+    }
+}
+
+/// Frames that are held, and are to be given up when no lock is held.
+pub(super) struct Waiting {
+    count: usize,
+    frames: [Pfn; SLOTS],
+}
+
+impl Waiting {
+    /// How many there are.
+    #[inline(always)]
+    pub(super) const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// There are so many now.
+    #[inline(always)]
+    pub(super) const fn set_count(&mut self, count: usize) {
+        self.count = count;
+    }
+
+    /// Where the frame with this number is noted; `None` if there is no room for so many.
+    #[inline(always)]
+    pub(super) fn note(&mut self, number: usize) -> Option<&mut Pfn> {
+        self.frames.get_mut(number)
+    }
+
+    /// Takes some, at most [`GIVEN_UP_AT_ONCE`]: so many of the first in the array. Those behind them are somebody
+    /// else's.
+    #[inline(always)]
+    pub(super) fn take(&mut self) -> ([Pfn; GIVEN_UP_AT_ONCE], usize) {
+        let left = self.count.saturating_sub(GIVEN_UP_AT_ONCE);
+        let count = self.count - left;
+        self.count = left;
+        // Always there: `count` is at most `SLOTS`.
+        let frames = self.frames.get(left..).and_then(|frames| frames.first_chunk());
+        frames.map_or(([Pfn::default(); GIVEN_UP_AT_ONCE], 0), |frames| (*frames, count))
     }
 }
 
@@ -238,17 +265,34 @@ mod tests {
 
     #[test]
     fn frames_that_wait_come_out_once() {
-        let mut books = Books::new();
-        for number in 0..20 {
-            books.let_wait(Pfn::new(0x1000 + number));
+        for frames in [0, 1, 15, 16, 17, 500, 512] {
+            let mut waiting = Books::new().waiting;
+            for number in 0..frames {
+                *waiting.note(waiting.count()).unwrap() = Pfn::new(0x1000 + number);
+                waiting.set_count(waiting.count() + 1);
+            }
+            assert_eq!(waiting.note(waiting.count()).is_none(), frames == SLOTS as u32);
+            let mut seen = Vec::new();
+            while let (taken, count @ 1..) = waiting.take() {
+                seen.extend_from_slice(&taken[..count]);
+            }
+            seen.sort_unstable();
+            assert!(seen.into_iter().eq((0x1000..0x1000 + frames).map(Pfn::new)));
         }
-        let mut frames = [Pfn::default(); 16];
-        assert_eq!((books.take_frames(&mut frames), books.waiting()), (16, 4));
-        let mut seen: Vec<_> = frames.to_vec();
-        assert_eq!((books.take_frames(&mut frames), books.waiting()), (4, 0));
-        seen.extend_from_slice(&frames[..4]);
-        seen.sort_unstable();
-        assert!(seen.into_iter().eq((0x1000..0x1014).map(Pfn::new)));
-        assert_eq!(books.take_frames(&mut frames), 0);
+    }
+
+    #[test]
+    fn chains_have_the_slots_that_were_linked() {
+        let mut chains = Books::new().chains;
+        let frames = [0x1005, 0x1205, 0x1006].map(Pfn::new);
+        for (pfn, slot) in frames.iter().zip([0, 511, 7]) {
+            chains.link(Place(slot), *pfn);
+        }
+        let slots = |chains: &Chains, pfn| chains.of(pfn).map(Place::number).collect::<Vec<_>>();
+        assert_eq!(slots(&chains, frames[0]), [511, 0]);
+        assert_eq!(slots(&chains, frames[2]), [7]);
+        assert_eq!(slots(&chains, Pfn::new(0x1007)), []);
+        chains.unlink_all();
+        assert_eq!(slots(&chains, frames[0]), []);
     }
 }

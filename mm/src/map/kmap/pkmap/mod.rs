@@ -1,45 +1,42 @@
 //! `kmap`: frames that stay mapped for as long as somebody likes, and mostly a while longer.
 //!
-//! The pkmap has 512 slots. Each has a word:
+//! The pkmap has 512 slots. Each has a word, which is a sum: 4096 times the frame's number, and the users.
 //!
 //! ```text
-//!  31       20 19                 0     frame  users
-//! ┌───────────┬────────────────────┐     0      0     free: a fault, and no TLB holds it
-//! │   users   │       frame        │     f      0     idle: mapped, without a user
-//! └───────────┴────────────────────┘     f      n     n users
+//!  31                 12 11         0     frame  users
+//! ┌─────────────────────┬────────────┐     0     -1     free: a fault, and no TLB holds it
+//! │        frame        │   users    │     f      0     idle: mapped, without a user
+//! └─────────────────────┴────────────┘     f      n     n users
 //! ```
 //!
-//! Linux's counts are 0, 1 and n + 1.
+//! Linux's counts are 0, 1 and n + 1. Bit 11 is set of a slot that nobody may map: it is free, has as many users as
+//! can be counted, or has been unmapped once too often, which is about to be taken back.
 //!
-//! Who maps a frame that has a slot counts one user more, and who unmaps it one less, in one atomic addition each: no
-//! lock, and nothing masked. The frame's slot is found by a hint, and if that leads nowhere, under the lock, through the
-//! hint's chain. Since a hint names its frame, no frame is looked for in vain in another one's slot, and the question
-//! whether a frame is lowmem comes second: it has no hint.
+//! Who maps a frame that has a slot counts one user more, and who unmaps it one less, by one atomic operation each: no
+//! lock, and nothing masked. Where the slot is says a hint, the address of its page; and if that is another frame's slot
+//! by now, the books know, under the lock. A hint is always some slot's address, and the slot's word says whose it
+//! is, so the way through it needs no second look.
 //!
 //! # Protocol
 //!
 //! | from | to | by | how |
 //! |---|---|---|---|
-//! | free | 1 user | who maps a frame that has no slot | lock; entry, barriers, then an addition (release) |
-//! | n users | n + 1 | anybody who maps the frame | an addition (acquire) |
+//! | free | 1 user | who maps a frame that has no slot | lock; entry, barriers, then an exchange (release) |
+//! | n users | n + 1 | anybody who maps the frame | an exchange (acquire), of this frame and number only |
 //! | n users | n - 1 | a user | a subtraction (release) |
-//! | idle | free | the flush | lock; exchange (acquire), then the entry |
+//! | idle | free | the flush | lock; an exchange (acquire), then the entry |
 //!
 //! - A slot leaves *free*, and comes back to it, under the lock only. So whoever holds the lock sees every mapping there
 //!   is, and no frame has two slots.
 //! - A slot with users is never unmapped: the flush exchanges the very word *idle*, and a user who comes first makes
 //!   that fail.
 //! - A slot is free only after the flush: the flusher holds the lock from the first entry to the TLBs' answer.
-//! - Users' accesses come before their release, and that before the flusher's acquire, and so before the unmapping.
-//! - An addition may turn out wrong when it has been made: the hint was old, and the slot is another frame's by now, or
-//!   free; there are too many users; or, of a subtraction, there was no user. Whoever made it sees that in what was there
-//!   before, and takes it back at once. Meanwhile a slot may have a user too many: it stays mapped a little longer, and a
-//!   free one is made another frame's by an addition too, so nothing is lost. Frames do not change: users are counted in
-//!   the upper bits, and half of their range is never reached.
-//!
-//! Who unmaps what he has not mapped makes, for a few instructions, a slot without users look as if it had many, and
-//! one that somebody maps in that very moment look idle. It is the one mistake of a caller that might, on a machine with
-//! several CPUs, hit another caller; it is always reported.
+//! - Users' accesses come before their release, and that before the flusher's acquire, and so before the unmapping. With
+//!   one CPU that is the order of its instructions, and only the compiler is told.
+//! - A subtraction may turn out wrong when it has been made: there was no user. Whoever made it sees that in what is left,
+//!   reports it, and has taken it back before. Until then the word is one that nobody exchanges: the slot is neither mapped
+//!   by anybody, nor flushed, nor handed out. So a mistaken kunmap hurts no other caller, on any number of CPUs; but one
+//!   that comes while there are users takes a use from one of them, as it does everywhere.
 //!
 //! # Frames
 //!
@@ -67,11 +64,9 @@ mod tests;
 
 use core::fmt;
 
-use self::books::{
-    Books, Flushed, GROUP, GROUPS, HINTS, NO_SLOT, Place, SLOTS, USER_SHIFT, hint_of,
-};
+use self::books::{Books, CHAINS, Flushed, GIVEN_UP_AT_ONCE, GROUP, Place, SLOTS, chain_of};
 use super::error::{KmapError, NotUnmapped, WrongUnmap};
-use crate::addr::{Order, PAGE_SHIFT, PAGE_SIZE, Pfn, VirtAddr, VirtRange};
+use crate::addr::{Order, PAGE_SHIFT, Pfn, VirtAddr, VirtRange};
 use crate::map::duty::Stale;
 use crate::map::linear::LinearMap;
 use crate::map::lowmem::LowmemFrames;
@@ -80,6 +75,7 @@ use crate::platform::{Answer, Platform, Report, Shortage};
 use crate::sync::{
     AtomicU32, Lock, LockGuard,
     Ordering::{Acquire, Relaxed, Release},
+    compiler_fence,
 };
 use crate::zone::shrink::Shrinker;
 use crate::zone::{Gfp, PageAllocator, ShareError};
@@ -88,17 +84,19 @@ pub use books::SLOTS as PKMAP_SLOTS;
 pub use guard::Kmap;
 pub use report::{PkmapFigures, SlotUse};
 
-/// One user.
-const USER: u32 = 1 << USER_SHIFT;
-/// Bits of a frame. A small page can map no others.
-const PFN_MASK: u32 = USER - 1;
-/// The word of a free slot.
-const FREE: u32 = 0;
-/// The most users of a slot: who finds the highest bit set is one too many, long before all bits are used up.
-pub const MAX_USERS: u32 = 1 << (31 - USER_SHIFT);
+/// From a frame's number to what it is in a slot's word.
+const FRAME_SHIFT: u32 = 12;
+/// Set of a slot that nobody may map as it is.
+const CLOSED: u32 = 1 << (FRAME_SHIFT - 1);
+/// The word of a free slot: frame 0, and one user less than none. Frame 0 is lowmem, if anything.
+const FREE: u32 = u32::MAX;
+/// The most users of a slot.
+pub const MAX_USERS: u32 = CLOSED;
+/// Frames from here on no small page can map.
+const END_OF_FRAMES: u32 = 1 << (u32::BITS - FRAME_SHIFT);
 
-/// Frames given up at a time, between two looks at the books.
-const GIVEN_UP_AT_ONCE: usize = 16;
+/// The bytes of all slots' pages, and the alignment of the first one: a page's address names its slot.
+const REGION_BYTES: u32 = (SLOTS as u32) << PAGE_SHIFT;
 
 /// The slots, over one page allocator and one table.
 ///
@@ -106,9 +104,10 @@ const GIVEN_UP_AT_ONCE: usize = 16;
 #[repr(C)]
 pub struct Pkmap<'p, 'a, P: Platform, T: SlotTable, const CPUS: usize = 1> {
     words: [AtomicU32; SLOTS],
-    /// For some frames, the slot to look at first.
-    hints: [AtomicU32; HINTS],
-    start: VirtAddr,
+    /// For each chain, the page of the slot that was mapped last.
+    hints: [AtomicU32; CHAINS],
+    /// The region's, in regions of this size from address 0 on.
+    number: u32,
     lowmem: LowmemFrames,
     pages: &'p PageAllocator<'a, P, CPUS>,
     table: T,
@@ -128,25 +127,25 @@ enum Found {
 }
 
 impl<'p, 'a, P: Platform, T: SlotTable, const CPUS: usize> Pkmap<'p, 'a, P, T, CPUS> {
-    /// Nothing is mapped yet. `region` is 512 pages, whose entries are faults, and in `table`.
+    /// Nothing is mapped yet. `region` is 512 pages, aligned to their size, whose entries are faults, and in `table`.
     ///
     /// # Errors
     ///
-    /// [`BadRegion`] when it has another size, or does not begin at a page.
+    /// [`BadRegion`] when it has another size or alignment.
     pub fn new(
         pages: &'p PageAllocator<'a, P, CPUS>,
         linear: &LinearMap,
         region: VirtRange,
         table: T,
     ) -> Result<Self, BadRegion> {
-        if region.len() != (SLOTS as u32) << PAGE_SHIFT || !region.start().is_aligned(PAGE_SIZE) {
+        if region.len() != REGION_BYTES || !region.start().is_aligned(REGION_BYTES) {
             return Err(BadRegion { region });
         }
         Ok(Self {
             pages,
             lowmem: LowmemFrames::of(linear),
-            start: region.start(),
-            hints: core::array::from_fn(|_| AtomicU32::new(NO_SLOT)),
+            number: region.start().as_u32() / REGION_BYTES,
+            hints: core::array::from_fn(|_| AtomicU32::new(region.start().as_u32())),
             words: core::array::from_fn(|_| AtomicU32::new(FREE)),
             table,
             books: Lock::new(Books::new()),
@@ -174,20 +173,31 @@ impl<'p, 'a, P: Platform, T: SlotTable, const CPUS: usize> Pkmap<'p, 'a, P, T, C
     /// As of `kmap`.
     #[inline]
     pub fn kmap_raw(&self, pfn: Pfn) -> Result<VirtAddr, KmapError> {
-        let hint = self.hints[hint_of(pfn)].load(Relaxed);
-        if hint & PFN_MASK == pfn.as_u32() {
-            let place = Place::of_hint(hint);
-            let word = &self.words[place.index()];
-            let seen = word.fetch_add(USER, Acquire);
-            if is_good_addition(seen, hint) {
-                return Ok(self.address(place));
+        let page = VirtAddr::new(self.hints[chain_of(pfn)].load(Relaxed));
+        let word = &self.words[Place::at_page(page).index()];
+        let seen = word.load(Relaxed);
+        if seen >> FRAME_SHIFT == pfn.as_u32() {
+            if Self::add_user(word, seen) {
+                return Ok(page);
             }
-            // The slot has become another frame's, or has too many users.
-            word.fetch_sub(USER, Release);
         } else if let Some(virt) = self.lowmem.address(pfn) {
             return Ok(virt);
+        } else {
+            return self.kmap_anew(pfn);
         }
         self.kmap_with_care(pfn)
+    }
+
+    /// Counts one user more of a slot with this word, if it has it still, and one more can be counted.
+    #[inline(always)]
+    fn add_user(word: &AtomicU32, seen: u32) -> bool {
+        if seen & CLOSED != 0 {
+            return false;
+        }
+        let order = if CPUS == 1 { Relaxed } else { Acquire };
+        let is_added = word.compare_exchange_weak(seen, seen + 1, order, Relaxed).is_ok();
+        compiler_fence(Acquire);
+        is_added
     }
 
     /// Gives up one use of the frame that is mapped at `virt`, which may be any byte of it; nothing for an address of
@@ -198,16 +208,16 @@ impl<'p, 'a, P: Platform, T: SlotTable, const CPUS: usize> Pkmap<'p, 'a, P, T, C
     /// [`NotUnmapped`] when there is no such use. It has been reported, and nothing has changed.
     #[inline]
     pub fn kunmap_raw(&self, virt: VirtAddr) -> Result<(), NotUnmapped> {
-        if let Some(word) = self.words.get(self.number_of(virt)) {
-            let seen = word.fetch_sub(USER, Release);
-            if users_of(seen) > 0 {
+        if self.has(virt) {
+            let word = &self.words[Place::at_page(virt).index()];
+            compiler_fence(Release);
+            let order = if CPUS == 1 { Relaxed } else { Release };
+            let left = word.fetch_sub(1, order).wrapping_sub(1);
+            if left & CLOSED == 0 {
                 return Ok(());
             }
-            word.fetch_add(USER, Relaxed);
-        } else if self.lowmem.frame(virt).is_some() {
-            return Ok(());
         }
-        Err(self.wrong(virt))
+        self.kunmap_with_care(virt)
     }
 
     /// The frame that is mapped at `virt`, in lowmem or in a slot. Linux's `kmap_to_page`.
@@ -216,7 +226,10 @@ impl<'p, 'a, P: Platform, T: SlotTable, const CPUS: usize> Pkmap<'p, 'a, P, T, C
         if let Some(pfn) = self.lowmem.frame(virt) {
             return Some(pfn);
         }
-        let seen = self.words.get(self.number_of(virt))?.load(Relaxed);
+        if !self.has(virt) {
+            return None;
+        }
+        let seen = self.words[Place::at_page(virt).index()].load(Relaxed);
         (!is_free(seen)).then_some(pfn_of(seen))
     }
 
@@ -242,24 +255,44 @@ impl<'p, 'a, P: Platform, T: SlotTable, const CPUS: usize> Pkmap<'p, 'a, P, T, C
     /// The addresses of the slots.
     #[must_use]
     pub const fn region(&self) -> VirtRange {
-        let end = self.start.as_u32() + ((SLOTS as u32) << PAGE_SHIFT);
-        VirtRange::new(self.start, VirtAddr::new(end))
+        VirtRange::new(self.start(), VirtAddr::new(self.start().as_u32() + REGION_BYTES))
     }
 
-    /// The hint did not lead to a slot of the frame that can have one user more.
+    /// The hint led to another frame's slot: most likely this one has none. It is not lowmem.
+    #[inline(never)]
+    fn kmap_anew(&self, pfn: Pfn) -> Result<VirtAddr, KmapError> {
+        if pfn.as_u32() >= END_OF_FRAMES {
+            return Err(KmapError::not_held(pfn, ShareError::NotAllocated { pfn }));
+        }
+        if let Err(error) = self.pages.hold_frame(pfn) {
+            return Err(KmapError::not_held(pfn, error));
+        }
+        if let Some(virt) = self.map_next(pfn) {
+            return Ok(virt);
+        }
+        let (found, flushed) = self.find(pfn);
+        self.kmap_hard(pfn, found, flushed)
+    }
+
+    /// Maps the frame in the next slot, if that is free, and the frame has none.
+    #[inline(always)]
+    fn map_next(&self, pfn: Pfn) -> Option<VirtAddr> {
+        let _masked = self.pages.platform().mask();
+        let mut books = self.books();
+        if self.place_of(&books, pfn).is_some() {
+            return None;
+        }
+        let place = books.next_free()?;
+        self.map_in(&mut books, place, pfn)
+    }
+
+    /// The hint led to the frame's slot, or to a free one, and somebody else came first, or there are too many users.
+    #[cold]
     #[inline(never)]
     fn kmap_with_care(&self, pfn: Pfn) -> Result<VirtAddr, KmapError> {
-        // What lies above 4 GiB no zone has, since nothing could map it; and if there is a frame 0, it is lowmem.
-        let nowhere = Err(ShareError::NotAllocated { pfn });
-        let held = if (1..=PFN_MASK).contains(&pfn.as_u32()) {
-            self.pages.hold_frame(pfn)
-        } else {
-            nowhere
-        };
-        held.map_err(|error| KmapError::not_held(pfn, error))?;
-        match self.find(pfn) {
-            (Found::New(virt), Flushed::Nothing) => Ok(virt),
-            (found, flushed) => self.kmap_hard(pfn, found, flushed),
+        match self.lowmem.address(pfn) {
+            Some(virt) => Ok(virt),
+            None => self.kmap_anew(pfn),
         }
     }
 
@@ -307,16 +340,20 @@ impl<'p, 'a, P: Platform, T: SlotTable, const CPUS: usize> Pkmap<'p, 'a, P, T, C
     fn find(&self, pfn: Pfn) -> (Found, Flushed) {
         let _masked = self.pages.platform().mask();
         let mut books = self.books();
-        let first = self.hints[hint_of(pfn)].load(Relaxed);
-        if let Some(hint) = books.chain(first).find(|hint| hint & PFN_MASK == pfn.as_u32()) {
+        if let Some(place) = self.place_of(&books, pfn) {
             // It stays mapped: the lock is held.
-            let place = Place::of_hint(hint);
             let word = &self.words[place.index()];
-            if is_good_addition(word.fetch_add(USER, Acquire), hint) {
-                return (Found::Mapped(self.address(place)), Flushed::Nothing);
+            loop {
+                let seen = word.load(Relaxed);
+                if seen & CLOSED != 0 {
+                    return (Found::Full, Flushed::Nothing);
+                }
+                if Self::add_user(word, seen) {
+                    let virt = self.address(place);
+                    self.hints[chain_of(pfn)].store(virt.as_u32(), Relaxed);
+                    return (Found::Mapped(virt), Flushed::Nothing);
+                }
             }
-            word.fetch_sub(USER, Release);
-            return (Found::Full, Flushed::Nothing);
         }
         let mut flushed = Flushed::Nothing;
         let place = books.next_free().or_else(|| {
@@ -324,92 +361,119 @@ impl<'p, 'a, P: Platform, T: SlotTable, const CPUS: usize> Pkmap<'p, 'a, P, T, C
             books.next_free_from_first()
         });
         let Some(place) = place else { return (Found::Nothing, flushed) };
+        match self.map_in(&mut books, place, pfn) {
+            Some(virt) => (Found::New(virt), flushed),
+            None => (Found::Nothing, Flushed::NotAll),
+        }
+    }
+
+    /// The frame's slot.
+    #[inline(always)]
+    fn place_of(&self, books: &Books, pfn: Pfn) -> Option<Place> {
+        let is_its = |place: &Place| pfn_of(self.words[place.index()].load(Relaxed)) == pfn;
+        books.chains.of(pfn).find(is_its)
+    }
+
+    /// Maps the frame, which has no slot, in this one, which is free. `None` if somebody has unmapped the free slot by
+    /// mistake, and not taken that back yet.
+    #[inline(always)]
+    fn map_in(&self, books: &mut Books, place: Place, pfn: Pfn) -> Option<VirtAddr> {
         let virt = self.address(place);
         self.table.publish(self.table.map(virt, pfn));
-        books.take(place);
-        self.link(&mut books, place, pfn);
+        let word = &self.words[place.index()];
         // Whoever finds the slot by this word finds it mapped.
-        self.words[place.index()].fetch_add(USER | pfn.as_u32(), Release);
-        (Found::New(virt), flushed)
+        compiler_fence(Release);
+        let order = if CPUS == 1 { Relaxed } else { Release };
+        if word.compare_exchange(FREE, word_of(pfn) + 1, order, Relaxed).is_err() {
+            self.table.flush(self.table.clear(virt));
+            return None;
+        }
+        books.take(place);
+        books.chains.link(place, pfn);
+        self.hints[chain_of(pfn)].store(virt.as_u32(), Relaxed);
+        Some(virt)
     }
 
     /// Unmaps the idle slots, as many as there is room to note the frames of, and links the others anew. One flush.
     #[inline(never)]
     fn flush_idle(&self, books: &mut Books) -> Flushed {
-        self.hints.iter().for_each(|hint| hint.store(NO_SLOT, Relaxed));
-        let (mut first, mut last, mut all) = (None, 0, Flushed::All);
-        for group in 0..GROUPS {
+        books.chains.unlink_all();
+        let order = if CPUS == 1 { Relaxed } else { Acquire };
+        let start = self.start().as_u32();
+        let (mut first, mut end, mut all) = (None, start, Flushed::All);
+        let mut waiting = books.waiting.count();
+        for (group, words) in (0..).zip(self.words.chunks_exact(GROUP as usize)) {
             let mut freed = 0;
-            for bit in 0..GROUP {
+            for (bit, word) in (0..).zip(words) {
                 let place = Place::at(group, bit);
-                let word = &self.words[place.index()];
                 let seen = word.load(Relaxed);
-                if is_free(seen) {
-                    continue;
-                }
-                if users_of(seen) == 0 {
-                    if !books.has_room() {
-                        all = Flushed::NotAll;
-                    } else if word.compare_exchange(seen, FREE, Acquire, Relaxed).is_ok() {
-                        // The flush below is for all from the first to the last.
-                        let _ = self.table.clear(self.address(place)).put_off();
-                        books.let_wait(pfn_of(seen));
-                        freed |= 1 << bit;
-                        continue;
+                if is_idle(seen) {
+                    match books.waiting.note(waiting) {
+                        None => all = Flushed::NotAll,
+                        Some(frame) => {
+                            if word.compare_exchange(seen, FREE, order, Relaxed).is_ok() {
+                                *frame = pfn_of_idle(seen);
+                                waiting += 1;
+                                freed |= 1 << bit;
+                                continue;
+                            }
+                        }
                     }
                 }
-                self.link(books, place, pfn_of(seen));
+                if !is_free(seen) {
+                    books.chains.link(place, pfn_of(seen));
+                }
             }
-            if freed != 0 {
-                books.free(group, freed);
-                first = first.or(Some(Place::at(group, freed.trailing_zeros())));
-                last = group * GROUP + freed.ilog2();
+            compiler_fence(Acquire);
+            books.free(group, freed);
+            while freed != 0 {
+                let place = Place::at(group, freed.trailing_zeros());
+                // The flush below is for all from the first to the last.
+                let page = self.table.clear(self.address(place)).put_off();
+                first = first.or(Some(page.start()));
+                end = page.end().as_u32();
+                freed &= freed - 1;
             }
         }
+        books.waiting.set_count(waiting);
         if let Some(first) = first {
-            let end = self.start.as_u32() + ((last + 1) << PAGE_SHIFT);
-            self.table.flush(Stale::owed(VirtRange::new(self.address(first), VirtAddr::new(end))));
+            self.table.flush(Stale::owed(VirtRange::new(first, VirtAddr::new(end))));
             books.count_flush();
         }
         all
-    }
-
-    /// Has the slot found by its frame.
-    #[inline(always)]
-    fn link(&self, books: &mut Books, place: Place, pfn: Pfn) {
-        let hint = &self.hints[hint_of(pfn)];
-        books.link(place, hint.load(Relaxed));
-        hint.store(place.number() << USER_SHIFT | pfn.as_u32(), Relaxed);
     }
 
     /// Gives up the frames of slots that have been flushed, and says how many pages that has freed. No lock is held.
     fn give_up(&self) -> u32 {
         let mut freed = 0;
         loop {
-            let mut frames = [Pfn::default(); GIVEN_UP_AT_ONCE];
-            let count = {
+            let (frames, count) = {
                 let _masked = self.pages.platform().mask();
-                self.books().take_frames(&mut frames)
+                self.books().waiting.take()
             };
-            for pfn in frames.iter().take(count) {
-                freed += self.pages.release_frame(*pfn);
-            }
+            freed += self.pages.release_frames(frames.get(..count).unwrap_or_default());
             if count < GIVEN_UP_AT_ONCE {
                 return freed;
             }
         }
     }
 
-    #[cold]
+    /// The address is lowmem, or nobody's, or a slot's that has one user less now than none.
     #[inline(never)]
-    fn wrong(&self, virt: VirtAddr) -> NotUnmapped {
-        let error = match self.words.get(self.number_of(virt)).map(|word| word.load(Relaxed)) {
-            None => WrongUnmap::NoSlot { virt },
-            Some(seen) if is_free(seen) => WrongUnmap::NotMapped { virt },
-            Some(seen) => WrongUnmap::NoUser { virt, pfn: pfn_of(seen) },
+    fn kunmap_with_care(&self, virt: VirtAddr) -> Result<(), NotUnmapped> {
+        if self.lowmem.frame(virt).is_some() {
+            return Ok(());
+        }
+        let error = if self.has(virt) {
+            match self.words[Place::at_page(virt).index()].fetch_add(1, Relaxed) {
+                seen if is_free(seen) => WrongUnmap::NotMapped { virt },
+                seen => WrongUnmap::NoUser { virt, pfn: pfn_of(seen) },
+            }
+        } else {
+            WrongUnmap::NoSlot { virt }
         };
         self.pages.platform().report(&Report::WrongUnmap { error });
-        NotUnmapped { virt }
+        Err(NotUnmapped { virt })
     }
 
     /// The books. Interrupts are masked.
@@ -420,13 +484,19 @@ impl<'p, 'a, P: Platform, T: SlotTable, const CPUS: usize> Pkmap<'p, 'a, P, T, C
 
     #[inline(always)]
     const fn address(&self, place: Place) -> VirtAddr {
-        VirtAddr::new(self.start.as_u32() + (place.number() << PAGE_SHIFT))
+        VirtAddr::new(self.start().as_u32() + (place.number() << PAGE_SHIFT))
     }
 
-    /// The number of the slot that holds `virt`; too large a one if none does.
+    /// The page of slot 0.
     #[inline(always)]
-    const fn number_of(&self, virt: VirtAddr) -> usize {
-        (virt.as_u32().wrapping_sub(self.start.as_u32()) >> PAGE_SHIFT) as usize
+    const fn start(&self) -> VirtAddr {
+        VirtAddr::new(self.number * REGION_BYTES)
+    }
+
+    /// Is `virt` in a slot's page?
+    #[inline(always)]
+    const fn has(&self, virt: VirtAddr) -> bool {
+        self.number == virt.as_u32() / REGION_BYTES
     }
 }
 
@@ -448,7 +518,7 @@ where
     }
 }
 
-/// A region that is not 512 whole pages.
+/// A region that is not 512 whole pages, aligned to their size.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BadRegion {
     /// The region.
@@ -457,32 +527,45 @@ pub struct BadRegion {
 
 impl fmt::Display for BadRegion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is not {SLOTS} whole pages", self.region)
+        write!(f, "{} is not {SLOTS} whole pages, aligned to their size", self.region)
     }
 }
 
 impl core::error::Error for BadRegion {}
 
+/// The word of an idle slot of the frame.
 #[inline(always)]
-const fn users_of(word: u32) -> u32 {
-    word >> USER_SHIFT
+const fn word_of(pfn: Pfn) -> u32 {
+    pfn.as_u32() << FRAME_SHIFT
 }
 
+/// The users in a slot's word: fewer than 0 of a free one, and of one that was unmapped by mistake just now.
+#[inline(always)]
+const fn users_of(word: u32) -> i32 {
+    // From -2047 to 2048.
+    (word.wrapping_add(CLOSED - 1) & (2 * CLOSED - 1)) as i32 - (CLOSED as i32 - 1)
+}
+
+/// The frame in a slot's word, whatever the users are.
 #[inline(always)]
 const fn pfn_of(word: u32) -> Pfn {
-    Pfn::new(word & PFN_MASK)
+    Pfn::new(word.wrapping_add(CLOSED - 1) >> FRAME_SHIFT)
 }
 
-/// Is nothing mapped? There may be somebody who takes back an addition.
+/// Is the slot mapped, and without a user?
+#[inline(always)]
+const fn is_idle(word: u32) -> bool {
+    word % (2 * CLOSED) == 0
+}
+
+/// The frame in an idle slot's word.
+#[inline(always)]
+const fn pfn_of_idle(word: u32) -> Pfn {
+    Pfn::new(word >> FRAME_SHIFT)
+}
+
+/// Is nothing mapped?
 #[inline(always)]
 const fn is_free(word: u32) -> bool {
-    word & PFN_MASK == FREE
-}
-
-/// Was one user counted more, to a slot that had this word, for the frame of this hint, and not one too many? A hint
-/// that leads to a slot has its highest bit clear, as a word has that is below the most users.
-#[inline(always)]
-const fn is_good_addition(seen: u32, hint: u32) -> bool {
-    const MUST_AGREE: u32 = 1 << 31 | PFN_MASK;
-    (seen ^ hint) & MUST_AGREE == 0
+    pfn_of(word).as_u32() == 0
 }

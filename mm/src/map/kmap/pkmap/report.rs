@@ -50,7 +50,7 @@ impl<P: Platform, T: SlotTable, const CPUS: usize> Pkmap<'_, '_, P, T, CPUS> {
             PkmapFigures {
                 last: books.last().number(),
                 flushes: books.flushes(),
-                waiting: books.waiting(),
+                waiting: books.waiting.count() as u32,
                 ..PkmapFigures::default()
             }
         };
@@ -67,8 +67,8 @@ impl<P: Platform, T: SlotTable, const CPUS: usize> Pkmap<'_, '_, P, T, CPUS> {
     pub fn slots(&self) -> impl Iterator<Item = SlotUse> {
         self.words.iter().zip(0..).filter_map(|(word, slot)| {
             let seen = word.load(Relaxed);
-            let virt = VirtAddr::new(self.start.as_u32() + (slot << PAGE_SHIFT));
-            let (pfn, users) = (pfn_of(seen), users_of(seen));
+            let virt = VirtAddr::new(self.start().as_u32() + (slot << PAGE_SHIFT));
+            let (pfn, users) = (pfn_of(seen), users_of(seen).max(0) as u32);
             (!is_free(seen)).then_some(SlotUse { slot, virt, pfn, users })
         })
     }

@@ -8,7 +8,7 @@ mod threads;
 use super::super::error::WhyNotMapped;
 use super::super::test_slots::TestSlots;
 use super::*;
-use crate::addr::{PhysAddr, PhysRange};
+use crate::addr::{PAGE_SIZE, PhysAddr, PhysRange};
 use crate::frame::PageState;
 use crate::zone::test_machine::{Memory, TestMachine, Told};
 use crate::zone::{PageBlock, ZoneKind};

@@ -262,8 +262,13 @@ fn frames_of_one_chain_are_told_apart() {
 #[test]
 fn a_region_of_another_size_is_refused() {
     with_pkmap::<1>(|_, pages, table| {
-        for (start, end) in [(START, START), (START + 1, PAGE_OFFSET + 1), (START, PAGE_OFFSET - 1)]
-        {
+        let page = START - PAGE_SIZE;
+        for (start, end) in [
+            (START, START),
+            (START + 1, PAGE_OFFSET + 1),
+            (START, PAGE_OFFSET - 1),
+            (page, page + (PAGE_OFFSET - START)),
+        ] {
             let region = VirtRange::new(VirtAddr::new(start), VirtAddr::new(end));
             let made = Pkmap::new(pages, &linear(), region, table.clone());
             assert_eq!(made.err(), Some(BadRegion { region }));

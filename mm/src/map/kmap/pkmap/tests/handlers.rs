@@ -31,3 +31,51 @@ fn a_handler_flushes_between_any_two_steps() {
     drop(blocks);
     assert_eq!(pages.validate(), Ok(()));
 }
+
+/// Another CPU has unmapped an idle slot by mistake, and not taken that back yet: nobody maps, flushes or loses it.
+#[test]
+fn an_idle_slot_with_a_user_too_few_is_left_alone() {
+    with_pkmap::<2>(|pkmap, pages, table| {
+        let block = high(pages);
+        let pfn = block.pfn();
+        drop(pkmap.kmap(pfn).unwrap());
+        for mistakes in 1..4 {
+            pkmap.words[1].fetch_sub(1, Relaxed);
+            assert_eq!(pkmap.flush_unused(), 0);
+            assert_eq!(table.read(slot(1)), pfn, "{mistakes}");
+            assert_eq!(pkmap.kmap(pfn).unwrap_err().why(), WhyNotMapped::TooManyUsers { pfn });
+            let found = pkmap.slots().next().map(|slot| (slot.pfn, slot.users));
+            assert_eq!(found, Some((pfn, 0)));
+        }
+        pkmap.words[1].fetch_add(3, Relaxed);
+        let map = pkmap.kmap(pfn).unwrap();
+        assert_eq!((map.address(), pkmap.figures().users), (slot(1), 1));
+        check(pkmap, table);
+    });
+}
+
+/// The same of a free slot: it is not handed out before that has been taken back, and nothing stays mapped there.
+#[test]
+fn a_free_slot_with_a_user_too_few_is_not_handed_out() {
+    let (pkmap, pages, table) = forever();
+    let block = high(pages);
+    pkmap.words[1].fetch_sub(1, Relaxed);
+    assert_eq!(pkmap.slots().count(), 0, "it is free all the same");
+    let came = std::rc::Rc::new(std::cell::Cell::new(0_u32));
+    let count = came.clone();
+    let entries = table.clone();
+    set_handler(Some(Box::new(move || {
+        count.set(count.get() + 1);
+        assert!(count.get() > 20 || entries.mapped() == 0);
+        if count.get() == 20 {
+            pkmap.words[1].fetch_add(1, Relaxed);
+        }
+    })));
+    let map = pkmap.kmap(block.pfn()).unwrap();
+    set_handler(None);
+    assert!(came.get() >= 20);
+    assert_eq!((map.address(), table.read(slot(1))), (slot(1), block.pfn()));
+    drop(map);
+    pkmap.flush_unused();
+    check(pkmap, &table);
+}
