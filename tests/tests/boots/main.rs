@@ -67,7 +67,7 @@ fn main() -> ExitCode {
             Ok(())
         })
     }));
-    let boots: [&[NamedBoot]; 20] = [
+    let boots: [&[NamedBoot]; 21] = [
         &monitor::BOOTS,
         &pages::BOOTS,
         &page_debug::BOOTS,
