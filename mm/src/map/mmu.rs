@@ -20,7 +20,9 @@ use core::fmt;
 
 use super::duty::{Fresh, Stale};
 use super::prot::Prot;
-use crate::addr::{PHYS_LIMIT_32, Pfn, PfnRange, PhysAddr, PhysRange, VirtAddr, VirtRange};
+use crate::addr::{
+    PAGE_SIZE, PHYS_LIMIT_32, Pfn, PfnRange, PhysAddr, PhysRange, VirtAddr, VirtRange,
+};
 use crate::zone::Gfp;
 
 /// There is no memory for a second-level table.
@@ -88,6 +90,15 @@ pub trait Mmu {
     /// how many, and where to go on. The flush for what was retired there has been made.
     fn take_dead(&self, range: VirtRange, frames: &mut [Pfn]) -> (usize, VirtAddr);
 
+    /// As [`take_dead`](Self::take_dead), of the one entry for `virt`; `None` if it is not dead.
+    #[inline]
+    fn take_dead_one(&self, virt: VirtAddr) -> Option<Pfn> {
+        let mut frame = [Pfn::default()];
+        let range = VirtRange::new(virt, VirtAddr::new(virt.as_u32() + PAGE_SIZE));
+        let (taken, _) = self.take_dead(range, &mut frame);
+        (taken == 1).then_some(frame[0])
+    }
+
     /// Has all TLBs of all CPUs forget the addresses. Afterwards addresses and frames may be used anew.
     fn flush(&self, stale: Stale);
 
@@ -107,6 +118,23 @@ pub trait Mmu {
         prot: Prot,
         gfp: Gfp,
     ) -> Result<Fresh, NoTable>;
+
+    /// As [`map_blocks`](Self::map_blocks), if all of `phys` is one block, where nothing is mapped and no table stands in
+    /// its way; `None` if not, and nothing has changed. It allocates nothing and waits for nobody, so it may be called
+    /// with a lock held.
+    #[inline]
+    fn map_block(&self, virt: VirtAddr, phys: PhysRange, prot: Prot) -> Option<Fresh> {
+        let _ = (virt, phys, prot);
+        None
+    }
+
+    /// As [`unmap_blocks`](Self::unmap_blocks), if all of `range` is one block; `None` if not, and nothing has changed.
+    /// May be called as [`map_block`](Self::map_block).
+    #[inline]
+    fn unmap_block(&self, range: VirtRange) -> Option<Stale> {
+        let _ = range;
+        None
+    }
 
     /// Takes away what [`map_blocks`](Self::map_blocks) mapped in `range`, all of one call of it. Its tables are given
     /// up with it, unless others hold them.

@@ -6,7 +6,7 @@
 use super::guest::Measured;
 
 /// Operation and budget.
-const BUDGETS: [(&str, u32); 42] = [
+const BUDGETS: [(&str, u32); 48] = [
     ("page_o0_KERNEL", 60),
     ("page_o0_ATOMIC", 60),
     ("page_o0_HIGHMEM", 60),
@@ -55,8 +55,14 @@ const BUDGETS: [(&str, u32); 42] = [
     ("kmap_batch256", 90),
     ("kmap_local_page", 60),
     ("clear_highpage", 320),
+    ("vmalloc_1p", 350),
     ("vmalloc_16p", 1500),
     ("vmalloc_256p", 18_000),
+    ("vmalloc_1p_batch256", 420),
+    ("vmap_16p", 700),
+    ("ioremap_4K", 300),
+    ("ioremap_1M", 400),
+    ("ioremap_16M_aligned", 600),
     ("dma_alloc_coherent_4K", 1500),
     // The issue's. Linux takes 598: the 64 lines of a page are an operation each, for anybody.
     ("dma_map_single_4K_todev", 330),

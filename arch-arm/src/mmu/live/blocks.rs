@@ -27,6 +27,12 @@ use super::{LiveTables, Machine, Shared, at, mebibytes};
 /// Bytes that a supersection maps.
 const SUPERSECTION_SIZE: u32 = 16 * SECTION_SIZE;
 
+/// Are so many bytes a section's or a supersection's, and aligned to it, where `starts` has all bits of their addresses?
+#[inline(always)]
+const fn is_block(starts: u32, bytes: u32) -> bool {
+    (bytes == SECTION_SIZE || bytes == SUPERSECTION_SIZE) && starts & (bytes - 1) == 0
+}
+
 /// A range, cut into whole mebibytes and what is left at both ends.
 #[derive(Clone, Copy)]
 struct Cut {
@@ -116,6 +122,61 @@ impl<M: Machine + Copy> LiveTables<M> {
         Ok(())
     }
 
+    /// Maps `phys` if it is one block, and all free.
+    #[inline(always)]
+    pub(super) fn write_one_block(&self, virt: VirtAddr, phys: PhysRange, prot: Prot) -> bool {
+        let (start, bytes) = (phys.start().as_u64() as u32, phys.len() as u32);
+        if !is_block(virt.as_u32() | start, bytes) || phys.end() > PHYS_LIMIT_32 {
+            return false;
+        }
+        let bits = words::section_bits(prot);
+        let shared = self.shared.lock();
+        let is_free = self.any_of_block(virt, bytes) == FAULT;
+        if is_free {
+            let large = if bytes == SUPERSECTION_SIZE { SUPERSECTION } else { 0 };
+            self.fill_block(&shared, virt, bytes, start | bits | large);
+        }
+        is_free
+    }
+
+    /// Takes away what [`write_one_block`](Self::write_one_block) mapped in `range`.
+    #[inline(always)]
+    pub(super) fn clear_one_block(&self, range: VirtRange) -> bool {
+        // Only sections do not have the lowest bit: see `clear_blocks`.
+        let (virt, bytes) = (range.start(), range.len());
+        if !is_block(virt.as_u32(), bytes) || self.any_of_block(virt, bytes) & TABLE != 0 {
+            return false;
+        }
+        self.fill_block(&self.shared.lock(), virt, bytes, FAULT);
+        true
+    }
+
+    /// What any first-level word of a block has set.
+    #[inline(always)]
+    fn any_of_block(&self, virt: VirtAddr, bytes: u32) -> u32 {
+        let machine = self.machine;
+        let first = self.root + (virt.as_u32() >> SECTION_SHIFT) * 4;
+        if bytes == SECTION_SIZE {
+            return machine.read(at(first));
+        }
+        (0..16).fold(0, |any, number| any | machine.read(at(first + number * 4)))
+    }
+
+    /// Writes the words of a block, all the same, in all roots.
+    #[inline(always)]
+    fn fill_block(&self, shared: &Shared, virt: VirtAddr, bytes: u32, word: u32) {
+        let machine = self.machine;
+        let offset = (virt.as_u32() >> SECTION_SHIFT) * 4;
+        for root in shared.roots.iter() {
+            let first = root + offset;
+            if bytes == SECTION_SIZE {
+                machine.write(at(first), word);
+            } else {
+                (0..16).for_each(|number| machine.write(at(first + number * 4), word));
+            }
+        }
+    }
+
     /// Maps a run of nothing but whole mebibytes, if all are free.
     #[inline(always)]
     fn write_if_free(&self, run: Run) -> bool {
@@ -154,7 +215,7 @@ impl<M: Machine + Copy> LiveTables<M> {
     /// Has no whole mebibyte of `range` a section or a table?
     #[inline(always)]
     fn is_free(&self, range: VirtRange) -> bool {
-        self.all_first_level(range, |word| word == FAULT)
+        self.any_first_level(range) == FAULT
     }
 
     /// Are the first-level words of all whole mebibytes of `range` as `is` wants them?
@@ -163,6 +224,25 @@ impl<M: Machine + Copy> LiveTables<M> {
         let machine = self.machine;
         let word = |virt: VirtAddr| self.root + (virt.as_u32() >> SECTION_SHIFT) * 4;
         (word(range.start())..word(range.end())).step_by(4).all(|entry| is(machine.read(at(entry))))
+    }
+
+    /// All first-level words of the whole mebibytes of `range`, bit by bit: what any of them has set. Four words a turn.
+    #[inline(always)]
+    fn any_first_level(&self, range: VirtRange) -> u32 {
+        let machine = self.machine;
+        let word = |virt: VirtAddr| self.root + (virt.as_u32() >> SECTION_SHIFT) * 4;
+        let (mut entry, end) = (word(range.start()), word(range.end()));
+        let mut any = 0;
+        while end - entry >= 16 {
+            let four = [0, 4, 8, 12].map(|next| machine.read(at(entry + next)));
+            any |= four[0] | four[1] | four[2] | four[3];
+            entry += 16;
+        }
+        while entry < end {
+            any |= machine.read(at(entry));
+            entry += 4;
+        }
+        any
     }
 
     /// Maps the whole mebibytes, which are free.
@@ -211,7 +291,9 @@ impl<M: Machine + Copy> LiveTables<M> {
     pub(super) fn clear_blocks(&self, range: VirtRange) {
         // What was not alike is pages in whole mebibytes too.
         let cut = Cut::new(range);
-        let is_sections = self.all_first_level(cut.whole, |word| word & TYPE != TABLE);
+        // Words of sections have the lowest bit only if PXN is set, which `Prot` never asks for.
+        let is_sections = self.any_first_level(cut.whole) & TABLE == 0
+            || self.all_first_level(cut.whole, |word| word & TYPE != TABLE);
         if is_sections && !cut.has_ends() {
             let shared = self.shared.lock();
             self.clear_whole(&shared, cut);

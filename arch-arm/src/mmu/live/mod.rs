@@ -176,7 +176,7 @@ impl<M: Machine + Copy> Mmu for LiveTables<M> {
         fresh.paid();
     }
 
-    #[inline]
+    #[inline(always)]
     fn clear(&self, range: VirtRange) -> Stale {
         self.clear_pages(range);
         Stale::owed(range)
@@ -191,6 +191,11 @@ impl<M: Machine + Copy> Mmu for LiveTables<M> {
     #[inline]
     fn take_dead(&self, range: VirtRange, frames: &mut [Pfn]) -> (usize, VirtAddr) {
         self.take_dead_pages(range, frames)
+    }
+
+    #[inline(always)]
+    fn take_dead_one(&self, virt: VirtAddr) -> Option<Pfn> {
+        self.take_one_dead_page(virt)
     }
 
     #[inline]
@@ -212,6 +217,16 @@ impl<M: Machine + Copy> Mmu for LiveTables<M> {
     ) -> Result<Fresh, NoTable> {
         self.write_blocks(virt, phys, prot, gfp)?;
         Ok(Fresh::owed())
+    }
+
+    #[inline(always)]
+    fn map_block(&self, virt: VirtAddr, phys: PhysRange, prot: Prot) -> Option<Fresh> {
+        self.write_one_block(virt, phys, prot).then(Fresh::owed)
+    }
+
+    #[inline(always)]
+    fn unmap_block(&self, range: VirtRange) -> Option<Stale> {
+        self.clear_one_block(range).then(|| Stale::owed(range))
     }
 
     fn unmap_blocks(&self, range: VirtRange) -> Stale {

@@ -79,6 +79,12 @@ impl<M: Machine + Copy> LiveTables<M> {
     pub(super) fn write_run(&self, virt: VirtAddr, frames: PfnRange, bits: u32) {
         let machine = self.machine;
         let mut word = frames.start().as_u32() << PAGE_SHIFT | bits;
+        if frames.len() == 1 {
+            // Most registers of devices.
+            let entry = self.word(virt);
+            debug_assert!(machine.read(at(entry)) == FAULT, "over an entry near {virt}");
+            return machine.write(at(entry), word);
+        }
         let mut left = frames.len();
         let mut virt = virt;
         while left > 0 {
@@ -98,6 +104,13 @@ impl<M: Machine + Copy> LiveTables<M> {
     #[inline(always)]
     pub(super) fn clear_pages(&self, range: VirtRange) {
         let machine = self.machine;
+        if range.len() == PAGE_SIZE {
+            let entry = self.word(range.start());
+            if machine.read(at(entry)) & TYPE != FAULT {
+                machine.write(at(entry), FAULT);
+            }
+            return;
+        }
         self.for_each_table(range, |first, pages| {
             for entry in (first..first + pages * 4).step_by(4) {
                 if machine.read(at(entry)) & TYPE != FAULT {
@@ -116,6 +129,19 @@ impl<M: Machine + Copy> LiveTables<M> {
                 machine.write(at(entry), words::dead(machine.read(at(entry))));
             }
         });
+    }
+
+    /// Moves the frame out of a dead entry.
+    #[inline(always)]
+    pub(super) fn take_one_dead_page(&self, virt: VirtAddr) -> Option<Pfn> {
+        let machine = self.machine;
+        let entry = self.word(virt);
+        let word = machine.read(at(entry));
+        if !words::is_dead(word) {
+            return None;
+        }
+        machine.write(at(entry), FAULT);
+        Some(Pfn::new(word >> PAGE_SHIFT))
     }
 
     /// Moves frames out of dead entries until `frames` is full or `range` is through.

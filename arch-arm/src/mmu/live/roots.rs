@@ -134,10 +134,20 @@ impl<M: Machine + Copy> LiveTables<M> {
         let offset = (virt.as_u32() >> SECTION_SHIFT) * 4;
         for root in roots.iter() {
             let first = root + offset;
-            let mut word = word;
-            for entry in (first..first + count * 4).step_by(4) {
+            let (mut word, mut entry) = (word, first);
+            let end = first + count * 4;
+            // Four words a turn.
+            while end - entry >= 16 {
+                for next in [0, 4, 8, 12] {
+                    machine.write(at(entry + next), word);
+                    word = word.wrapping_add(step);
+                }
+                entry += 16;
+            }
+            while entry < end {
                 machine.write(at(entry), word);
                 word = word.wrapping_add(step);
+                entry += 4;
             }
         }
     }

@@ -30,6 +30,13 @@ impl AreaList {
         self.first = area.at();
     }
 
+    /// Puts all of `others`, whose last is `last`, at the front.
+    #[inline(always)]
+    pub fn put_before(&mut self, words: &impl Words, others: Self, last: AreaId) {
+        last.set_next(words, AreaId::some(self.first));
+        self.first = others.first;
+    }
+
     /// Takes the first off.
     #[inline(always)]
     pub fn pop(&mut self, words: &impl Words) -> Option<AreaId> {

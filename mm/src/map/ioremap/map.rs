@@ -11,7 +11,7 @@ use super::index::Standing;
 use super::place::{Place, places};
 use super::record::IoId;
 use crate::addr::{
-    PAGE_SHIFT, PAGE_SIZE, PHYS_LIMIT_32, PfnRange, PhysAddr, PhysRange, VirtAddr, VirtRange,
+    PAGE_SHIFT, PAGE_SIZE, PHYS_LIMIT_32, Pfn, PfnRange, PhysAddr, PhysRange, VirtAddr, VirtRange,
 };
 use crate::map::area::{AreaId, AreaKind, AreaState, NoHole, Words};
 use crate::map::mmu::Mmu;
@@ -44,14 +44,19 @@ pub struct IoRange {
 enum Claim {
     /// It is mapped: here.
     Shared(VirtAddr),
-    /// Nobody maps it. There may be a record of it already.
-    Free(Option<IoId>),
+    /// Nobody maps it.
+    Free,
+    /// Nobody maps it, and this area, which has, waits.
+    Waits(IoId, AreaId),
 }
 
 /// What came of a claim that wanted an area as well.
 enum Quick {
+    /// It is mapped, by another or by an area that waited: here.
     Shared(VirtAddr),
     Claimed(AreaId),
+    /// A large range is the caller's to map again.
+    Reviving(IoId, AreaId),
     NoArea,
 }
 
@@ -153,13 +158,103 @@ impl<'r, 's, 'a, P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'r, 's, 'a, P, T, C
         memory: MemoryType,
         caller: u32,
     ) -> Result<VirtAddr, IoremapError> {
-        let frames = check(phys, bytes, T::BLOCKS_END, self.ram)?;
-        let page = self.map_frames(frames, memory, caller)?;
+        let page = match self.map_again(phys, bytes, memory, caller) {
+            Some(page) => page,
+            None => {
+                let frames = check(phys, bytes, T::BLOCKS_END, self.ram)?;
+                self.map_frames(frames, memory, caller)?
+            }
+        };
         // Below a page: the address of the first page has room for it.
         Ok(VirtAddr::new(page.as_u32() | phys.as_u64() as u32 & (PAGE_SIZE - 1)))
     }
 
+    /// Maps what was mapped just so, and waits, if it is at hand. It has been checked then.
     #[inline(always)]
+    fn map_again(
+        &self,
+        phys: PhysAddr,
+        bytes: u64,
+        memory: MemoryType,
+        caller: u32,
+    ) -> Option<VirtAddr> {
+        let (first, bytes) = (u32::try_from(phys.as_u64()).ok()?, u32::try_from(bytes).ok()?);
+        let last = first.checked_add(bytes.checked_sub(1)?)?;
+        let (start, last) = (first >> PAGE_SHIFT, last >> PAGE_SHIFT);
+        let frames = PfnRange::new(Pfn::new(start), Pfn::new(last + 1));
+        let words = self.region.words();
+        let mut entered = self.region.enter();
+        let (io, area) = entered.state.io.find_waiting(&words, frames, memory)?;
+        match self.revive(&mut entered.state, (io, area), frames, memory, caller) {
+            Some(page) => Some(page),
+            None => {
+                drop(entered);
+                // Without memory for its tables the long way says so.
+                self.map_large_again(io, area).ok()
+            }
+        }
+    }
+
+    /// Has the area of a range that waits map it again, as it did: the same words at the same addresses. `None` if that
+    /// is not done in a few steps: then it is the caller's to map.
+    #[inline(always)]
+    fn revive(
+        &self,
+        state: &mut State,
+        (io, area): (IoId, AreaId),
+        frames: PfnRange,
+        memory: MemoryType,
+        caller: u32,
+    ) -> Option<VirtAddr> {
+        let words = self.region.words();
+        let (read, start) = (area.end_word(&words), area.start(&words));
+        state.revive(&words, io, (area, read), caller);
+        let mmu = self.region.mmu;
+        let fresh = if !read.is(AreaKind::Ioremap, AreaState::Waiting) {
+            // Where the area has a lead, its start is no block's.
+            mmu.map_block(start, frames.as_phys(), prot(memory))
+        } else if frames.len() <= SMALL_PAGES {
+            Some(mmu.map_run(start, frames, prot(memory)))
+        } else {
+            None
+        };
+        let Some(fresh) = fresh else {
+            area.move_on(&words, read, AreaState::Making);
+            return None;
+        };
+        mmu.publish(fresh);
+        area.move_on(&words, read, AreaState::Live);
+        Some(start)
+    }
+
+    /// Maps a large range again whose area is being made for it. If there is no memory for tables, it waits as before.
+    #[inline(never)]
+    fn map_large_again(&self, io: IoId, area: AreaId) -> Result<VirtAddr, IoremapError> {
+        let words = self.region.words();
+        let (start, frames) =
+            (mapped_pages(&words, io, area.end_word(&words).end()).start(), io.frames(&words));
+        let (mmu, prot) = (self.region.mmu, prot(io.memory(&words)));
+        let mapped = match area.kind(&words) {
+            AreaKind::IoBlocks => mmu.map_blocks(start, frames.as_phys(), prot, GFP),
+            _ => Ok(mmu.map_run(start, frames, prot)),
+        };
+        match mapped {
+            Ok(fresh) => {
+                mmu.publish(fresh);
+                area.set_state(&words, AreaState::Live);
+                Ok(start)
+            }
+            Err(error) => {
+                let read = area.end_word(&words);
+                if self.region.with(|state| state.wait_io(&words, io, (area, read))) {
+                    self.region.purge();
+                }
+                Err(IoremapError::NoTable(error))
+            }
+        }
+    }
+
+    #[inline(never)]
     fn map_frames(
         &self,
         frames: PfnRange,
@@ -168,14 +263,20 @@ impl<'r, 's, 'a, P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'r, 's, 'a, P, T, C
     ) -> Result<VirtAddr, IoremapError> {
         let words = self.region.words();
         let quick = self.region.with(|state| -> Result<Quick, IoremapError> {
-            let known = match self.claim(state, frames, memory)? {
-                Claim::Shared(page) => return Ok(Quick::Shared(page)),
-                Claim::Free(known) => known,
-            };
-            Ok(self.claim_spare(state, known, frames, memory, caller))
+            Ok(match self.claim(state, frames, memory)? {
+                Claim::Shared(page) => Quick::Shared(page),
+                Claim::Waits(io, area) => {
+                    match self.revive(state, (io, area), frames, memory, caller) {
+                        Some(page) => Quick::Shared(page),
+                        None => Quick::Reviving(io, area),
+                    }
+                }
+                Claim::Free => self.claim_spare(state, frames, memory, caller),
+            })
         })?;
         match quick {
             Quick::Shared(page) => Ok(page),
+            Quick::Reviving(io, area) => self.map_large_again(io, area),
             Quick::Claimed(area) => {
                 if frames.len() > SMALL_PAGES {
                     return self.map_spare_block(area, frames, memory);
@@ -195,33 +296,25 @@ impl<'r, 's, 'a, P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'r, 's, 'a, P, T, C
     fn claim_spare(
         &self,
         state: &mut State,
-        known: Option<IoId>,
         frames: PfnRange,
         memory: MemoryType,
         caller: u32,
     ) -> Quick {
         let words = self.region.words();
-        let Some(io) = known.or_else(|| {
-            let io = state.io.take_spare(&words)?;
-            io.describe(&words, frames, memory);
-            Some(io)
-        }) else {
-            return Quick::NoArea;
-        };
+        let Some(io) = state.io.take_spare(&words) else { return Quick::NoArea };
         let is_small = frames.len() <= SMALL_PAGES;
         let area = match is_small {
             true => state.take_spare(&words, frames.len()),
             false => state.blocks.take(&words, frames),
         };
         let Some(area) = area else {
-            if known.is_none() {
-                state.io.give_spare(&words, io);
-            }
+            state.io.give_spare(&words, io);
             return Quick::NoArea;
         };
         let phys = frames.start().start();
         let kind = if is_small { AreaKind::Ioremap } else { AreaKind::IoBlocks };
         area.describe(&words, kind, memory, caller, Some(phys));
+        io.describe(&words, frames, memory);
         state.io.bind(&words, io, area, caller);
         Quick::Claimed(area)
     }
@@ -239,11 +332,13 @@ impl<'r, 's, 'a, P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'r, 's, 'a, P, T, C
         let mut is_flushed = false;
         loop {
             match state.io.standing(&words, frames, memory) {
-                Standing::Free(known) => return Ok(Claim::Free(known)),
+                Standing::Free => return Ok(Claim::Free),
+                Standing::Waits(io, area) => return Ok(Claim::Waits(io, area)),
                 Standing::Mapped(io, area) => {
                     io.share(&words);
                     let into = frames.start().as_u32() - io.start(&words);
-                    let first = mapped_pages(&words, io, area).start().as_u32();
+                    let first =
+                        mapped_pages(&words, io, area.end_word(&words).end()).start().as_u32();
                     return Ok(Claim::Shared(VirtAddr::new(first + into * PAGE_SIZE)));
                 }
                 Standing::Conflict(io) => return Err(conflict(&words, io, memory)),
@@ -317,8 +412,9 @@ impl<'r, 's, 'a, P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'r, 's, 'a, P, T, C
         };
         let area = reserved.area();
         let bound = self.region.with(|state| -> Result<Bound, IoremapError> {
-            let known = match self.claim(state, frames, memory) {
-                Ok(Claim::Free(known)) => known,
+            match self.claim(state, frames, memory) {
+                // That it waits by now is no matter: there will be two.
+                Ok(Claim::Free | Claim::Waits(..)) => {}
                 Ok(Claim::Shared(page)) => {
                     state.io.give_spare(&words, record);
                     return Ok(Bound::Shared(page));
@@ -327,15 +423,10 @@ impl<'r, 's, 'a, P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'r, 's, 'a, P, T, C
                     state.io.give_spare(&words, record);
                     return Err(error);
                 }
-            };
-            if known.is_some() {
-                state.io.give_spare(&words, record);
-            } else {
-                record.describe(&words, frames, memory);
             }
-            let io = known.unwrap_or(record);
-            state.io.bind(&words, io, area, caller);
-            Ok(Bound::To(io))
+            record.describe(&words, frames, memory);
+            state.io.bind(&words, record, area, caller);
+            Ok(Bound::To(record))
         })?;
         let io = match bound {
             Bound::To(io) => io,
@@ -424,10 +515,11 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'_, '_, '_, P, T, CPUS> {
 }
 
 fn describe(words: &impl Words, io: IoId) -> IoRange {
+    let waits = io.area(words).is_none_or(|area| area.state(words) == AreaState::Waiting);
     IoRange {
         range: io.frames(words).as_phys(),
         memory: io.memory(words),
-        users: if io.area(words).is_some() { io.references(words) } else { 0 },
+        users: if waits { 0 } else { io.references(words) },
         caller: io.caller(words),
     }
 }
@@ -438,10 +530,9 @@ const fn prot(memory: MemoryType) -> Prot {
     Prot { memory, rights: Rights::ReadWrite }
 }
 
-/// The addresses of an area where something is mapped: what lies before is its lead.
+/// The addresses where the area that ends at `end` maps something: what lies before is its lead.
 #[inline(always)]
-pub(super) fn mapped_pages(words: &impl Words, io: IoId, area: AreaId) -> VirtRange {
-    let end = area.range(words).end();
+pub(super) fn mapped_pages(words: &impl Words, io: IoId, end: VirtAddr) -> VirtRange {
     let bytes = (io.end(words) - io.start(words)) << PAGE_SHIFT;
     VirtRange::new(VirtAddr::new(end.as_u32() - bytes), end)
 }

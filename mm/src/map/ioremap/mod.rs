@@ -20,6 +20,10 @@
 //! | `record` | a range's words |
 //! | [`error`] | why not |
 //!
+//! A range that waits for its flush is *revived* when it is mapped again with its type, at the same addresses and without a
+//! flush: see `index` for why that is right. So a driver's pair of `ioremap` and `iounmap` is a look at a hint, a few words
+//! and the entries.
+//!
 //! What differs from Linux: sections are used with several CPUs too, since every address space changes at once; a
 //! range that a live mapping of its type holds is not mapped again; one that has another type is refused, and whoever
 //! has it is named; and where an aligned hole is missing, a range gets smaller leaves and not an error.
@@ -52,6 +56,8 @@ pub use error::IoremapError;
 #[cfg(not(loom))]
 pub use guard::IoMapping;
 #[cfg(not(loom))]
-pub(in crate::map) use index::IoIndex;
+pub(in crate::map) use index::{IoBatch, IoIndex};
 #[cfg(not(loom))]
 pub use map::{IoMap, IoRange};
+#[cfg(not(loom))]
+pub(in crate::map) use record::IoId;

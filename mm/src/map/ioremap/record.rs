@@ -1,12 +1,13 @@
 //! What is known of a range of device memory that is mapped, or was, as far as TLBs may know: sixteen words.
 //!
 //! ```text
-//!  0 first frame          6 area that maps it, 0 if it only waits
+//!  0 first frame          6 area
 //!  1 frame behind         7 references │ shared
-//!  2 left                 8 areas that wait for a flush
-//!  3 right                9 memory type │ in the tree
+//!  2 left                 8 batch that it waits with, 0 if it does not wait
+//!  3 right                9 memory type │ in the tree │ met another range there
 //!  4 parent              10 caller
-//!  5 highest end below   15 next spare record
+//!  5 highest end below   11, 12 next and previous of those that wait
+//!                        15 next spare record
 //! ```
 //!
 //! Records are objects of the region's own cache, as those of its areas are, and are reached the same way. The
@@ -25,9 +26,11 @@ pub(super) const PARENT: u32 = 16;
 pub(super) const MAX: u32 = 20;
 const AREA: u32 = 24;
 const REFERENCES: u32 = 28;
-const WAITING: u32 = 32;
+const BATCH: u32 = 32;
 const FLAGS: u32 = 36;
 const CALLER: u32 = 40;
+pub(super) const NEXT: u32 = 44;
+pub(super) const PREVIOUS: u32 = 48;
 const LINK: u32 = 60;
 
 const _: () = assert!(LINK + 4 == RECORD_BYTES);
@@ -40,6 +43,10 @@ const SHARED: u32 = 1 << 31;
 const MEMORY: u32 = 0x3;
 /// It is in the tree.
 const LISTED: u32 = 1 << 2;
+/// While it was in the tree, another range there has met it.
+const MET: u32 = 1 << 3;
+/// It waits with no batch.
+const NO_BATCH: u32 = 0;
 
 /// A range that is mapped or waits, by the address of its record.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -82,7 +89,7 @@ impl IoId {
         self.set(words, END, frames.end().as_u32());
         self.set(words, AREA, NONE);
         self.set(words, REFERENCES, 0);
-        self.set(words, WAITING, 0);
+        self.set(words, BATCH, NO_BATCH);
         self.set(words, FLAGS, memory as u32);
     }
 
@@ -122,15 +129,33 @@ impl IoId {
         self.get(words, FLAGS) & LISTED != 0
     }
 
+    /// Is it in the tree, of just these frames and this type, and has met no other range there?
+    #[inline(always)]
+    pub(super) fn is_alone_with(
+        self,
+        words: &impl Words,
+        frames: PfnRange,
+        memory: MemoryType,
+    ) -> bool {
+        self.start(words) == frames.start().as_u32()
+            && self.end(words) == frames.end().as_u32()
+            && self.get(words, FLAGS) == memory as u32 | LISTED
+    }
+
+    /// Another range of the tree meets it.
+    pub(super) fn set_met(self, words: &impl Words) {
+        self.set(words, FLAGS, self.get(words, FLAGS) | MET);
+    }
+
     pub(super) fn set_listed(self, words: &impl Words) {
         self.set(words, FLAGS, self.get(words, FLAGS) | LISTED);
     }
 
     pub(super) fn set_unlisted(self, words: &impl Words) {
-        self.set(words, FLAGS, self.get(words, FLAGS) & !LISTED);
+        self.set(words, FLAGS, self.get(words, FLAGS) & !(LISTED | MET));
     }
 
-    /// The area that maps it, or is about to, or has not been unmapped altogether.
+    /// The area that maps it, is about to, or has mapped it and waits; `None` for a record that stands for nothing.
     #[inline(always)]
     pub(super) fn area(self, words: &impl Words) -> Option<AreaId> {
         let record = self.get(words, AREA);
@@ -147,11 +172,17 @@ impl IoId {
     #[inline(always)]
     pub(super) fn set_area(self, words: &impl Words, area: AreaId, caller: u32) {
         self.set(words, AREA, area.record().as_u32());
+        self.set_user(words, caller);
+    }
+
+    /// From now on its area maps it, for one user.
+    #[inline(always)]
+    pub(super) fn set_user(self, words: &impl Words, caller: u32) {
         self.set(words, REFERENCES, 1);
         self.set(words, CALLER, caller);
     }
 
-    /// Nothing maps it any more.
+    /// It stands for nothing any more.
     #[inline(always)]
     pub(super) fn set_no_area(self, words: &impl Words) {
         self.set(words, AREA, NONE);
@@ -160,6 +191,12 @@ impl IoId {
     /// One more user.
     pub(super) fn share(self, words: &impl Words) {
         self.set(words, REFERENCES, (self.get(words, REFERENCES) + 1) | SHARED);
+    }
+
+    /// Is there one user, and has never been another at the same time?
+    #[inline(always)]
+    pub(super) fn is_sole(self, words: &impl Words) -> bool {
+        self.get(words, REFERENCES) == 1
     }
 
     /// One user less; returns how many are left.
@@ -182,15 +219,21 @@ impl IoId {
         self.get(words, REFERENCES) & SHARED != 0
     }
 
-    /// How many areas that mapped it wait for a flush.
+    /// Does it wait with this batch?
     #[inline(always)]
-    pub(super) fn waiting(self, words: &impl Words) -> u32 {
-        self.get(words, WAITING)
+    pub(super) fn waits_with(self, words: &impl Words, batch: u32) -> bool {
+        self.get(words, BATCH) == batch
     }
 
     #[inline(always)]
-    pub(super) fn set_waiting(self, words: &impl Words, areas: u32) {
-        self.set(words, WAITING, areas);
+    pub(super) fn set_batch(self, words: &impl Words, batch: u32) {
+        self.set(words, BATCH, batch);
+    }
+
+    /// It does not wait any more.
+    #[inline(always)]
+    pub(super) fn set_no_batch(self, words: &impl Words) {
+        self.set(words, BATCH, NO_BATCH);
     }
 
     /// The next record of the spare ones.

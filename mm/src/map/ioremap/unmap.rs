@@ -1,7 +1,7 @@
 //! `iounmap`: one user less; with the last one goes the mapping, and its addresses wait for the next batch's flush.
 //!
-//! Small ranges are unmapped under the lock, which is one round of it; large ones between two, by who has made
-//! them his first.
+//! Small ranges and single blocks are unmapped under the lock, which is one round of it; others between two, by who has
+//! made them his first.
 
 use super::map::{IoMap, mapped_pages};
 use super::record::IoId;
@@ -24,12 +24,15 @@ enum Unmapped {
     Wrong,
 }
 
-/// Has an area that was unmapped wait for a flush. Says whether the batch is full.
-#[inline(always)]
-fn wait(words: &impl Words, state: &mut State, area: AreaId) -> bool {
-    let read = area.end_word(words);
-    let pages = (read.end().as_u32() - area.start(words).as_u32()) >> PAGE_SHIFT;
-    state.wait(words, area, read, pages)
+/// Ends the use of a mapping that has, or had, several users; says how many are left. `None` if it has not had several,
+/// and so nobody knows an address in the middle of it; or if the one user is boot, whose use does not end.
+#[cold]
+fn let_one_go(words: &impl Words, io: IoId, is_inside: bool, is_boots: bool) -> Option<u32> {
+    let is_known = is_inside && io.was_shared(words);
+    if !is_known || is_boots && io.references(words) == 1 {
+        return None;
+    }
+    Some(io.let_go(words))
 }
 
 impl<P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'_, '_, '_, P, T, CPUS> {
@@ -44,25 +47,36 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'_, '_, '_, P, T, CPUS> {
     /// and nothing has changed.
     #[inline]
     pub fn iounmap(&self, virt: VirtAddr) -> Result<(), AreaError> {
+        let mut entered = self.region.enter();
+        match self.let_go(&mut entered.state, virt) {
+            Unmapped::Done => Ok(()),
+            other => {
+                drop(entered);
+                self.end(other, virt)
+            }
+        }
+    }
+
+    /// What is left to do without the lock.
+    #[inline(never)]
+    fn end(&self, unmapped: Unmapped, virt: VirtAddr) -> Result<(), AreaError> {
         let words = self.region.words();
-        match self.region.with(|state| self.let_go(state, virt)) {
-            Unmapped::Done => {}
-            Unmapped::Full => _ = self.region.purge(),
+        let is_full = match unmapped {
+            Unmapped::Done => false,
+            Unmapped::Full => true,
             Unmapped::Taken(area, io, range) => {
                 let stale = match area.kind(&words) {
                     AreaKind::IoBlocks => self.region.mmu.unmap_blocks(range),
                     _ => self.region.mmu.clear(range),
                 };
                 let _flushed_with_the_batch = stale.put_off();
-                let is_full = self.region.with(|state| {
-                    state.io.retire(&words, io, area);
-                    wait(&words, state, area)
-                });
-                if is_full {
-                    self.region.purge();
-                }
+                let read = area.end_word(&words);
+                self.region.with(|state| state.wait_io(&words, io, (area, read)))
             }
             Unmapped::Wrong => return Err(self.wrong(virt)),
+        };
+        if is_full {
+            self.region.purge();
         }
         Ok(())
     }
@@ -70,30 +84,39 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'_, '_, '_, P, T, CPUS> {
     #[inline(always)]
     fn let_go(&self, state: &mut State, virt: VirtAddr) -> Unmapped {
         let words = self.region.words();
-        let Some(area) = state.tree.find(&words, virt) else { return Unmapped::Wrong };
-        let kind = area.kind(&words);
-        let is_ours = kind.is_ioremap() || kind == AreaKind::Boot;
-        if !is_ours || area.state(&words) != AreaState::Live || area.note(&words) == 0 {
+        let Some(area) = state.find(&words, virt) else { return Unmapped::Wrong };
+        let read = area.end_word(&words);
+        let is_small = read.is(AreaKind::Ioremap, AreaState::Live);
+        let is_ours = is_small
+            || read.is(AreaKind::IoBlocks, AreaState::Live)
+            || read.is(AreaKind::Boot, AreaState::Live);
+        let note = area.note(&words);
+        if !is_ours || note == 0 {
             return Unmapped::Wrong;
         }
-        let io = IoId::from_word(area.note(&words));
-        let range = mapped_pages(&words, io, area);
-        let page = virt.align_down(PAGE_SIZE);
-        let is_known = page == range.start() || io.was_shared(&words) && range.contains(page);
-        // Boot's own use does not end.
-        if !is_known || kind == AreaKind::Boot && io.references(&words) == 1 {
-            return Unmapped::Wrong;
+        let io = IoId::from_word(note);
+        let range = mapped_pages(&words, io, read.end());
+        let is_boots = read.is(AreaKind::Boot, AreaState::Live);
+        if virt.align_down(PAGE_SIZE) != range.start() || is_boots || !io.is_sole(&words) {
+            match let_one_go(&words, io, range.contains(virt), is_boots) {
+                Some(0) => {}
+                Some(_) => return Unmapped::Done,
+                None => return Unmapped::Wrong,
+            }
         }
-        if io.let_go(&words) > 0 {
-            return Unmapped::Done;
-        }
-        if kind == AreaKind::IoBlocks || range.len() > SMALL_PAGES << PAGE_SHIFT {
-            area.set_state(&words, AreaState::Making);
+        let stale = if !is_small {
+            self.region.mmu.unmap_block(range)
+        } else if range.len() <= SMALL_PAGES << PAGE_SHIFT {
+            Some(self.region.mmu.clear(range))
+        } else {
+            None
+        };
+        let Some(stale) = stale else {
+            area.move_on(&words, read, AreaState::Making);
             return Unmapped::Taken(area, io, range);
-        }
-        let _flushed_with_the_batch = self.region.mmu.clear(range).put_off();
-        state.io.retire(&words, io, area);
-        if wait(&words, state, area) { Unmapped::Full } else { Unmapped::Done }
+        };
+        let _flushed_with_the_batch = stale.put_off();
+        if state.wait_io(&words, io, (area, read)) { Unmapped::Full } else { Unmapped::Done }
     }
 
     /// What is wrong with an address that was given back; reports it.

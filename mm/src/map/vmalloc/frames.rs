@@ -129,6 +129,18 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
         frames.skip = 0;
     }
 
+    /// Gives back one frame, or keeps it in `frames`.
+    #[inline(always)]
+    pub(super) fn put_frame(&self, frames: &mut Frames, pfn: Pfn) {
+        if let Some(place) = frames.list.get_mut(frames.full) {
+            *place = pfn;
+            frames.full += 1;
+        }
+        if frames.full >= CHUNK {
+            self.give_rest(frames);
+        }
+    }
+
     /// Of the last `got` frames gives back those in blocks.
     #[inline(never)]
     fn give_blocks(&self, frames: &mut Frames, got: usize) {

@@ -1,7 +1,7 @@
 //! `vmalloc` and its like: memory whose addresses follow each other and whose pages need not.
 //!
 //! One [`MappedRegion`] has the addresses of one region. It stands on four others, and calls none of them with its
-//! lock held but the page tables, whose calls that write entries neither lock nor wait:
+//! lock held but the page tables, whose calls that write entries allocate nothing and wait for nobody:
 //!
 //! ```text
 //!               ┌──────────────────┐   addresses    area::AreaTree, under the lock

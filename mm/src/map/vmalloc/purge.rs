@@ -11,7 +11,7 @@ use super::frames::Frames;
 use super::region::MappedRegion;
 use super::state::Batch;
 use crate::addr::{PAGE_SIZE, VirtRange};
-use crate::map::area::{AreaId, AreaList, AreaState};
+use crate::map::area::{AreaId, AreaKind, AreaList, AreaState};
 use crate::map::duty::Stale;
 use crate::map::mmu::Mmu;
 use crate::platform::Lowmem;
@@ -38,17 +38,40 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
         let bytes = batch.bytes();
         let mut frames = Frames::new();
         let mut flushed = AreaList::new();
+        let (mut singles, mut last_single, mut count) = (AreaList::new(), None, 0);
         while let Some(area) = batch.areas.pop(&words) {
-            let read = area.end_word(&words);
-            if read.owns_pages() {
-                self.take_frames(VirtRange::new(area.start(&words), read.end()), &mut frames);
+            let (read, start) = (area.end_word(&words), area.start(&words));
+            let is_owner = read.owns_pages();
+            if is_owner && read.end().as_u32() - start.as_u32() == PAGE_SIZE {
+                // Most areas are like this, and go to their list all at once.
+                if let Some(pfn) = self.mmu.take_dead_one(start) {
+                    self.put_frame(&mut frames, pfn);
+                }
+                area.move_on(&words, read, AreaState::Spare);
+                singles.push(&words, area);
+                last_single = last_single.or(Some(area));
+                count += 1;
+                continue;
             }
+            if is_owner {
+                self.take_frames(VirtRange::new(start, read.end()), &mut frames);
+            }
+            flushed.push(&words, area);
+        }
+        while let Some(area) = batch.io.pop(&words) {
             flushed.push(&words, area);
         }
         self.give_rest(&mut frames);
         self.recycle(flushed);
-        self.with(|state| state.flushing -= bytes);
-        self.give_io_records(MOST_SPARE_RECORDS);
+        let (left, has_surplus) = self.with(|state| {
+            state.flushing -= bytes;
+            let left = state.keep_singles(&words, singles, last_single, count);
+            (left, state.io.has_surplus(MOST_SPARE_RECORDS))
+        });
+        self.recycle(left);
+        if has_surplus {
+            self.give_io_records(MOST_SPARE_RECORDS);
+        }
         frames.freed
     }
 
@@ -93,7 +116,10 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
             self.with(|state| {
                 for _ in 0..RECYCLED {
                     let Some(area) = areas.pop(&words) else { break };
-                    if area.kind(&words).is_ioremap() && area.state(&words) == AreaState::Waiting {
+                    let read = area.end_word(&words);
+                    if read.is(AreaKind::Ioremap, AreaState::Waiting)
+                        || read.is(AreaKind::IoBlocks, AreaState::Waiting)
+                    {
                         state.io.flushed(&words, area);
                     }
                     if !state.keep(&words, area) {
@@ -107,7 +133,16 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
         }
     }
 
+    /// As [`recycle`](Self::recycle), of one area that did not wait.
+    #[inline]
+    pub(super) fn keep_or_release(&self, area: AreaId) {
+        if !self.with(|state| state.keep(&self.words(), area)) {
+            self.release(area);
+        }
+    }
+
     /// Lets go of an area's tables and addresses.
+    #[inline(never)]
     fn release(&self, area: AreaId) {
         let words = self.words();
         if area.kind(&words).holds_tables() {

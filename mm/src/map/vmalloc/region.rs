@@ -18,7 +18,7 @@ use crate::map::mmu::Mmu;
 use crate::map::prot::{MemoryType, Prot};
 use crate::object::{CacheRef, CreateError, SlabAllocator, SlabFlags};
 use crate::platform::Lowmem;
-use crate::sync::Lock;
+use crate::sync::{Lock, LockGuard};
 use crate::zone::{Gfp, PageAllocator};
 
 /// What an area is to be.
@@ -56,6 +56,13 @@ pub struct MappedRegion<'s, 'a, P, T, const CPUS: usize = 1> {
     pub(super) records: CacheRef<'s, CPUS>,
     pub(super) region: VirtRange,
     pub(super) name: RegionName,
+}
+
+/// The lock is held, and interrupts are masked.
+pub(in crate::map) struct Entered<'r, P: Lowmem> {
+    // Fields drop in this order: first the lock, then the mask.
+    pub(in crate::map) state: LockGuard<'r, State>,
+    _masked: P::Masked,
 }
 
 /// Flags of a request for pages that say nothing about tables and records.
@@ -126,6 +133,14 @@ impl<'s, 'a, P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'s, 'a, P, T, CP
     #[inline(always)]
     pub(in crate::map) fn words(&self) -> Records<'s, P> {
         Records(self.pages.platform())
+    }
+
+    /// Takes the lock, for something short.
+    #[inline(always)]
+    pub(in crate::map) fn enter(&self) -> Entered<'_, P> {
+        let platform = self.pages.platform();
+        let masked = platform.mask();
+        Entered { state: self.state.lock(|| platform.contended()), _masked: masked }
     }
 
     /// Runs something short under the lock.

@@ -9,7 +9,7 @@ use core::mem;
 use super::error::{AreaError, VmallocError};
 use super::region::{AreaSpec, MappedRegion};
 use crate::addr::{PAGE_SIZE, VirtAddr, VirtRange};
-use crate::map::area::{AreaId, AreaInfo, AreaKind, AreaList, AreaState};
+use crate::map::area::{AreaId, AreaInfo, AreaKind, AreaState};
 use crate::map::duty::Stale;
 use crate::map::mmu::Mmu;
 use crate::platform::Lowmem;
@@ -131,8 +131,6 @@ impl<'r, 's, 'a, P: Lowmem, T: Mmu, const CPUS: usize> Reserved<'r, 's, 'a, P, T
 
 impl<P: Lowmem, T: Mmu, const CPUS: usize> Drop for Reserved<'_, '_, '_, P, T, CPUS> {
     fn drop(&mut self) {
-        let mut one = AreaList::new();
-        one.push(&self.home.words(), self.area);
-        self.home.recycle(one);
+        self.home.keep_or_release(self.area);
     }
 }

@@ -1,12 +1,13 @@
 //! What a region's lock protects: the tree, the areas that wait for a flush, and the spare ones.
 //!
-//! Invariants: an area is on the list that its state says, and on no other; the sums are those of the lists.
+//! Invariants: an area is on the list that its state says, and on no other; the sums are those of the lists. Device memory
+//! waits on a list of its own, which one can be taken off: see `ioremap`'s `index`.
 
 use crate::addr::{PAGE_SHIFT, PAGE_SIZE, VirtAddr, VirtRange};
 use crate::map::area::{
     AreaHints, AreaId, AreaList, AreaState, AreaTree, EndWord, GUARD_BYTES, Words,
 };
-use crate::map::ioremap::{IoIndex, SpareBlocks};
+use crate::map::ioremap::{IoBatch, IoId, IoIndex, SpareBlocks};
 
 /// The largest areas that are kept, in pages.
 pub(in crate::map) const SMALL_PAGES: u32 = 16;
@@ -15,40 +16,46 @@ const MOST_SPARE: u16 = 256;
 /// A batch is full when so many areas wait: as many single frames as the page allocator's stacks take back without
 /// asking a zone,
 const BATCH_AREAS: u32 = 64;
-/// or so many bytes of their addresses, or a part of the region.
+/// or so many bytes of frames, or a part of the region.
 const BATCH_BYTES: u32 = 4 << 20;
 const REGION_PART: u32 = 16;
+/// Where no frames come free, so large a part of the region may wait: whoever finds no room has it flushed. So a mapping
+/// of 16 MiB, which is as much as the part above of a usual region, can wait to be revived.
+const BARE_REGION_PART: u32 = 4;
 
 /// Areas that wait.
 #[derive(Debug)]
 pub(super) struct Batch {
-    /// They.
+    /// Those that are not device memory's,
     pub areas: AreaList,
+    /// and those that are.
+    pub io: IoBatch,
     /// How many.
     pub count: u32,
-    /// Pages of their addresses, without guard pages.
-    pub pages: u32,
-    /// How many of these have no frame that comes free.
+    /// Pages of their addresses, without guard pages, whose frames come free,
+    pub owned: u32,
+    /// and of those where none does.
     pub bare: u32,
 }
 
 impl Batch {
-    const EMPTY: Self = Self { areas: AreaList::new(), count: 0, pages: 0, bare: 0 };
+    const EMPTY: Self =
+        Self { areas: AreaList::new(), io: IoBatch::EMPTY, count: 0, owned: 0, bare: 0 };
 
     /// Bytes of their addresses, guard pages included.
     pub(super) const fn bytes(&self) -> u32 {
-        self.pages * PAGE_SIZE + self.count * GUARD_BYTES
+        (self.owned + self.bare) * PAGE_SIZE + self.count * GUARD_BYTES
     }
 
     /// Frames in their dead entries.
     pub(super) const fn frames(&self) -> u32 {
-        self.pages - self.bare
+        self.owned
     }
 
     /// All that the TLBs must forget, and what lies between. Looks at each area.
     pub(super) fn range(&self, words: &impl Words) -> VirtRange {
         let (mut low, mut high) = (VirtAddr::new(u32::MAX), VirtAddr::new(0));
-        for area in self.areas.iter(words) {
+        for area in self.areas.iter(words).chain(self.io.areas(words)) {
             let range = area.range(words);
             low = low.min(range.start());
             high = high.max(range.end());
@@ -65,7 +72,8 @@ pub(in crate::map) struct State {
     /// Spare areas of whole sections and supersections.
     pub(in crate::map) blocks: SpareBlocks,
     pub(super) waiting: Batch,
-    batch_pages: u32,
+    batch_owned: u32,
+    batch_bare: u32,
     spare_bytes: u32,
     most_spare_bytes: u32,
     /// Bytes of addresses that somebody is flushing just now.
@@ -84,7 +92,8 @@ impl State {
             io: IoIndex::new(),
             blocks: SpareBlocks::new(bytes),
             waiting: Batch::EMPTY,
-            batch_pages: part.min(BATCH_BYTES) >> PAGE_SHIFT,
+            batch_owned: part.min(BATCH_BYTES) >> PAGE_SHIFT,
+            batch_bare: (bytes / BARE_REGION_PART) >> PAGE_SHIFT,
             spare_bytes: 0,
             most_spare_bytes: part,
             flushing: 0,
@@ -110,6 +119,19 @@ impl State {
     pub(super) fn find_start(&self, words: &impl Words, virt: VirtAddr) -> Option<AreaId> {
         match self.hints.find(words, virt) {
             None => self.tree.find_start(words, virt),
+            found => found,
+        }
+    }
+
+    /// The area that an address lies in, which is mostly its first page's. Next time it is found at once.
+    #[inline(always)]
+    pub(in crate::map) fn find(&mut self, words: &impl Words, virt: VirtAddr) -> Option<AreaId> {
+        match self.hints.find(words, virt.align_down(PAGE_SIZE)) {
+            None => {
+                let area = self.tree.find(words, virt)?;
+                self.hints.note(words, area);
+                Some(area)
+            }
             found => found,
         }
     }
@@ -161,6 +183,28 @@ impl State {
         is_kept
     }
 
+    /// Keeps areas of one page that were flushed, hold their tables, and have been made [spare](AreaState::Spare) by
+    /// their state: so many, the last one of the list included. Returns them all if there is no room.
+    pub(super) fn keep_singles(
+        &mut self,
+        words: &impl Words,
+        areas: AreaList,
+        last: Option<AreaId>,
+        count: u16,
+    ) -> AreaList {
+        let Some(last) = last else { return areas };
+        let spare_bytes = self.spare_bytes + u32::from(count) * (PAGE_SIZE + GUARD_BYTES);
+        let [list, ..] = &mut self.spare;
+        let [kept, ..] = &mut self.spare_of;
+        if *kept + count > MOST_SPARE || spare_bytes > self.most_spare_bytes {
+            return areas;
+        }
+        list.put_before(words, areas, last);
+        *kept += count;
+        self.spare_bytes = spare_bytes;
+        AreaList::new()
+    }
+
     /// Has an area wait, of so many pages, which `read` was read of. Says whether the batch is full.
     #[inline(always)]
     #[must_use = "a full batch is the caller's to flush"]
@@ -172,22 +216,60 @@ impl State {
         pages: u32,
     ) -> bool {
         area.move_on(words, read, AreaState::Waiting);
+        self.waiting.areas.push(words, area);
         let waiting = &mut self.waiting;
-        waiting.areas.push(words, area);
         waiting.count += 1;
-        waiting.pages += pages;
-        if !read.owns_pages() {
+        let is_large = if read.owns_pages() {
+            waiting.owned += pages;
+            waiting.owned >= self.batch_owned
+        } else {
             waiting.bare += pages;
-        }
-        waiting.count >= BATCH_AREAS || waiting.pages >= self.batch_pages
+            waiting.bare >= self.batch_bare
+        };
+        is_large || waiting.count >= BATCH_AREAS
+    }
+
+    /// As [`wait`](Self::wait), of an area of device memory.
+    #[inline(always)]
+    #[must_use = "a full batch is the caller's to flush"]
+    pub(in crate::map) fn wait_io(
+        &mut self,
+        words: &impl Words,
+        io: IoId,
+        (area, read): (AreaId, EndWord),
+    ) -> bool {
+        area.move_on(words, read, AreaState::Waiting);
+        self.io.wait(words, io);
+        let waiting = &mut self.waiting;
+        waiting.count += 1;
+        waiting.bare += (read.end().as_u32() - area.start(words).as_u32()) >> PAGE_SHIFT;
+        waiting.count >= BATCH_AREAS || waiting.bare >= self.batch_bare
+    }
+
+    /// Device memory that waits, with the batch that is not taken yet, is about to be mapped as it was. The area's state is
+    /// the caller's to change.
+    #[inline(always)]
+    pub(in crate::map) fn revive(
+        &mut self,
+        words: &impl Words,
+        io: IoId,
+        (area, read): (AreaId, EndWord),
+        caller: u32,
+    ) {
+        self.io.revive(words, io, caller);
+        area.set_caller(words, caller);
+        let pages = (read.end().as_u32() - area.start(words).as_u32()) >> PAGE_SHIFT;
+        self.waiting.count -= 1;
+        self.waiting.bare -= pages;
     }
 
     /// Takes all that waits, for a flush.
     pub(super) fn take_waiting(&mut self) -> Option<Batch> {
-        if self.waiting.areas.is_empty() {
+        if self.waiting.count == 0 {
             return None;
         }
-        let batch = core::mem::replace(&mut self.waiting, Batch::EMPTY);
+        let mut batch = core::mem::replace(&mut self.waiting, Batch::EMPTY);
+        batch.io = self.io.take_waiting();
         self.flushing += batch.bytes();
         Some(batch)
     }

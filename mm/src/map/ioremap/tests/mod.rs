@@ -32,6 +32,8 @@ const SUPER: u32 = 0x1000;
 struct Entry {
     pfn: u32,
     memory: MemoryType,
+    /// Frames of the leaf that it is part of.
+    leaf: u32,
 }
 
 #[derive(Default)]
@@ -89,7 +91,11 @@ impl Tables {
     }
 
     fn map(&mut self, page: u32, entry: Entry) {
-        assert!(!self.stale.contains_key(&page), "page {page:#x} again before a flush");
+        // What a TLB still holds says the same: a page comes back before the flush only as what it was.
+        if let Some(old) = self.stale.remove(&page) {
+            assert_eq!(old, entry, "page {page:#x} is something else before a flush");
+            assert_eq!(self.by_frame.remove(&(old.pfn, page)), Some(old.memory));
+        }
         let frame = (entry.pfn, 0)..=(entry.pfn, u32::MAX);
         let mut others = self.by_frame.range(frame).filter(|(_, memory)| **memory != entry.memory);
         assert_eq!(others.next(), None, "two types for a frame: {entry:?}");
@@ -142,7 +148,7 @@ impl Fake {
 
 fn entry(pfn: u32, prot: Prot) -> Entry {
     assert_eq!(prot.rights, Rights::ReadWrite);
-    Entry { pfn, memory: prot.memory }
+    Entry { pfn, memory: prot.memory, leaf: 1 }
 }
 
 impl Mmu for Fake {
@@ -221,6 +227,7 @@ impl Mmu for Fake {
         let mut is_super = 0..0;
         for piece in pieces(pages_of(range)) {
             let first = piece.start;
+            let mut leaf = SECTION;
             if is_alike(first, SUPER) && first + SUPER <= pages_of(range).end {
                 is_super = first..first + SUPER;
                 tables.leaves.insert(first, SUPER);
@@ -230,14 +237,48 @@ impl Mmu for Fake {
                 }
             } else {
                 tables.hold(first);
+                leaf = 1;
+            }
+            if is_super.contains(&first) {
+                leaf = SUPER;
             }
             let is_high = pfn(first) >= 1 << 20;
             assert!(!is_high || is_super.contains(&first), "above 4 GiB without a supersection");
             for page in piece {
-                tables.map(page, entry(pfn(page), prot));
+                tables.map(page, Entry { leaf, ..entry(pfn(page), prot) });
             }
         }
         Ok(Fresh::owed())
+    }
+
+    fn map_block(&self, start: VirtAddr, phys: PhysRange, prot: Prot) -> Option<Fresh> {
+        let (page, first) = (start.as_u32() >> PAGE_SHIFT, phys.start().pfn_down().as_u32());
+        let frames = (phys.len() >> PAGE_SHIFT) as u32;
+        let is_block = (frames == SECTION || frames == SUPER) && (page | first) % frames == 0;
+        if !is_block {
+            return None;
+        }
+        let mut tables = self.tables.borrow_mut();
+        tables.leaves.insert(page, frames);
+        for number in 0..frames {
+            let entry = Entry { leaf: frames, ..entry(first + number, prot) };
+            tables.map(page + number, entry);
+        }
+        Some(Fresh::owed())
+    }
+
+    fn unmap_block(&self, range: VirtRange) -> Option<Stale> {
+        let mut tables = self.tables.borrow_mut();
+        let is_block = tables
+            .leaves
+            .get(&pages_of(range).start)
+            .is_some_and(|frames| *frames == pages_of(range).len() as u32);
+        if !is_block {
+            return None;
+        }
+        tables.leaves.remove(&pages_of(range).start);
+        tables.take_away(pages_of(range));
+        Some(Stale::owed(range))
     }
 
     fn unmap_blocks(&self, range: VirtRange) -> Stale {

@@ -89,9 +89,9 @@ fn unmapped_is_not_flushed_so_another_type_flushes_first() {
         let virt = io.ioremap(UART, 0x1000, 0).unwrap();
         io.iounmap(virt).unwrap();
         assert_eq!(bench.ranges(), [(0x9000, 0x9001, Device, 0)]);
-        // The same type needs no flush, other addresses while those wait.
+        // The same range and type need no flush, and come to the same place.
         let again = io.ioremap(UART, 0x1000, 0).unwrap();
-        assert_ne!(again, virt);
+        assert_eq!(again, virt);
         io.iounmap(again).unwrap();
         assert_eq!(bench.mmu.flushes(), 0);
         let wc = io.ioremap_wc(UART, 0x1000, 0).unwrap();
@@ -117,7 +117,7 @@ fn an_old_batch_leaves_a_newer_range_of_the_same_memory_alone() {
         io.iounmap(io.ioremap_wc(UART, 1, 0).unwrap()).unwrap();
         let device = io.ioremap(UART, 1, 0).unwrap();
         io.iounmap(device).unwrap();
-        // Three areas wait for two records that are out of the tree, and one that is in it.
+        // Of three areas that wait, two have records that are out of the tree.
         assert_eq!(bench.region.figures().waiting_areas, 3);
         assert_eq!(bench.ranges(), [(0x9000, 0x9001, Device, 0)]);
         bench.region.purge();
@@ -237,7 +237,10 @@ fn pairs_of_a_small_range_need_no_memory_and_change_two_words() {
         let io = bench.io;
         let pair = |phys: u64| io.iounmap(io.ioremap(at(phys), 0x1000, 0).unwrap()).unwrap();
         const BATCH: u32 = 64;
-        (0..BATCH).for_each(|_| pair(0x900_0000));
+        (0..2 * BATCH).for_each(|_| pair(0x900_0000));
+        assert_eq!((bench.mmu.flushes(), bench.ranges().len()), (0, 1), "revived again and again");
+        assert_eq!(bench.region.figures().waiting_areas, 1);
+        (1..BATCH).for_each(|turn| pair(0x900_0000 + u64::from(turn) * 0x1000));
         assert_eq!((bench.mmu.flushes(), bench.ranges().len()), (1, 0));
         let asked = bench.mmu.asked.get();
         for turn in 0..600 {
@@ -248,6 +251,64 @@ fn pairs_of_a_small_range_need_no_memory_and_change_two_words() {
         assert_eq!(bench.mmu.asked.get(), asked, "a table was asked for");
         assert!(bench.mmu.flushes() <= 2 + 1200 / BATCH);
         bench.io.validate().unwrap();
+    });
+}
+
+#[test]
+fn what_waits_is_revived_only_as_what_it_was() {
+    with_io(&space(128), |bench| {
+        let io = bench.io;
+        for (phys, len) in [(0x900_0000, 0x2000), (0x1008_0000, 3 << 20), (0x2000_0000, 16 << 20)] {
+            let start = at(phys);
+            let virt = io.ioremap(start, len, 1).unwrap();
+            io.iounmap(virt).unwrap();
+            let waiting = bench.region.figures();
+            // Any bytes of the same pages.
+            let again = io.ioremap(at(phys + 4), len - 8, 2).unwrap();
+            assert_eq!(again.as_u32(), virt.as_u32() + 4);
+            assert_eq!(bench.region.area_at(again).unwrap().caller, 2);
+            assert_eq!(bench.region.figures().waiting_areas, waiting.waiting_areas - 1);
+            io.iounmap(again).unwrap();
+            assert_eq!(bench.region.figures(), waiting);
+            // A page more or less is another range, and goes elsewhere.
+            let less = io.ioremap(start, len - PAGE_SIZE, 3).unwrap();
+            assert_ne!(less, virt);
+            // It meets the one that waits, which is found all the same.
+            let whole = io.ioremap(start, len, 4).unwrap();
+            assert_eq!(whole, virt);
+            assert_eq!(bench.mmu.flushes(), 0);
+            io.iounmap(less).unwrap();
+            // Now it is a part of what is live.
+            assert_eq!(io.ioremap(start, len - PAGE_SIZE, 5), Ok(virt));
+            io.iounmap(virt).unwrap();
+            io.iounmap(whole).unwrap();
+            io.validate().unwrap();
+            bench.region.purge();
+            // After the flush it is anybody's.
+            assert_eq!(bench.region.figures().waiting_areas, 0);
+            bench.mmu.flushes();
+        }
+    });
+}
+
+#[test]
+fn any_of_those_that_wait_is_revived() {
+    with_io(&space(16), |bench| {
+        let io = bench.io;
+        let devices = [0x10_0000, 0x11_0000, 0x12_0000, 0x13_0000].map(at);
+        let mapped = devices.map(|phys| io.ioremap(phys, 0x1000, 0).unwrap());
+        for order in [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2]] {
+            for virt in mapped {
+                io.iounmap(virt).unwrap();
+            }
+            for (number, index) in (0..4).rev().zip(order) {
+                assert_eq!(io.ioremap(devices[index], 0x1000, 0), Ok(mapped[index]));
+                assert_eq!(bench.region.figures().waiting_areas, number);
+                io.validate().unwrap();
+            }
+        }
+        mapped.into_iter().for_each(|virt| io.iounmap(virt).unwrap());
+        assert_eq!(bench.mmu.flushes(), 0);
     });
 }
 
