@@ -1,9 +1,16 @@
 //! The vmalloc region, and device memory in it, where everybody finds them.
 
+#[cfg(feature = "bench")]
 use mm::addr::{Pfn, PhysAddr, VirtAddr};
+#[cfg(feature = "bench")]
 use mm::map::Prot;
-use mm::map::ioremap::{IoMap, IoremapError};
-use mm::map::vmalloc::{AreaError, MappedRegion, VmallocError};
+use mm::map::ioremap::IoMap;
+#[cfg(feature = "bench")]
+use mm::map::ioremap::IoremapError;
+use mm::map::vmalloc::MappedRegion;
+#[cfg(feature = "bench")]
+use mm::map::vmalloc::{AreaError, VmallocError};
+#[cfg(feature = "bench")]
 use mm::zone::Gfp;
 use spin::Once;
 
@@ -33,12 +40,12 @@ pub fn publish_io(io: Io) -> &'static Io {
     IO.call_once(|| io)
 }
 
-/// Takes an area with pages of its own, out of line: what everybody calls who does not count instructions, and what the
-/// benchmark counts.
+/// Takes an area with pages of its own, out of line: what the benchmark counts.
 ///
 /// # Errors
 ///
 /// [`VmallocError`].
+#[cfg(feature = "bench")]
 #[inline(never)]
 pub fn vmalloc(
     region: &Vmalloc,
@@ -54,6 +61,7 @@ pub fn vmalloc(
 /// # Errors
 ///
 /// [`AreaError`].
+#[cfg(feature = "bench")]
 #[inline(never)]
 pub fn vfree(region: &Vmalloc, virt: VirtAddr) -> Result<(), AreaError> {
     region.vfree(virt)
@@ -64,6 +72,7 @@ pub fn vfree(region: &Vmalloc, virt: VirtAddr) -> Result<(), AreaError> {
 /// # Errors
 ///
 /// [`VmallocError`].
+#[cfg(feature = "bench")]
 #[inline(never)]
 pub fn vmap(
     region: &Vmalloc,
@@ -79,6 +88,7 @@ pub fn vmap(
 /// # Errors
 ///
 /// [`AreaError`].
+#[cfg(feature = "bench")]
 #[inline(never)]
 pub fn vunmap(region: &Vmalloc, virt: VirtAddr) -> Result<(), AreaError> {
     region.vunmap(virt)
@@ -89,6 +99,7 @@ pub fn vunmap(region: &Vmalloc, virt: VirtAddr) -> Result<(), AreaError> {
 /// # Errors
 ///
 /// [`IoremapError`].
+#[cfg(feature = "bench")]
 #[inline(never)]
 pub fn ioremap(io: &Io, phys: PhysAddr, bytes: u32, caller: u32) -> Result<VirtAddr, IoremapError> {
     io.ioremap(phys, bytes, caller)
@@ -99,6 +110,7 @@ pub fn ioremap(io: &Io, phys: PhysAddr, bytes: u32, caller: u32) -> Result<VirtA
 /// # Errors
 ///
 /// [`AreaError`].
+#[cfg(feature = "bench")]
 #[inline(never)]
 pub fn iounmap(io: &Io, virt: VirtAddr) -> Result<(), AreaError> {
     io.iounmap(virt)

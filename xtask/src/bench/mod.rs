@@ -13,6 +13,7 @@
 //! | `budgets` | what an operation may cost |
 //! | `table` | the figures as a table, and as JSON |
 //! | `growth` | how cost grows with memory |
+//! | `plot` | a picture of how cost grows with the number of live areas |
 //! | `host` | the host's part |
 //! | `waste` | bytes that nobody asked for |
 //!
@@ -23,12 +24,14 @@ mod growth;
 mod guest;
 mod host;
 mod linux;
+mod plot;
 mod select;
 mod table;
 mod waste;
 
 use anyhow::Result;
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::build::{self, ImageArgs, Split};
@@ -60,6 +63,9 @@ pub struct Args {
     /// Only what objects of many sizes waste
     #[arg(long, conflicts_with_all = ["host", "json", "only", "check"])]
     waste: bool,
+    /// Only the picture of what `vmalloc` costs by the number of live areas, as SVG into this file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["host", "json", "only", "check", "waste"])]
+    plot: Option<PathBuf>,
     /// Memory of the booted machine; Linux's figures are of 2G
     #[arg(short, value_name = "SIZE", default_value = "2G", conflicts_with = "host")]
     memory: MemorySize,
@@ -83,6 +89,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let image = image(&workspace)?;
     if args.waste {
         waste::write(&mut io::stdout().lock(), &image, args.memory)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(path) = &args.plot {
+        plot::write(path, &image, args.memory)?;
         return Ok(ExitCode::SUCCESS);
     }
     let measured = guest::measure(&image, args.memory, chosen.as_deref())?;

@@ -555,7 +555,7 @@ const fn pfn_of(word: u32) -> Pfn {
 /// Is the slot mapped, and without a user?
 #[inline(always)]
 const fn is_idle(word: u32) -> bool {
-    word % (2 * CLOSED) == 0
+    word.is_multiple_of(2 * CLOSED)
 }
 
 /// The frame in an idle slot's word.

@@ -92,7 +92,7 @@ fn nobody_else_gives_it_back() {
         region.kernel_stack(u32::MAX, QUIET, 0).unwrap_err(),
         VmallocError::TooLarge { .. }
     ));
-    assert_eq!(region.vmalloc_to_pfn(stack.range().start()).is_some(), true);
+    assert!(region.vmalloc_to_pfn(stack.range().start()).is_some());
 }
 
 /// Every call fails once: of the record, of the table, of each page.
