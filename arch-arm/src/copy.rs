@@ -72,7 +72,7 @@ mod tests {
     fn every_byte_of_a_page_and_none_beside_it() {
         let mut from = Three([[0x11; PAGE_SIZE as usize]; 3]);
         for (number, byte) in from.0[1].iter_mut().enumerate() {
-            *byte = (number * 31 >> 3) as u8;
+            *byte = ((number * 31) >> 3) as u8;
         }
         let mut to = Three([[0x22; PAGE_SIZE as usize]; 3]);
         // SAFETY: 1, 2. two pages of this test's; 3. aligned.
