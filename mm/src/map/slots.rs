@@ -2,7 +2,7 @@
 //!
 //! The second-level tables under the pkmap and the fixmap are made at boot and stay. So the entry of a slot is found
 //! by arithmetic, and mapping a frame is one store and a barrier. [`SlotTable`] is that: a
-//! [`Mmu`](super::mmu::Mmu) for one region, one page at a time, with one [`Prot`](super::prot::Prot), that of the
+//! [`Mmu`] for one region, one page at a time, with one [`Prot`], that of the
 //! linear map (T4 of `docs/model.md`). Who has no such shortcut uses [`MmuSlots`].
 //!
 //! Which slot is whose, and when it may be used anew, is the caller's to know: each entry has one writer at a time.

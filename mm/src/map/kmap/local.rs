@@ -1,6 +1,6 @@
 //! `kmap_local`: frames that one CPU maps for itself, one inside another.
 //!
-//! Each CPU has 16 slots of the fixmap ([`fixmap`](crate::map::fixmap)). The first 15 are a stack, whose depth is
+//! Each CPU has 16 slots of the fixmap ([`fixmap`]). The first 15 are a stack, whose depth is
 //! one word of the CPU's own. The last is [`highpage`](super::highpage)'s, for when the stack is full.
 //!
 //! ```text
