@@ -11,6 +11,7 @@ mod slots;
 
 use core::mem::MaybeUninit;
 
+use arch_arm::clear;
 use mm::addr::{Order, Pfn, PhysAddr, PhysRange, VirtAddr};
 use mm::boot::layout::FIXMAP;
 use mm::map::kmap::{self, KmapError, KmapLocal, NotUnmapped, TooDeep};
@@ -179,7 +180,13 @@ pub fn in_linear_map(range: PhysRange) -> Option<*mut u8> {
 ///
 /// As of [`fill`].
 pub unsafe fn zero(pfn: Pfn, order: Order) {
-    local().fill(pfn, order, 0);
+    let local = local();
+    match local.lowmem().address(pfn) {
+        // A block lies in one zone (F2 of `docs/model.md`), so all of it is lowmem.
+        // SAFETY: 1. the block is the caller's, in the linear map; 2. whole pages.
+        Some(virt) => unsafe { clear::clear(virt.as_u32() as *mut u8, order.bytes() as usize) },
+        None => local.fill(pfn, order, 0),
+    }
 }
 
 /// Puts `byte` into every byte of the block of `order` at `pfn`. Any context.
