@@ -1,6 +1,7 @@
 //! DMA memory: its region, and the pools that the machine needs.
 //!
-//! Without HighMem the atomic pool lies in a section that leaves the linear map, and is 1 MiB whatever it is asked for
+//! The atomic pool is made where some device does not look into the caches, or `coherent_pool=` asks for it. Without
+//! HighMem it lies in a section that leaves the linear map, and is 1 MiB whatever it is asked for
 //! (the rest of the section serves other coherent buffers). Where that is more than a [`WORTH`]th of lowmem, there is
 //! no pool unless `coherent_pool=` asks for one. Linux takes its 256 KiB from any machine.
 
@@ -33,7 +34,13 @@ pub fn make(
     let options = DmaOptions::read(command_line, &mut |warning| log::warn!("{warning}"));
     let Some(dma) = make_region(options, linear, pages, slabs, maps) else { return };
     let is_asked_for = params(command_line).any(|param| param.is("coherent_pool"));
-    make_atomic_pool(dma, options, is_asked_for, linear, pages);
+    // Who looks into the caches takes plain pages, whether it may wait or not.
+    let is_needed = is_asked_for
+        || virtio::needs_maintenance(machine, command_line)
+        || cfg!(feature = "bench");
+    if is_needed {
+        make_atomic_pool(dma, options, is_asked_for, linear, pages);
+    }
     make_bounce_pool(dma, options, machine, command_line, pages);
     let dma: &'static Dma = dma;
     if let Err(error) = pages.register_shrinker(dma) {

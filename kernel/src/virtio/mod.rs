@@ -101,6 +101,17 @@ pub fn least_reach(machine: &Machine<'_>, command_line: &str) -> Option<PhysRang
     least
 }
 
+/// Is there a transport whose device does not look into the caches?
+pub fn needs_maintenance(machine: &Machine<'_>, command_line: &str) -> bool {
+    let options = Options::read(command_line, Told::No);
+    let mut is_needed = false;
+    machine.virtio(&mut |found| {
+        let device = found.ok().and_then(|found| device(&found, options).ok());
+        is_needed |= device.is_some_and(|device| device.coherency() == Coherency::Software);
+    });
+    is_needed
+}
+
 /// A device as DMA memory knows it, named as Linux names it.
 fn device(found: &VirtioMmio, options: Options) -> Result<Device, BadWindow> {
     let window = DmaWindow::new(found.dma.device_start, found.dma.memory)?;
