@@ -96,6 +96,8 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     log_layout(&kernel);
     interrupts::start(&kernel.machine, gic);
     kernel.disks = virtio::start(&kernel);
+    // What was taken together with pages that boot asked for, and nobody did.
+    pages.drain();
     monitor::run(kernel)
 }
 

@@ -30,8 +30,6 @@ pub fn make(
                 Ok(heap) => heap::publish(heap),
                 Err(error) => halt(format_args!("can not make the caches of the heap: {error}")),
             }
-            // What was taken together with those pages, and nobody asked for.
-            pages.drain();
             slabs
         }
         Err(error) => halt(format_args!("can not make the caches of kmalloc: {error}")),
