@@ -83,8 +83,10 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
         let words = self.words();
         let (read, pages) = (area.end_word(&words), area.range(&words).len() >> PAGE_SHIFT);
         let is_full = self.with(|state| {
+            let is_full = state.wait(&words, area, read, pages);
+            state.waiting.owned -= bare;
             state.waiting.bare += bare;
-            state.wait(&words, area, read, pages)
+            is_full
         });
         if is_full {
             self.purge();
