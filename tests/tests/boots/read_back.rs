@@ -1,12 +1,11 @@
 //! The layout that a booted kernel reads back is the predicted one.
 
-use mm::addr::{PAGE_SIZE, VirtRange};
+use mm::addr::VirtRange;
 use mm::boot::edges::{Contents, edges, expected};
-use mm::boot::layout::{DMA, FDT};
+use mm::boot::layout::FDT;
 use mm::boot::split::Split;
 use mm::map::fixmap::Slot;
 use mm::report::layout::{Observed, write_json};
-use mm::zone::ZoneKind;
 use serde_json::Value;
 use tests::predict::Machine;
 
@@ -107,15 +106,8 @@ impl Boot {
         let (layout, memory) = self.machine().predict_memory();
         let whole_pages = layout.lowmem_end.pfn_down().start();
         let devices = [Slot::EARLY_CONSOLE.address(), layout.vmalloc().start()];
-        // The atomic pool of DMA memory is at the top of its region, where it is worth its place.
-        let has_highmem = layout
-            .zones
-            .iter()
-            .any(|span| span.kind == ZoneKind::HighMem && !span.range.is_empty());
-        let has_pool = has_highmem || layout.lowmem().len() >= 64 << 20;
-        let pool_end = DMA.end().as_u32() - PAGE_SIZE;
         let contents = Contents {
-            uncached: &|page| devices.contains(&page) || has_pool && page.as_u32() == pool_end,
+            uncached: &|page| devices.contains(&page),
             // QEMU's tree is a MiB long, on a boundary of one.
             dtb: VirtRange::new(FDT.start(), FDT.start().checked_add(1 << 20).unwrap()),
             // The image is at no edge.
