@@ -35,9 +35,8 @@ pub fn make(
     let Some(dma) = make_region(options, linear, pages, slabs, maps) else { return };
     let is_asked_for = params(command_line).any(|param| param.is("coherent_pool"));
     // Who looks into the caches takes plain pages, whether it may wait or not.
-    let is_needed = is_asked_for
-        || virtio::needs_maintenance(machine, command_line)
-        || cfg!(feature = "bench");
+    let is_needed =
+        is_asked_for || virtio::needs_maintenance(machine, command_line) || cfg!(feature = "bench");
     if is_needed {
         make_atomic_pool(dma, options, is_asked_for, linear, pages);
     }

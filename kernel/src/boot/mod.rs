@@ -87,8 +87,6 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     dma::make(&machine, memory.command_line, tables.linear(), pages, slabs, maps);
     devices::map_console(io, &machine);
     let gic = devices::map_gic(io, &machine);
-    debugging.begin(pages);
-    slabs::begin_failures(slabs, memory.command_line);
     paging::report_wx(&tables);
     let disks = Vec::new();
     let mut kernel =
@@ -96,8 +94,12 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     log_layout(&kernel);
     interrupts::start(&kernel.machine, gic);
     kernel.disks = virtio::start(&kernel);
-    // What was taken together with pages that boot asked for, and nobody did.
+    // What boot does not need any more, and what was taken together with pages that it asked for.
+    vmalloc.make_room();
+    slabs.shrink_all();
     pages.drain();
+    debugging.begin(pages);
+    slabs::begin_failures(slabs, kernel.memory.command_line);
     monitor::run(kernel)
 }
 

@@ -27,6 +27,9 @@ const CALLER: u32 = 0x10;
 
 /// The suite.
 pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
+    if kernel.pages.injects_failures() || kernel.slabs.injects_failures() {
+        return checks.skip("requests fail on purpose");
+    }
     kernel.vmalloc.make_room();
     let before = (kernel.vmalloc.figures().areas, kernel.io.validate());
     console(kernel, checks);

@@ -33,7 +33,8 @@ use crate::maps::Maps;
 use crate::monitor::Kernel;
 use crate::pages;
 
-const GFP: Gfp = Gfp::GFP_KERNEL;
+// Requests that are made to fail are another suite's.
+const GFP: Gfp = Gfp::GFP_KERNEL.union(Gfp::__GFP_NOFAIL);
 /// A mebibyte.
 const SECTION_ORDER: u8 = 8;
 /// Pages that the small-page paths are counted over, and what each may cost, in instructions.
@@ -54,7 +55,7 @@ const BLOCK_BUDGETS: [(u32, u32); 2] = [(1, 340), (16, 680)];
 pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
     let before = (Digest::of(kernel), tables(kernel));
     let Some(order) = Order::new(SECTION_ORDER) else { return };
-    let Ok(pfn) = pages::alloc(kernel.pages, GFP | Gfp::__GFP_NOWARN, order) else {
+    let Ok(pfn) = pages::alloc(kernel.pages, Gfp::GFP_KERNEL | Gfp::__GFP_NOWARN, order) else {
         return checks.skip("no mebibyte is free");
     };
     if let Some(virt) = kernel.tables.linear().page_address(pfn) {

@@ -38,6 +38,9 @@ const THREAD_ALIGN_SHIFT: u32 = 13;
 
 /// The suite.
 pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
+    if kernel.pages.injects_failures() || kernel.slabs.injects_failures() {
+        return checks.skip("requests fail on purpose");
+    }
     let region = kernel.vmalloc;
     // What is made once is there afterwards: slabs of records and tables.
     one_area(checks, region);

@@ -81,7 +81,7 @@ fn with_free(name: &str, free: u64, bank: u64, parameters: &str) -> Run {
 /// for, or a kernel that is well.
 pub fn of_boot() {
     // A bank that is too short says where the kernel ends.
-    let short = with_free("short-bank", 0, PLACE + 4 * KIB, "");
+    let short = with_free("short-bank", 0, PLACE + 256 * KIB, "");
     short.expect(&["the kernel belongs at [0x40200000-0x"]);
     let (_, after) = short.text.split_once("the kernel belongs at [0x40200000-0x").unwrap();
     let last = u64::from_str_radix(&after[..8], 16).unwrap();

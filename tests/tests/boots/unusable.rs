@@ -95,8 +95,8 @@ pub const TREES: &[Broken] = &[
     broken(
         "a bank that stops short of the kernel's place",
         "can not move the kernel: the kernel belongs at [0x40200000-…], \
-         outside its memory bank [0x40010000-0x401effff]",
-        || Source::virt().banks(&[(0x4001_0000, 0x1e_0000)]).bytes(),
+         outside its memory bank [0x40010000-0x402effff]",
+        || Source::virt().banks(&[(0x4001_0000, 0x2e_0000)]).bytes(),
     ),
     // Reservations.
     broken(
