@@ -177,7 +177,7 @@ pub fn r2_leads_elsewhere() {
         ("0x40010000", "no device tree where r2 says, 0x40010000: bad magic"),
         ("0x48000001", "no device tree where r2 says, 0x48000001: bad magic 0x0dfeed00"),
         ("0x48000002", "no device tree where r2 says, 0x48000002: bad magic 0xfeed0010"),
-        ("0x4fffffff", "data abort at 0xff900000: external abort"),
+        ("0x4fffffff", "data abort at 0xff90000"),
         ("0x50000000", "data abort at 0xff800000: external abort"),
         ("0x60000003", "data abort at 0xff800003: external abort"),
         ("0xfffffff0", "can not map the device tree: 0x28 bytes of memory at 0xfffffff0 run past"),

@@ -173,7 +173,7 @@ pub fn guarded_stack_overflow() {
             "], the stack of 0x",
             " in vmsplit::monitor::machine::crash\n",
             "Overflow stack: [0x",
-            "Unable to handle kernel paging request at virtual address f",
+            "Unable to handle kernel paging request at virtual address ",
             ", *pte=00000000\n",
             ": page translation fault on write (DFSR 0x807)\n",
             "PC is at vmsplit::report::provoke::recurse+0x",
