@@ -12,7 +12,7 @@ use mm::frame::PageState;
 use mm::map::kmap::local::MAX_DEPTH;
 use mm::map::kmap::pkmap::PKMAP_SLOTS;
 use mm::map::kmap::{TooDeep, WhyNotMapped};
-use mm::zone::{Gfp, PageRun};
+use mm::zone::{Gfp, PageRun, ZoneKind};
 
 use super::Checks;
 use crate::kmap::{self, Local, Pkmap};
@@ -24,7 +24,8 @@ const FRAMES: u32 = PKMAP_SLOTS as u32 + 1;
 
 /// The suite.
 pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
-    let (Some(pkmap), local) = (kmap::pkmap(), kmap::local()) else {
+    let has_highmem = kernel.pages.zone(ZoneKind::HighMem).managed() > 0;
+    let (Some(pkmap), local, true) = (kmap::pkmap(), kmap::local(), has_highmem) else {
         checks.skip("no HighMem");
         return;
     };
