@@ -177,15 +177,17 @@ pub fn r2_leads_elsewhere() {
         ("0x40010000", "no device tree where r2 says, 0x40010000: bad magic"),
         ("0x48000001", "no device tree where r2 says, 0x48000001: bad magic 0x0dfeed00"),
         ("0x48000002", "no device tree where r2 says, 0x48000002: bad magic 0xfeed0010"),
-        ("0x4fffffff", "data abort at 0xff90000"),
-        ("0x50000000", "data abort at 0xff800000: external abort"),
-        ("0x60000003", "data abort at 0xff800003: external abort"),
+        ("0x4fffffff", "data abort at 0xff90000…: external abort"),
+        ("0x50000000", "data abort at 0xff80000…: external abort"),
+        ("0x60000003", "data abort at 0xff80000…: external abort"),
         ("0xfffffff0", "can not map the device tree: 0x28 bytes of memory at 0xfffffff0 run past"),
         ("0xffffffff", "can not map the device tree: 0x28 bytes of memory at 0xffffffff run past"),
     ] {
         let run = run(&["-m", "256M", "--timeout", "40", "--r2", r2], "layout");
         run.expect_status(1);
-        run.expect(&[&format!("vmsplit: halted: {reason}")]);
+        // Which byte of the first word is read first is the compiler's affair.
+        let (begin, end) = reason.split_once('…').unwrap_or((reason, ""));
+        run.expect(&[&format!("vmsplit: halted: {begin}"), end]);
     }
 }
 
