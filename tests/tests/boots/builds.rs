@@ -76,10 +76,7 @@ pub fn measured_code() {
     };
     let ordinary = build(&["--release"]);
     let benchmark = build(&["--release", "--features", "bench"]);
-    // What HighMem and debugging have done to pages is not measured, and is compiled for who calls it.
-    let is_left_out = |name: &str| name.ends_with("::fill") || name.ends_with("::first_other_than");
-    let is_compared =
-        |name: &str| COMPARED.iter().any(|start| name.starts_with(start)) && !is_left_out(name);
+    let is_compared = |name: &str| COMPARED.iter().any(|start| name.starts_with(start));
     let found = differences(&ordinary, &benchmark, &MEASURED, &is_compared);
     assert!(found.is_empty(), "{found:#?}");
 }
