@@ -71,8 +71,8 @@ const BUDGETS: [(&str, u32); 49] = [
     ("dma_alloc_coherent_4K", 1500),
     // The issue asked for 300. To zero the page are 217 of them, through a mapping that is not cached.
     ("dma_alloc_coherent_4K_ATOMIC", 325),
-    // The issue's. Linux takes 598: the 64 lines of a page are an operation each, for anybody.
-    ("dma_map_single_4K_todev", 330),
+    // The issue asked for 330. The 64 lines of a page are an operation each, for anybody.
+    ("dma_map_single_4K_todev", 290),
 ];
 
 /// The budget of the operation `name`, if it has one.
@@ -109,7 +109,7 @@ mod tests {
             assert!(workload::names().contains(&name), "{name}");
             // Linux's operation of this name is another one; what it would take is a hit as well.
             let name = if name == "kmap_batch256" { "kmap_same_page" } else { name };
-            assert!(linux.pair(name).is_some_and(|pair| pair > 1.8 * f64::from(budget)), "{name}");
+            assert!(linux.pair(name).is_some_and(|pair| pair > 2.0 * f64::from(budget)), "{name}");
         }
     }
 
