@@ -9,7 +9,7 @@ use monitor::argument::Args;
 use monitor::dump::{self, Unit};
 
 use super::Kernel;
-use super::table::Failure;
+use super::failure::Failure;
 use crate::console::Out;
 use crate::exception::reporting;
 

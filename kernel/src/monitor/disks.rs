@@ -5,7 +5,7 @@ use monitor::argument::Args;
 use monitor::dump::{self, Unit};
 
 use super::Kernel;
-use super::table::Failure;
+use super::failure::Failure;
 use crate::console::{Out, println};
 use crate::virtio::block::{Disk, MOST, SECTOR};
 

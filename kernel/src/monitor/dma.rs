@@ -6,7 +6,7 @@ use mm::report::dmainfo;
 use monitor::argument::Args;
 
 use super::Kernel;
-use super::table::Failure;
+use super::failure::Failure;
 use crate::console::Out;
 use crate::dma;
 use crate::platform::Site;

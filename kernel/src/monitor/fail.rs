@@ -4,7 +4,7 @@ use mm::fault::{FAIL_PAGE_ALLOC, FAILSLAB, FailConfig};
 use monitor::argument::Args;
 
 use super::Kernel;
-use super::table::{Failure, typed};
+use super::failure::{Failure, typed};
 use crate::console::println;
 
 pub fn pages(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {

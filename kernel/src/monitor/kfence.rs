@@ -4,7 +4,7 @@ use mm::kfence::{Figures, GateState};
 use monitor::argument::Args;
 
 use super::Kernel;
-use super::table::Failure;
+use super::failure::Failure;
 use crate::console::println;
 use crate::kfence::{milliseconds, ticks};
 

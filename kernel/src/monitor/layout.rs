@@ -6,7 +6,7 @@ use mm::report::layout;
 use monitor::argument::Args;
 
 use super::Kernel;
-use super::table::{Failure, address_limit, typed};
+use super::failure::{Failure, address_limit, typed};
 use crate::console::{Out, print, println};
 use crate::edges::{self, Touched};
 use crate::explain::{self, Subject};

@@ -5,7 +5,7 @@ use arrayvec::ArrayString;
 use monitor::argument::Args;
 
 use super::Kernel;
-use super::table::Failure;
+use super::failure::Failure;
 use crate::console::{Out, println};
 use crate::report::provoke::{self, CRASHES};
 use crate::{interrupts, selftest};

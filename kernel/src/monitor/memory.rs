@@ -8,7 +8,7 @@ use mm::report::{buddyinfo, fragment, iomem, meminfo, pagetypeinfo, show_mem, zo
 use monitor::argument::Args;
 
 use super::Kernel;
-use super::table::Failure;
+use super::failure::Failure;
 use crate::console::{Out, print, println};
 use crate::image;
 

@@ -2,7 +2,7 @@
 //!
 //! What needs no machine, from the keyboard's bytes to a command and its arguments, is the
 //! `monitor` crate. Here are the table of commands ([`table`]), a file for each family of functions
-//! that it names, and the names that stand for addresses.
+//! that it names, why they fail ([`failure`]), and the names that stand for addresses.
 //!
 //! A command that fails prints one line that begins with `error: `; scripts look for it, and for
 //! the prompt at the start of a line.
@@ -11,6 +11,7 @@ mod access;
 mod disks;
 mod dma;
 mod fail;
+mod failure;
 mod kfence;
 mod layout;
 mod machine;

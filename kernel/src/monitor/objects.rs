@@ -7,8 +7,8 @@ use mm::zone::{AllocError, Gfp};
 use monitor::argument::Args;
 
 use super::Kernel;
+use super::failure::Failure;
 use super::pages::no_flags;
-use super::table::Failure;
 use crate::console::{Out, println};
 use crate::platform::Site;
 use crate::slabs::{self, Slabs};

@@ -8,7 +8,7 @@ use mm::zone::{AllocError, Gfp, ParseGfpError, ZoneKind};
 use monitor::argument::{Args, NotGiven};
 
 use super::Kernel;
-use super::table::{Failure, typed};
+use super::failure::{Failure, typed};
 use crate::console::{Out, println};
 use crate::platform::Site;
 use crate::{kmap, pages};

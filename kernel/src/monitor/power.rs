@@ -3,7 +3,7 @@
 use monitor::argument::Args;
 
 use super::Kernel;
-use super::table::Failure;
+use super::failure::Failure;
 use crate::stop;
 
 pub fn poweroff(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {

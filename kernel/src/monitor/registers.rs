@@ -26,7 +26,7 @@ use monitor::argument::Args;
 use tock_registers::interfaces::Readable;
 
 use super::Kernel;
-use super::table::Failure;
+use super::failure::Failure;
 use crate::console::println;
 
 pub fn regs(_: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {

@@ -13,7 +13,7 @@ use mm::frame::{Block, PageState};
 use monitor::argument::Args;
 use tock_registers::interfaces::Readable;
 
-use super::table::Failure;
+use super::failure::Failure;
 use super::{Kernel, memory};
 use crate::console::{Out, print, println};
 use crate::{image, readback};

@@ -4,7 +4,7 @@ use mm::report::{vmalloc_holes, vmallocinfo as info};
 use monitor::argument::Args;
 
 use super::Kernel;
-use super::table::Failure;
+use super::failure::Failure;
 use crate::console::Out;
 use crate::platform::Site;
 
