@@ -38,6 +38,41 @@ pub(crate) use invalidate_branch_predictors;
 #[derive(Clone, Copy, Debug)]
 pub struct Cpu;
 
+/// Has the machine under some tables do its TLB maintenance on the CPU that runs, as [`Cpu`] does it.
+///
+/// A machine of its own adds how table words are reached.
+#[macro_export]
+macro_rules! operations_of_this_cpu {
+    ($machine:ty) => {
+        impl $crate::tlb::Operations for $machine {
+            #[inline(always)]
+            fn dsb_ishst(&self) {
+                $crate::tlb::Cpu.dsb_ishst();
+            }
+
+            #[inline(always)]
+            fn dsb_ish(&self) {
+                $crate::tlb::Cpu.dsb_ish();
+            }
+
+            #[inline(always)]
+            fn isb(&self) {
+                $crate::tlb::Cpu.isb();
+            }
+
+            #[inline(always)]
+            fn tlbi_mva(&self, virt: mm::addr::VirtAddr) {
+                $crate::tlb::Cpu.tlbi_mva(virt);
+            }
+
+            #[inline(always)]
+            fn tlbi_all(&self) {
+                $crate::tlb::Cpu.tlbi_all();
+            }
+        }
+    };
+}
+
 impl Operations for Cpu {
     #[inline(always)]
     fn dsb_ishst(&self) {

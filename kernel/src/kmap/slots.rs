@@ -6,7 +6,7 @@ use core::ptr;
 use core::slice;
 
 use arch_arm::mmu::live::{SlotStore, SlotWords};
-use arch_arm::tlb::{self, Operations};
+use arch_arm::operations_of_this_cpu;
 use arch_arm::{clear, copy};
 use mm::addr::{PAGE_SIZE, Pfn, VirtAddr, VirtRange};
 use mm::map::kmap::MappedBytes;
@@ -41,32 +41,7 @@ impl<const TABLES: usize> Words<TABLES> {
     }
 }
 
-impl Operations for Stores {
-    #[inline(always)]
-    fn dsb_ishst(&self) {
-        tlb::Cpu.dsb_ishst();
-    }
-
-    #[inline(always)]
-    fn dsb_ish(&self) {
-        tlb::Cpu.dsb_ish();
-    }
-
-    #[inline(always)]
-    fn isb(&self) {
-        tlb::Cpu.isb();
-    }
-
-    #[inline(always)]
-    fn tlbi_mva(&self, virt: VirtAddr) {
-        tlb::Cpu.tlbi_mva(virt);
-    }
-
-    #[inline(always)]
-    fn tlbi_all(&self) {
-        tlb::Cpu.tlbi_all();
-    }
-}
+operations_of_this_cpu!(Stores);
 
 impl SlotStore for Stores {
     #[inline(always)]

@@ -13,7 +13,8 @@ use arch_arm::barrier;
 use arch_arm::cp15::TTBR0;
 use arch_arm::mmu::attributes::Attributes;
 use arch_arm::mmu::live::Machine;
-use arch_arm::tlb::{self, Operations};
+use arch_arm::operations_of_this_cpu;
+use arch_arm::tlb;
 use mm::addr::{PAGE_SIZE, PhysAddr, VirtAddr, VirtRange};
 use mm::map::fixmap::Slot;
 use mm::object::CacheRef;
@@ -70,32 +71,7 @@ impl TableMachine {
     }
 }
 
-impl Operations for TableMachine {
-    #[inline(always)]
-    fn dsb_ishst(&self) {
-        tlb::Cpu.dsb_ishst();
-    }
-
-    #[inline(always)]
-    fn dsb_ish(&self) {
-        tlb::Cpu.dsb_ish();
-    }
-
-    #[inline(always)]
-    fn isb(&self) {
-        tlb::Cpu.isb();
-    }
-
-    #[inline(always)]
-    fn tlbi_mva(&self, virt: VirtAddr) {
-        tlb::Cpu.tlbi_mva(virt);
-    }
-
-    #[inline(always)]
-    fn tlbi_all(&self) {
-        tlb::Cpu.tlbi_all();
-    }
-}
+operations_of_this_cpu!(TableMachine);
 
 impl Machine for TableMachine {
     #[inline(always)]
