@@ -217,9 +217,9 @@ impl<'b> Build<'b> {
         self.prepare(DMA)?;
         let mut below = VirtRange::new(layout.modules().start(), layout.split.page_offset());
         if cfg!(feature = "test-shifted-mapping") {
-            // A deliberate fault: all of it a MiB too low.
-            let shifted = |at: VirtAddr| VirtAddr::new(at.as_u32() - SECTION_SIZE);
-            below = VirtRange::new(shifted(below.start()), shifted(below.end()));
+            // A deliberate fault: the modules begin a MiB too low.
+            let lower = VirtAddr::new(below.start().as_u32() - SECTION_SIZE);
+            below = VirtRange::new(lower, below.end());
         }
         self.prepare(below)?;
         self.console(machine)?;
