@@ -92,12 +92,21 @@ pub fn run(kernel: &Kernel, chosen: Option<usize>) -> Result<(), Unmeasured> {
         return Ok(());
     }
     for (_, operation) in OPERATIONS.iter().enumerate().filter(wanted) {
+        give_back(kernel);
         report(operation, None, pages::measure(kernel, counter, operation, &mut *held));
         peers.each(counter, operation, &mut *held, &mut |peer, figures| {
             report(operation, Some(peer), figures);
         });
     }
     Ok(())
+}
+
+/// Gives back what the operation before has left with the CPU, so that each begins with the same memory,
+/// whatever was measured before it.
+fn give_back(kernel: &Kernel) {
+    kernel.vmalloc.make_room();
+    kernel.slabs.shrink_all();
+    kernel.pages.drain();
 }
 
 /// Prints the line of one operation.

@@ -6,6 +6,7 @@
 
 use core::ptr::NonNull;
 
+use arch_arm::clear::clear;
 use mm::addr::{Order, VirtAddr};
 use mm::object::SlabFlags;
 use mm::zone::Gfp;
@@ -29,6 +30,11 @@ const CONSTRUCTED: u8 = b'A';
 /// Objects of one request.
 const BULK: usize = 100;
 
+/// Lengths that are tried of what zeroes: all words up to twice a turn of it, and a few.
+const LENGTHS: core::ops::RangeInclusive<u32> = 0..=2 * 1024 + 64;
+/// Bytes on either side that stay as they are.
+const AROUND: u32 = 32;
+
 /// The suite.
 pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
     let (pages, slabs) = (kernel.pages, kernel.slabs);
@@ -37,6 +43,7 @@ pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
     }
     slabs.shrink_all();
     let ledger = Ledger::open(pages);
+    lengths(slabs, checks);
     for order in Order::all() {
         pages_of(kernel, order, checks);
     }
@@ -54,6 +61,29 @@ pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
     let valid = slabs.validate();
     checks.that(valid.is_ok(), format_args!("{valid:?}"));
     ledger.check(checks, format_args!("at the end"));
+}
+
+/// What zeroes writes as many bytes as it is told, and none beside them.
+fn lengths(slabs: &Slabs, checks: &mut Checks) {
+    let bytes = LENGTHS.end() + 2 * AROUND;
+    let object = match slabs::kmalloc(slabs, bytes, KERNEL).result() {
+        Ok(object) => object,
+        Err(error) => return missing(checks, bytes, &error),
+    };
+    for length in LENGTHS.step_by(4) {
+        fill(object, bytes, GARBAGE);
+        let start = VirtAddr::new(object.as_u32() + AROUND);
+        let end = VirtAddr::new(start.as_u32() + length);
+        // SAFETY: 1. words in the middle of the object taken above; 2. all of them multiples of 4.
+        unsafe { clear(start.as_u32() as *mut u8, length as usize) };
+        let is_right = is_filled(object, AROUND, GARBAGE)
+            && is_filled(start, length, 0)
+            && is_filled(end, AROUND, GARBAGE);
+        checks.that(is_right, format_args!("{length} bytes: not just these are zeroed"));
+    }
+    // SAFETY: 1. taken above; 2. nobody looks at it any more.
+    let given = unsafe { slabs::kfree(slabs, object) };
+    checks.that(given.is_ok(), format_args!("{given:?}"));
 }
 
 /// `do_alloc_pages_order`: twice, so that the block is dirty the second time.

@@ -84,6 +84,12 @@ impl Buddy {
         filled >> order.as_u8() != 0
     }
 
+    /// Is there a free block of just this order on the list of `mobility`?
+    #[inline]
+    pub(crate) const fn lists_block(&self, order: Order, mobility: Mobility) -> bool {
+        self.filled[mobility.index()] >> order.as_u8() & 1 != 0
+    }
+
     /// The order of the smallest block of at least `order` on the lists of `mobility`.
     #[inline]
     pub(super) fn smallest(&self, mobility: Mobility, order: Order) -> Option<Order> {

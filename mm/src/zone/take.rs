@@ -2,8 +2,9 @@
 //!
 //! Each zone that is above the level that the request must leave is tried: its stack (the request may
 //! have been too careful for the quick path), the spare behind it, and then the buddy, from which a
-//! small request fills the stack as well. A refill takes the smallest blocks there are, whole, and
-//! does not steal from another mobility for the sake of pages that nobody asked for yet.
+//! small request fills the stack as well. A refill takes a block of just its size if one is listed, which costs
+//! no cut and is but one, else the smallest blocks there are, whole. It does not steal from another mobility for
+//! the sake of pages that nobody asked for yet.
 
 use arrayvec::ArrayVec;
 
@@ -267,7 +268,8 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
                 break;
             }
             let size = most(wanted - count);
-            let Some(block) = buddy.take(&self.frames, &zone.counts, mobility, order, size) else {
+            let least = if buddy.lists_block(size, mobility) { size } else { order };
+            let Some(block) = buddy.take(&self.frames, &zone.counts, mobility, least, size) else {
                 break;
             };
             count += block.1.pages() >> order.as_u32();
