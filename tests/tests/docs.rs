@@ -4,7 +4,7 @@
 //! block, but for figures that follow from the size of the image. Where a block's output begins with
 //! a line `[...]`, all that is printed before the first prompt is left out of it. Where the command ends
 //! with `| grep ...`, the block has what that lets through. With `VMSPLIT_BLESS=1` in the environment
-//! the blocks are rewritten instead.
+//! the blocks are rewritten instead, and in their commands the addresses that `kmalloc` gave.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
@@ -56,7 +56,9 @@ fn pages() -> Vec<PathBuf> {
 
 struct Block {
     command: String,
-    /// Where the output stands in the page.
+    /// Where the command stands in the page.
+    command_start: usize,
+    /// Where the output does.
     start: usize,
     end: usize,
 }
@@ -67,7 +69,8 @@ fn blocks(text: &str) -> Vec<Block> {
             let after = at + fence.len();
             let start = after + text[after..].find('\n').expect("a command ends its line") + 1;
             let end = start + text[start..].find("```").expect("a block ends");
-            Block { command: text[after..start].trim().to_string(), start, end }
+            let command = text[after..start].trim().to_string();
+            Block { command, command_start: after, start, end }
         })
         .collect()
 }
@@ -75,17 +78,12 @@ fn blocks(text: &str) -> Vec<Block> {
 fn check(page: &Path, index: usize) {
     let text = fs::read_to_string(page).unwrap();
     let block = &blocks(&text)[index];
-    let mut printed = output_of(&block.command);
-    if text[block.start..block.end].starts_with(LEFT_OUT) {
-        let prompt = printed.find("\nvmsplit> ").expect("a boot comes to the prompt") + 1;
-        printed.replace_range(..prompt, LEFT_OUT);
-    }
     if env::var_os("VMSPLIT_BLESS").is_some() {
-        let new = format!("{}{printed}{}", &text[..block.start], &text[block.end..]);
-        fs::write(page, new).unwrap();
+        bless(page, index, block, &text);
         return;
     }
     let shown = &text[block.start..block.end];
+    let printed = without_boot(output_of(&block.command), shown);
     assert_eq!(
         masked(&printed),
         masked(shown),
@@ -94,21 +92,66 @@ fn check(page: &Path, index: usize) {
     );
 }
 
-fn output_of(command: &str) -> String {
-    let (command, pattern) = match command.split_once(" | grep ") {
+/// Rewrites a block.
+fn bless(page: &Path, index: usize, block: &Block, text: &str) {
+    let (arguments, _) = without_grep(&block.command);
+    let moved = with_addresses_of(&block.command, &run(arguments));
+    let command = moved.as_ref().unwrap_or(&block.command);
+    let printed = without_boot(output_of(command), &text[block.start..block.end]);
+    // The page as it is now: somebody may write at it while a kernel boots.
+    let text = fs::read_to_string(page).unwrap();
+    let block = &blocks(&text)[index];
+    let (before, after) = (&text[..block.command_start], &text[block.end..]);
+    fs::write(page, format!("{before}{command}\n{printed}{after}")).unwrap();
+}
+
+/// The command with its addresses in the page of what its first `kmalloc` gave, if it has some that are in another.
+/// They change with the size of the image. All addresses of objects in a command are in one page.
+fn with_addresses_of(command: &str, printed: &str) -> Option<String> {
+    const PAGE_DIGITS: usize = "0xc0412".len();
+    let taken = printed.lines().find(|line| line.contains(" bytes, of "))?;
+    let page = taken.get(..PAGE_DIGITS)?;
+    let mut moved = command.to_string();
+    for (at, _) in command.match_indices("0xc") {
+        let digits = command[at + 2..].chars().take_while(char::is_ascii_hexdigit).count();
+        if digits == 8 {
+            moved.replace_range(at..at + PAGE_DIGITS, page);
+        }
+    }
+    (moved != command).then_some(moved)
+}
+
+/// The output without the boot log, if the block leaves that out.
+fn without_boot(mut printed: String, shown: &str) -> String {
+    if shown.starts_with(LEFT_OUT) {
+        let prompt = printed.find("\nvmsplit> ").expect("a boot comes to the prompt") + 1;
+        printed.replace_range(..prompt, LEFT_OUT);
+    }
+    printed
+}
+
+fn without_grep(command: &str) -> (&str, Option<&str>) {
+    match command.split_once(" | grep ") {
         Some((command, pattern)) => (command, Some(pattern)),
         None => (command, None),
-    };
+    }
+}
+
+fn output_of(command: &str) -> String {
+    match without_grep(command) {
+        (command, Some(pattern)) => filtered(run(command), pattern),
+        (command, None) => run(command),
+    }
+}
+
+fn run(command: &str) -> String {
     let output = xtask(&words(command));
     let text = String::from_utf8_lossy(&output.stdout).replace('\r', "");
     // A page may show how a boot stops, too, and how a command fails.
     let says_why = text.contains("vmsplit: halted: ") || text.contains("\nerror: ");
     let well = output.status.success() || output.status.code() == Some(1) && says_why;
     assert!(well, "{}", String::from_utf8_lossy(&output.stderr));
-    match pattern {
-        Some(pattern) => filtered(text, pattern),
-        None => text,
-    }
+    text
 }
 
 /// What `grep` with these arguments lets through of `text`.
@@ -147,7 +190,7 @@ fn words(command: &str) -> Vec<String> {
 
 /// Leaves out what changes with every change of the code: the image's size, and what follows.
 fn masked(text: &str) -> String {
-    const VOLATILE: [&str; 25] = [
+    const VOLATILE: [&str; 26] = [
         "Memory: ",
         ".text ",
         ".init ",
@@ -175,6 +218,8 @@ fn masked(text: &str) -> String {
         "pages reserved",
         // Ticks since an object was taken or given back.
         " age=",
+        // Which object of the pool it is: a tick decides when the first request is sampled.
+        "kfence-#",
     ];
     let mut masked = String::new();
     let mut is_report = false;
@@ -202,7 +247,11 @@ fn masked(text: &str) -> String {
 
 /// The line without the address of a place in the code, if it names one: the function's name stays.
 fn without_site(line: &str) -> String {
-    let Some((before, name)) = line.split_once(" in vmsplit::") else { return line.to_string() };
-    let (before, _site) = before.rsplit_once(' ').unwrap_or(("", before));
-    format!("{before} # in vmsplit::{name}")
+    for (at, _) in line.match_indices(" in ") {
+        let start = line[..at].rfind(' ').map_or(0, |blank| blank + 1);
+        if line[start..at].starts_with("0x") && line[at..].contains("::") {
+            return format!("{}#{}", &line[..start], &line[at..]);
+        }
+    }
+    line.to_string()
 }
