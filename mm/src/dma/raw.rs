@@ -2,6 +2,8 @@
 //!
 //! To map a buffer for a device that writes drops its lines from the caches, and what CPUs wrote into them: who names
 //! the wrong bytes loses somebody else's. So each call says what it relies on.
+//!
+//! Context: any. Sizes are bytes, and addresses need no alignment.
 #![expect(unsafe_code, reason = "the duties of who hands memory to a device by its address")]
 
 use super::address::DmaAddr;

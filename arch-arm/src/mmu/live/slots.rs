@@ -76,7 +76,7 @@ const fn table_of(virt: VirtAddr, tables: usize) -> usize {
 
 impl<M: Machine + Copy> LiveTables<M> {
     /// The words for the pages of `region`, whose owner the caller is. `reach` tells where `store` reaches a table word.
-    /// `None` unless it does, and all of the region's tables are for good.
+    /// `None` unless it does, and all of the region's tables are for good. Any context.
     pub fn slot_words<S: SlotStore, const TABLES: usize>(
         &self,
         store: S,

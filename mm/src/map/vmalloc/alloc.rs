@@ -57,8 +57,8 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, '_, P, T, CPUS> {
     ///
     /// # Errors
     ///
-    /// [`VmallocError`], which is reported unless `gfp` says `__GFP_NOWARN`. A `spec` of another kind, or of another memory type than the linear map's, is an error about its
-    /// `prot`.
+    /// [`VmallocError`], which is reported unless `gfp` says `__GFP_NOWARN`. A `spec` of another kind, or of another
+    /// memory type than the linear map's, is an error about its `prot`.
     #[inline]
     pub fn alloc(&self, bytes: u32, gfp: Gfp, spec: &AreaSpec) -> Result<VirtAddr, VmallocError> {
         let made = self.try_alloc(bytes, gfp, spec);

@@ -2,6 +2,8 @@
 //!
 //! Who walks the areas takes the lock for sixteen at a time, and goes on behind the last: what changes meanwhile is seen,
 //! or not.
+//!
+//! Context: any. Where a call looks at all areas it says so.
 
 use arrayvec::ArrayVec;
 
@@ -24,7 +26,8 @@ impl<'a, P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, 'a, P, T, CPUS> 
         self.region.contains(virt)
     }
 
-    /// The frame that is mapped at an address of the region, by pages or by sections.
+    /// The frame that is mapped at an address of the region, by pages or by sections; `None` where nothing is, and
+    /// outside the region. Takes no lock: the caller keeps the area from going. Linux's `vmalloc_to_pfn`.
     #[must_use]
     pub fn vmalloc_to_pfn(&self, virt: VirtAddr) -> Option<Pfn> {
         if !self.region.contains(virt) {
@@ -34,12 +37,13 @@ impl<'a, P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, 'a, P, T, CPUS> 
     }
 
     /// The descriptor of the page that is mapped at an address of the region; `None` also if that is no memory.
+    /// Linux's `vmalloc_to_page`.
     #[must_use]
     pub fn vmalloc_to_page(&self, virt: VirtAddr) -> Option<&'a Page> {
         self.pages.frames().get(self.vmalloc_to_pfn(virt)?)
     }
 
-    /// What is known of the area that holds an address.
+    /// What is known of the area that holds an address; its guard page is not part of it. Linux's `find_vm_area`.
     #[must_use]
     pub fn area_at(&self, virt: VirtAddr) -> Option<AreaInfo> {
         let words = self.words();
@@ -90,7 +94,7 @@ impl<'a, P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'_, 'a, P, T, CPUS> 
         })
     }
 
-    /// The largest area, in bytes, that would fit now at a multiple of `1 << align_shift`.
+    /// The largest area, in bytes without its guard page, that would fit now at a multiple of `1 << align_shift`.
     #[must_use]
     pub fn largest_area(&self, align_shift: u32) -> u32 {
         let words = self.words();
