@@ -94,8 +94,7 @@ fn check(page: &Path, index: usize) {
 
 /// Rewrites a block.
 fn bless(page: &Path, index: usize, block: &Block, text: &str) {
-    let (arguments, _) = without_grep(&block.command);
-    let moved = with_addresses_of(&block.command, &run(arguments));
+    let moved = with_addresses_of_this_kernel(&block.command);
     let command = moved.as_ref().unwrap_or(&block.command);
     let printed = without_boot(output_of(command), &text[block.start..block.end]);
     // The page as it is now: somebody may write at it while a kernel boots.
@@ -105,14 +104,23 @@ fn bless(page: &Path, index: usize, block: &Block, text: &str) {
     fs::write(page, format!("{before}{command}\n{printed}{after}")).unwrap();
 }
 
-/// The command with its addresses in the page of what its first `kmalloc` gave, if it has some that are in another.
-/// They change with the size of the image. All addresses of objects in a command are in one page.
-fn with_addresses_of(command: &str, printed: &str) -> Option<String> {
+/// How an address of lowmem begins, in commands.
+const LOWMEM: &str = "0xc";
+
+/// The command with its addresses of objects in the page that this kernel gives to its first `kmalloc`; `None` if it
+/// has none, or they are right. They change with the size of the image. All those of a command are in one page.
+fn with_addresses_of_this_kernel(command: &str) -> Option<String> {
     const PAGE_DIGITS: usize = "0xc0412".len();
+    let (arguments, _) = without_grep(command);
+    let kmalloc = arguments.find("kmalloc ")?;
+    arguments[kmalloc..].find(LOWMEM)?;
+    // The command as far as that, since what follows may write where nobody should.
+    let end = kmalloc + arguments[kmalloc..].find([';', '"'])?;
+    let printed = run(&format!("{}\"", &arguments[..end]));
     let taken = printed.lines().find(|line| line.contains(" bytes, of "))?;
     let page = taken.get(..PAGE_DIGITS)?;
     let mut moved = command.to_string();
-    for (at, _) in command.match_indices("0xc") {
+    for (at, _) in command.match_indices(LOWMEM) {
         let digits = command[at + 2..].chars().take_while(char::is_ascii_hexdigit).count();
         if digits == 8 {
             moved.replace_range(at..at + PAGE_DIGITS, page);
@@ -221,7 +229,7 @@ fn masked(text: &str) -> String {
         // Which object of the pool it is: a tick decides when the first request is sampled.
         "kfence-#",
     ];
-    let mut masked = String::new();
+    let mut lines = Vec::new();
     let mut is_report = false;
     for line in text.lines() {
         is_report |= line == CUT_HERE;
@@ -232,7 +240,7 @@ fn masked(text: &str) -> String {
         let volatile =
             is_report || VOLATILE.iter().any(|mark| line.contains(mark)) || line.contains("high ");
         let line = without_site(line);
-        let mut last = ' ';
+        let (mut masked, mut last) = (String::new(), ' ');
         for c in line.chars() {
             let c = if volatile && c.is_ascii_hexdigit() { '#' } else { c };
             if !(volatile && "# ".contains(c) && c == last) {
@@ -240,17 +248,25 @@ fn masked(text: &str) -> String {
             }
             last = c;
         }
-        masked.push('\n');
+        lines.push(masked);
     }
-    masked
+    // Rows that name places in the code are in the order of addresses, which is the linker's.
+    let name_sites = |one: &String, next: &String| [one, next].iter().all(|row| row.contains(SITE));
+    for rows in lines.chunk_by_mut(name_sites) {
+        rows.sort();
+    }
+    lines.join("\n")
 }
+
+/// Stands for the address of a place in the code.
+const SITE: &str = "# in ";
 
 /// The line without the address of a place in the code, if it names one: the function's name stays.
 fn without_site(line: &str) -> String {
     for (at, _) in line.match_indices(" in ") {
         let start = line[..at].rfind(' ').map_or(0, |blank| blank + 1);
         if line[start..at].starts_with("0x") && line[at..].contains("::") {
-            return format!("{}#{}", &line[..start], &line[at..]);
+            return format!("{}{SITE}{}", &line[..start], &line[at + " in ".len()..]);
         }
     }
     line.to_string()
