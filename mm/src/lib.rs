@@ -8,11 +8,20 @@
 //!
 //! ```text
 //! banks ─▶ boot::memblock ─▶ boot::layout ─▶ (page tables, in the arch crate)
-//!                                 │          ▲
-//!                                 │          └─ map: the regions' own allocators
+//!                                 │
 //!                                 ▼
-//!                frame::page ─▶ zone ─▶ frame::buddy ─▶ report
+//!                frame::page ─▶ zone ─▶ frame::buddy          pages
+//!                                 │
+//!               ┌─────────────────┼────────────────┐
+//!               ▼                 ▼                ▼
+//!            object ◀─ kfence    map              dma
+//!            objects, some       vmalloc, kmap,   memory that
+//!            under guard         ioremap          devices look at
 //! ```
+//!
+//! [`report`] says of all of it what there is, in the forms of `/proc`; [`fault`] makes requests fail on purpose.
+//! [`platform::Platform`] is what is asked of the machine, [`map::Mmu`] what is asked of page tables, and [`sync`] has
+//! the atomics and the lock.
 
 #![cfg_attr(not(any(test, loom)), no_std)]
 #![deny(unsafe_code)]

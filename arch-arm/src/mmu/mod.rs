@@ -1,7 +1,7 @@
 //! Page tables in the ARMv7 short-descriptor format: words, attributes, a mapper and a walker.
 //!
 //! Everything here is arithmetic on words that somebody else stores. Reading and writing memory
-//! is behind the two traits [`walk::TableRead`] and [`mapper::TableMemory`], so all of it runs and
+//! is behind three traits, [`walk::TableRead`], [`mapper::TableMemory`] and [`live::Machine`], so all of it runs and
 //! is tested on the host; the instructions that load TTBR0 or flush a TLB live elsewhere.
 //!
 //! ```text
