@@ -7,7 +7,7 @@ use board::irq::gic::{CpuInterfaceRegisters, DistributorRegisters};
 use mm::addr::PhysRange;
 use mm::boot::layout::Layout;
 use mm::map::Mmio;
-use mm::map::area::{AreaSpace, RegionName};
+use mm::map::area::RegionName;
 use mm::map::ioremap::{IoMap, IoremapError};
 use mm::map::vmalloc::MappedRegion;
 
@@ -40,11 +40,9 @@ pub fn make(
     slabs: &'static Slabs,
     maps: &'static Maps,
 ) -> (&'static Vmalloc, &'static Io) {
-    let space = AreaSpace::new(layout.vmalloc());
-    let region = MappedRegion::new(RegionName::Vmalloc, &space, pages, slabs, maps);
+    let region = MappedRegion::new(RegionName::Vmalloc, layout.vmalloc(), pages, slabs, maps);
     let region = vmalloc::publish(stop_for(region, "can not make the vmalloc region"));
-    let io = IoMap::new(region, ram(memory));
-    (region, vmalloc::publish_io(stop_for(io, "can not prepare for ioremap")))
+    (region, vmalloc::publish_io(IoMap::new(region, ram(memory))))
 }
 
 /// All memory that is mapped, or may be: no device's. It does not change any more.

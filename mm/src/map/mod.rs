@@ -13,6 +13,8 @@ pub mod mmio;
 pub mod mmu;
 pub mod prot;
 pub mod slots;
+#[cfg(all(test, not(loom)))]
+mod test_region;
 pub mod vmalloc;
 
 pub use duty::{Fresh, Stale};

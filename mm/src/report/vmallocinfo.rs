@@ -82,18 +82,18 @@ mod tests {
                 kind,
                 state,
                 memory: MemoryType::WriteBack,
-                caller: if kind == AreaKind::Boot { 0 } else { 0xc010_1234 },
-                phys: (kind == AreaKind::Boot).then(|| PhysAddr::new(0x900_0000)),
+                caller: if kind == AreaKind::Ioremap { 0 } else { 0xc010_1234 },
+                phys: (kind == AreaKind::Ioremap).then(|| PhysAddr::new(0x900_0000)),
             }
         };
         let areas = [
-            area(0, 1, AreaKind::Boot, AreaState::Live),
+            area(0, 1, AreaKind::Ioremap, AreaState::Live),
             area(2, 1, AreaKind::Vmalloc, AreaState::Waiting),
             area(4, 16, AreaKind::Vmalloc, AreaState::Live),
             area(21, 2, AreaKind::Vmalloc, AreaState::Spare),
             area(24, 256, AreaKind::Vmap, AreaState::Live),
             area(300, 3, AreaKind::Stack, AreaState::Making),
-            area(310, 2, AreaKind::DmaCoherent, AreaState::Live),
+            area(310, 2, AreaKind::IoBlocks, AreaState::Live),
         ];
         let name = |out: &mut dyn Write, site: u32| write!(out, "{site:#010x} in here");
         assert_eq!(
@@ -103,7 +103,7 @@ mod tests {
 0xf0804000-0xf0815000   69632 0xc0101234 in here pages=16 vmalloc
 0xf0818000-0xf0919000 1052672 0xc0101234 in here vmap
 0xf092c000-0xf0930000   16384 0xc0101234 in here pages=2 vmalloc
-0xf0936000-0xf0939000   12288 0xc0101234 in here dma-coherent
+0xf0936000-0xf0939000   12288 0xc0101234 in here ioremap
 0xf0802000-0xf0804000    8192 unpurged vm_area
 0xf0815000-0xf0818000   12288 spare vm_area
 "

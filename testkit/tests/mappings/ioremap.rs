@@ -17,7 +17,7 @@ pub type Io<'r, 's, 'w> = IoMap<'r, 's, 'w, Books<'w>, Live<'w>, CPUS>;
 fn with_io(kit: Kit<'_, '_>, run: impl for<'r, 's, 'w> FnOnce(&Region<'s, 'w>, &Io<'r, 's, 'w>)) {
     let region = region(kit);
     let ram = [memory(RAM, RAM_END - RAM)];
-    let io = IoMap::new(&region, &ram).unwrap();
+    let io = IoMap::new(&region, &ram);
     run(&region, &io);
 }
 

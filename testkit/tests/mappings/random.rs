@@ -340,7 +340,7 @@ fn run(machine: &testkit::Machine, steps: &[Step]) {
         kit.on.hand_over_to(0);
         let region = region(kit);
         let ram = [memory(RAM, RAM_END - RAM)];
-        let io = IoMap::new(&region, &ram).unwrap();
+        let io = IoMap::new(&region, &ram);
         let parts = DmaParts::new(kit);
         let (pages, slabs) = (kit.pages, kit.slabs);
         let dma = DmaMemory::new(layout::DMA, linear_map(), pages, slabs, &parts, Watching::Off);

@@ -2,7 +2,7 @@
 
 use mm::addr::{Pfn, VirtAddr};
 use mm::map::Prot;
-use mm::map::area::{AreaSpace, RegionName};
+use mm::map::area::RegionName;
 use mm::map::vmalloc::MappedRegion;
 use mm::zone::{Gfp, ZoneKind};
 
@@ -18,8 +18,7 @@ pub type Region<'s, 'w> = MappedRegion<'s, 'w, Books<'w>, Live<'w>, CPUS>;
 
 /// The vmalloc region, with nothing in it.
 pub fn region<'s, 'w>(kit: Kit<'s, 'w>) -> Region<'s, 'w> {
-    let boot = AreaSpace::new(VMALLOC);
-    MappedRegion::new(RegionName::Vmalloc, &boot, kit.pages, kit.slabs, kit.live).unwrap()
+    MappedRegion::new(RegionName::Vmalloc, VMALLOC, kit.pages, kit.slabs, kit.live).unwrap()
 }
 
 /// Writes each page of an area on this CPU, and finds it on the other.

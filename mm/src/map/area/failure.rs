@@ -18,8 +18,6 @@ pub enum RegionName {
     Vmalloc,
     /// Code and data of modules, near the kernel's.
     Modules,
-    /// Memory that devices see as CPUs do.
-    Dma,
 }
 
 impl fmt::Display for RegionName {
@@ -27,7 +25,6 @@ impl fmt::Display for RegionName {
         f.write_str(match self {
             Self::Vmalloc => "vmalloc",
             Self::Modules => "modules",
-            Self::Dma => "dma",
         })
     }
 }

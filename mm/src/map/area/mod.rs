@@ -17,7 +17,6 @@
 //! | [`holders`] | who has the addresses |
 //! | [`list`] | areas that wait, or are kept |
 //! | [`failure`] | what to tell when nothing fits |
-//! | [`boot_areas`] | areas that boot takes, before there is memory for records |
 //! | [`validate`] | checks that all of it agrees |
 //!
 //! Records lie wherever their owner keeps them, and are reached by address through [`Words`]: in the kernel they are
@@ -27,7 +26,6 @@
 
 pub mod aligned;
 mod balance;
-pub mod boot_areas;
 pub mod failure;
 pub mod hints;
 pub mod holders;
@@ -40,7 +38,6 @@ mod tests;
 pub mod tree;
 pub mod validate;
 
-pub use boot_areas::{AreaSpace, BootArea, NoRoom};
 pub use failure::{Failure, RegionName, Remedy};
 pub use hints::AreaHints;
 pub use holders::{Holder, Holders};

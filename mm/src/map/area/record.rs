@@ -107,31 +107,19 @@ pub enum AreaKind {
     Stack,
     /// `vmap`: pages that belong to who mapped them.
     Vmap,
-    /// Memory that devices see as CPUs do.
-    DmaCoherent,
     /// `ioremap`: registers or memory of a device, by small pages.
     Ioremap,
-    /// Mapped during boot, for good: device registers.
-    Boot,
     /// `ioremap`, by sections and supersections where they fit.
     IoBlocks,
 }
 
 impl AreaKind {
-    const ALL: [Self; 8] = [
-        Self::Vmalloc,
-        Self::Module,
-        Self::Stack,
-        Self::Vmap,
-        Self::DmaCoherent,
-        Self::Ioremap,
-        Self::Boot,
-        Self::IoBlocks,
-    ];
+    const ALL: [Self; 6] =
+        [Self::Vmalloc, Self::Module, Self::Stack, Self::Vmap, Self::Ioremap, Self::IoBlocks];
 
     const fn from_bits(bits: u32) -> Self {
         let index = bits & KIND;
-        if index < Self::ALL.len() as u32 { Self::ALL[index as usize] } else { Self::Boot }
+        if index < Self::ALL.len() as u32 { Self::ALL[index as usize] } else { Self::Vmap }
     }
 
     /// Do the pages that are mapped there belong to the area, so that they go with it?
@@ -150,7 +138,7 @@ impl AreaKind {
     }
 
     /// Is it mapped by small pages, through tables that the area holds? Others are mapped by
-    /// [`map_blocks`](crate::map::Mmu::map_blocks), or by boot.
+    /// [`map_blocks`](crate::map::Mmu::map_blocks).
     #[inline(always)]
     #[must_use]
     pub const fn holds_tables(self) -> bool {
@@ -171,8 +159,7 @@ impl AreaKind {
         match self {
             Self::Vmalloc | Self::Module | Self::Stack => "vmalloc",
             Self::Vmap => "vmap",
-            Self::Ioremap | Self::IoBlocks | Self::Boot => "ioremap",
-            Self::DmaCoherent => "dma-coherent",
+            Self::Ioremap | Self::IoBlocks => "ioremap",
         }
     }
 }
@@ -182,7 +169,6 @@ impl fmt::Display for AreaKind {
         f.write_str(match self {
             Self::Module => "module",
             Self::Stack => "stack",
-            Self::Boot => "boot's ioremap",
             other => other.as_str(),
         })
     }

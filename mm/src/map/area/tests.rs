@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::addr::{PAGE_SIZE, VirtAddr, VirtRange};
+use crate::addr::{PAGE_SHIFT, PAGE_SIZE, VirtAddr, VirtRange};
 use crate::map::prot::MemoryType;
 use crate::sync::Ordering::Relaxed;
 
@@ -55,6 +55,12 @@ impl Vector {
 
 fn range(start: u32, end: u32) -> VirtRange {
     VirtRange::new(VirtAddr::new(start), VirtAddr::new(end))
+}
+
+/// These very addresses, and a guard page.
+fn want_at(area: VirtRange) -> Want {
+    let (start, end) = (area.start().as_u32(), area.end().as_u32());
+    Want { bytes: area.len(), align_shift: PAGE_SHIFT, within: range(start, end + PAGE_SIZE) }
 }
 
 /// Starts and ends, without guard pages.
@@ -168,8 +174,8 @@ fn run(region: VirtRange, ops: Vec<Op>) {
                     *a <= start && u64::from(end) + u64::from(PAGE_SIZE) <= u64::from(*b)
                 });
                 let area = words.take();
-                area.describe(&words, AreaKind::Boot, MemoryType::Device, 0, None);
-                let placed = tree.place_at(&words, area, range(start, end));
+                area.describe(&words, AreaKind::Vmap, MemoryType::WriteCombine, 0, None);
+                let placed = tree.place(&words, area, &want_at(range(start, end)));
                 assert_eq!(placed.is_ok(), is_free, "{page} {pages}");
                 if is_free {
                     model.areas.insert(start, (end, area));
@@ -243,7 +249,7 @@ fn combed(gaps: u32) -> (Vector, AreaTree, u32) {
     for gap in 0..gaps {
         let area = words.take();
         area.describe(&words, AreaKind::Vmalloc, MemoryType::WriteBack, 0, None);
-        tree.place_at(&words, area, range(at(6 * gap + 3), at(6 * gap + 5))).unwrap();
+        tree.place(&words, area, &want_at(range(at(6 * gap + 3), at(6 * gap + 5)))).unwrap();
     }
     tree.validate(&words).unwrap();
     (words, tree, at(6 * gaps))
@@ -274,7 +280,7 @@ fn one_aligned_gap_among_fifteen_thousand_that_are_only_large_enough() {
     tree.remove(&words, victim);
     victim.describe(&words, AreaKind::Vmalloc, MemoryType::WriteBack, 0, None);
     let moved = range(start + PAGE_SIZE, start + 2 * PAGE_SIZE);
-    let steps = words.looks(|| tree.place_at(&words, victim, moved).unwrap());
+    let steps = words.looks(|| assert_eq!(tree.place(&words, victim, &want_at(moved)), Ok(moved)));
     assert!(steps < logarithmic(GAPS), "{steps} to place");
     tree.validate(&words).unwrap();
     let model = model_of(&tree, &words);
@@ -408,10 +414,9 @@ vmalloc: no room for 4194304 bytes at a multiple of 2^22 in 0xf0800000 - 0xff800
   held by 0xc0101234: 2048 kB in 12 areas
   vmalloc=248M would make room"
     );
-    for name in [RegionName::Modules, RegionName::Dma] {
-        assert_eq!(failure(name).remedy(), Remedy::FixedRegion);
-        assert!(failure(name).to_string().contains("will not help"));
-    }
+    let modules = failure(RegionName::Modules);
+    assert_eq!(modules.remedy(), Remedy::FixedRegion);
+    assert!(modules.to_string().contains("will not help"));
     let mut other = failure(RegionName::Vmalloc);
     other.want.bytes = 0xc000_0000;
     assert_eq!(other.remedy(), Remedy::Nothing);

@@ -67,7 +67,7 @@ impl AreaTree {
         }
         words.set(at, START, end);
         words.set_end(at, end);
-        sentinel.describe(words, AreaKind::Boot, MemoryType::WriteBack, 0, None);
+        sentinel.describe(words, AreaKind::Vmap, MemoryType::WriteBack, 0, None);
         words.set(at, GAP, region.len());
         sum_up(words, at);
         Self { region, root: at, sentinel: at, areas: 0, free: region.len() }
@@ -124,32 +124,6 @@ impl AreaTree {
         };
         let found = search.run(words, self.root).ok_or(no_hole)?;
         Ok(self.insert(words, area, found, want.bytes))
-    }
-
-    /// Gives `area`, a record in no tree, these very addresses, which are whole pages.
-    ///
-    /// # Errors
-    ///
-    /// [`NoHole`] when they, with a guard page, are not all free.
-    pub fn place_at(
-        &mut self,
-        words: &impl Words,
-        area: AreaId,
-        range: VirtRange,
-    ) -> Result<(), NoHole> {
-        let (start, end) = (range.start().as_u32(), range.end().as_u32());
-        let want = Want { bytes: range.len(), align_shift: PAGE_SHIFT, within: range };
-        let no_hole = NoHole { want };
-        let before = self.first_from(words, range.start());
-        let fits = words.gap_start(before) <= start
-            && words.get(before, START) - GUARD_BYTES >= end
-            && !range.is_empty()
-            && is_whole_pages(start | end);
-        if !fits {
-            return Err(no_hole);
-        }
-        self.insert(words, area, Found { before, start }, range.len());
-        Ok(())
     }
 
     /// Takes an area out, so that its addresses, and those of its guard page, are free. Its record is the

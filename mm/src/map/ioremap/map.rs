@@ -70,36 +70,14 @@ enum Bound {
 const GFP: Gfp = Gfp::GFP_KERNEL;
 
 impl<'r, 's, 'a, P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'r, 's, 'a, P, T, CPUS> {
-    /// Device memory in `region`. What boot has mapped there is entered, for good.
+    /// Device memory in `region`, none of which is mapped yet.
     ///
     /// `ram` is all memory that the kernel uses: ranges that share nothing, upwards. Memory that is not
     /// mapped (`no-map`) is not among them, and may be asked for as a device's. There is one such value for a region.
-    /// May sleep; boot only.
-    ///
-    /// # Errors
-    ///
-    /// [`IoremapError::Region`] when there is no memory for the records of boot's mappings.
-    pub fn new(
-        region: &'r MappedRegion<'s, 'a, P, T, CPUS>,
-        ram: &'r [PhysRange],
-    ) -> Result<Self, IoremapError> {
+    #[must_use]
+    pub fn new(region: &'r MappedRegion<'s, 'a, P, T, CPUS>, ram: &'r [PhysRange]) -> Self {
         debug_assert!(ram.is_sorted_by(|a, b| a.end() <= b.start()));
-        let words = region.words();
-        for info in region.areas().filter(|info| info.kind == AreaKind::Boot) {
-            let Some(phys) = info.phys else { continue };
-            let first = phys.pfn_down();
-            let last = first.saturating_add(info.range.len() >> PAGE_SHIFT);
-            let io = IoId::new(region.take_record(GFP)?.record());
-            region.with(|state| {
-                if let Some(area) = state.tree.find_start(&words, info.range.start()) {
-                    io.describe(&words, PfnRange::new(first, last), info.memory);
-                    state.io.bind(&words, io, area, 0);
-                } else {
-                    state.io.give_spare(&words, io);
-                }
-            });
-        }
-        Ok(Self { region, ram })
+        Self { region, ram }
     }
 
     /// Maps `bytes` of registers at `phys` as Device memory, and returns where `phys` is. May sleep. `caller` is named in
@@ -473,7 +451,7 @@ impl<'r, 's, 'a, P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'r, 's, 'a, P, T, C
                 ..AreaSpec::new(kind, prot(memory), caller)
             };
             let bytes = u32::try_from(frames.as_phys().len() + lead).unwrap_or(u32::MAX);
-            match self.region.reserve_any(bytes, GFP, &spec) {
+            match self.region.reserve(bytes, GFP, &spec) {
                 Ok(reserved) => return Ok((reserved, place)),
                 Err(VmallocError::NoHole(error)) => failure = Some(error),
                 Err(error) => return Err(error),

@@ -25,14 +25,10 @@ enum Unmapped {
 }
 
 /// Ends the use of a mapping that has, or had, several users; says how many are left. `None` if it has not had several,
-/// and so nobody knows an address in the middle of it; or if the one user is boot, whose use does not end.
+/// and so nobody knows an address in the middle of it.
 #[cold]
-fn let_one_go(words: &impl Words, io: IoId, is_inside: bool, is_boots: bool) -> Option<u32> {
-    let is_known = is_inside && io.was_shared(words);
-    if !is_known || is_boots && io.references(words) == 1 {
-        return None;
-    }
-    Some(io.let_go(words))
+fn let_one_go(words: &impl Words, io: IoId, is_inside: bool) -> Option<u32> {
+    (is_inside && io.was_shared(words)).then(|| io.let_go(words))
 }
 
 impl<P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'_, '_, '_, P, T, CPUS> {
@@ -87,18 +83,15 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'_, '_, '_, P, T, CPUS> {
         let Some(area) = state.find(&words, virt) else { return Unmapped::Wrong };
         let read = area.end_word(&words);
         let is_small = read.is(AreaKind::Ioremap, AreaState::Live);
-        let is_ours = is_small
-            || read.is(AreaKind::IoBlocks, AreaState::Live)
-            || read.is(AreaKind::Boot, AreaState::Live);
-        let note = area.note(&words);
-        if !is_ours || note == 0 {
+        let is_ours = is_small || read.is(AreaKind::IoBlocks, AreaState::Live);
+        if !is_ours {
             return Unmapped::Wrong;
         }
-        let io = IoId::from_word(note);
+        // Whatever is live was bound before.
+        let io = IoId::from_word(area.note(&words));
         let range = mapped_pages(&words, io, read.end());
-        let is_boots = read.is(AreaKind::Boot, AreaState::Live);
-        if virt.align_down(PAGE_SIZE) != range.start() || is_boots || !io.is_sole(&words) {
-            match let_one_go(&words, io, range.contains(virt), is_boots) {
+        if virt.align_down(PAGE_SIZE) != range.start() || !io.is_sole(&words) {
+            match let_one_go(&words, io, range.contains(virt)) {
                 Some(0) => {}
                 Some(_) => return Unmapped::Done,
                 None => return Unmapped::Wrong,

@@ -25,11 +25,6 @@ pub enum VmallocError {
         /// What was asked for.
         prot: Prot,
     },
-    /// Only `ioremap` makes areas of this kind.
-    Kind {
-        /// What was asked for.
-        kind: AreaKind,
-    },
     /// A frame that is no memory of the page allocator's.
     NotMemory {
         /// Its number.
@@ -62,7 +57,6 @@ impl fmt::Display for VmallocError {
                 write!(f, "{pages} pages, which is more than the {memory} that there are")
             }
             Self::Prot { prot } => write!(f, "memory is not mapped {prot} here"),
-            Self::Kind { kind } => write!(f, "only ioremap makes an area for {kind}"),
             Self::NotMemory { pfn } => write!(f, "pfn {pfn} is no memory"),
             Self::NoHole(error) => error.fmt(f),
             Self::NoRecord(error) => write!(f, "no memory for an area's record: {error}"),

@@ -11,11 +11,9 @@ use super::error::VmallocError;
 use super::memory::Records;
 use super::state::{SMALL_PAGES, State};
 use crate::addr::{PAGE_SHIFT, PAGE_SIZE, PhysAddr, VirtRange};
-use crate::map::area::{
-    AreaId, AreaKind, AreaSpace, AreaState, AreaTree, NoHole, RECORD_BYTES, RegionName, Want,
-};
+use crate::map::area::{AreaId, AreaKind, AreaTree, NoHole, RECORD_BYTES, RegionName, Want};
 use crate::map::mmu::Mmu;
-use crate::map::prot::{MemoryType, Prot};
+use crate::map::prot::Prot;
 use crate::object::{CacheRef, CreateError, SlabAllocator, SlabFlags};
 use crate::platform::Lowmem;
 use crate::sync::{Lock, LockGuard};
@@ -74,20 +72,16 @@ const OF_PAGES_ONLY: Gfp = Gfp::__GFP_DMA
     .union(Gfp::__GFP_ZERO);
 
 impl<'s, 'a, P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'s, 'a, P, T, CPUS> {
-    /// The region that boot has begun to use. What boot took is in it already, for good.
+    /// All of `region`, which is whole pages, free.
     ///
     /// `pages` and `slabs` are one machine's. May sleep; boot only.
     ///
     /// # Errors
     ///
-    /// [`CreateError`] when there is no memory for the cache of records, or for the first of them.
-    ///
-    /// # Panics
-    ///
-    /// If boot's areas overlap, which they do not.
+    /// [`CreateError`] when there is no memory for the cache of records, or for the first record.
     pub fn new(
         name: RegionName,
-        boot: &AreaSpace,
+        region: VirtRange,
         pages: &'s PageAllocator<'a, P, CPUS>,
         slabs: &'s SlabAllocator<'s, 'a, P, CPUS>,
         mmu: &'s T,
@@ -97,23 +91,12 @@ impl<'s, 'a, P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'s, 'a, P, T, CP
         let cache = match name {
             RegionName::Vmalloc => "vmap_area",
             RegionName::Modules => "module_area",
-            RegionName::Dma => "dma_area",
         };
         let records = slabs.create(cache, RECORD_BYTES, RECORD_BYTES, flags, None)?;
         let words = Records(pages.platform());
-        let record = || {
-            let object = slabs.take_object(records, Gfp::GFP_KERNEL | Gfp::__GFP_ZERO);
-            object.map(AreaId::new).map_err(CreateError::NoMemory)
-        };
-        let region = boot.region();
-        let mut tree = AreaTree::new(&words, region, record()?);
-        for area in boot.areas() {
-            let id = record()?;
-            id.describe(&words, AreaKind::Boot, MemoryType::Device, 0, Some(area.phys));
-            let placed = tree.place_at(&words, id, area.range);
-            assert!(placed.is_ok(), "boot took {} twice", area.range);
-            id.set_state(&words, AreaState::Live);
-        }
+        let sentinel = slabs.take_object(records, Gfp::GFP_KERNEL | Gfp::__GFP_ZERO);
+        let sentinel = AreaId::new(sentinel.map_err(CreateError::NoMemory)?);
+        let tree = AreaTree::new(&words, region, sentinel);
         Ok(Self { state: Lock::new(State::new(tree)), pages, mmu, slabs, records, region, name })
     }
 

@@ -27,22 +27,8 @@ impl<'s, 'a, P: Lowmem, T: Mmu, const CPUS: usize> MappedRegion<'s, 'a, P, T, CP
     ///
     /// # Errors
     ///
-    /// [`VmallocError`]; a region that is full is not reported: who asks tells, with [`failure`](Self::failure). Areas
-    /// of `ioremap` are refused: whoever else maps device memory has it map them.
-    pub fn reserve(
-        &self,
-        bytes: u32,
-        gfp: Gfp,
-        spec: &AreaSpec,
-    ) -> Result<Reserved<'_, 's, 'a, P, T, CPUS>, VmallocError> {
-        match spec.kind.is_ioremap() {
-            true => Err(VmallocError::Kind { kind: spec.kind }),
-            false => self.reserve_any(bytes, gfp, spec),
-        }
-    }
-
-    /// As [`reserve`](Self::reserve), of any kind.
-    pub(in crate::map) fn reserve_any(
+    /// [`VmallocError`]; a region that is full is not reported: who asks tells, with [`failure`](Self::failure).
+    pub(in crate::map) fn reserve(
         &self,
         bytes: u32,
         gfp: Gfp,

@@ -40,7 +40,7 @@ fn everything(bench: &Bench<'_, '_>) -> bool {
 }
 
 fn each_fails_once(inject: impl Fn(&Bench<'_, '_>, u32)) {
-    with_io(&space(64), |bench| {
+    with_io(space(64), |bench| {
         assert!(!everything(bench), "nothing fails yet");
         let free = bench.free();
         for n in 1.. {
@@ -75,7 +75,7 @@ fn tables() {
 
 #[test]
 fn a_full_region_is_told_and_named() {
-    with_io(&space(1), |bench| {
+    with_io(space(1), |bench| {
         let refused = bench.io.ioremap(PhysAddr::new(0x1000_0000), 1 << 20, 0xc012_0000);
         assert!(refused.unwrap_err().to_string().contains("no gap for 1048576 bytes"));
         let told = bench.told();

@@ -8,20 +8,18 @@ mod rules;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::mem::MaybeUninit;
+use std::ops::Deref;
 
 use super::map::IoMap;
 use super::*;
 use crate::addr::{PAGE_SHIFT, PAGE_SIZE, Pfn, PfnRange, PhysAddr, PhysRange, VirtAddr, VirtRange};
-use crate::map::area::{AreaSpace, RegionName};
 use crate::map::duty::{Fresh, Stale};
 use crate::map::mmu::{Mapped, Mmu, NoTable};
 use crate::map::prot::{MemoryType, Prot, Rights};
-use crate::map::vmalloc::MappedRegion;
-use crate::object::test_machine::{Arena, Machine};
-use crate::object::{SlabAllocator, SlabOptions};
+use crate::map::test_region::{self, START, space, with_bench};
+use crate::object::test_machine::Machine;
 use crate::sync::watch;
-use crate::zone::{Gfp, PageAllocator};
+use crate::zone::Gfp;
 
 /// Frames of a section, and of a supersection.
 const SECTION: u32 = 0x100;
@@ -303,13 +301,6 @@ impl Mmu for Fake {
     }
 }
 
-const START: u32 = 0xf080_0000;
-
-fn space(mib: u32) -> AreaSpace {
-    let start = VirtAddr::new(START);
-    AreaSpace::new(VirtRange::new(start, start.checked_add(mib << 20).unwrap()))
-}
-
 fn bytes(start: u64, end: u64) -> PhysRange {
     PhysRange::new(PhysAddr::new(start), PhysAddr::new(end))
 }
@@ -317,66 +308,40 @@ fn bytes(start: u64, end: u64) -> PhysRange {
 /// Memory of the kernel's: the arena's is somewhere in it.
 const RAM: u64 = 0x4000_0000;
 
-type Region<'r, 'a> = MappedRegion<'r, 'a, Machine, Fake>;
-type Io<'r, 'a> = IoMap<'r, 'r, 'a, Machine, Fake>;
-
 /// A machine and its device memory.
 struct Bench<'r, 'a> {
-    pages: &'r PageAllocator<'a, Machine>,
-    slabs: &'r SlabAllocator<'r, 'a, Machine>,
-    mmu: &'r Fake,
-    region: &'r Region<'r, 'a>,
-    io: &'r Io<'r, 'a>,
-    boot: usize,
+    machine: &'r test_region::Bench<'r, 'a, Fake>,
+    io: &'r IoMap<'r, 'r, 'a, Machine, Fake>,
 }
 
-/// Runs a test with a region that boot has begun to use. Afterwards all that the test mapped must be unmapped.
-fn with_io(boot: &AreaSpace, test: impl FnOnce(&Bench<'_, '_>)) {
-    let arena = Arena::new(1024);
-    let pages = arena.pages::<1>();
-    let mmu = Fake::default();
-    for area in boot.areas() {
-        let mut tables = mmu.tables.borrow_mut();
-        for (page, pfn) in pages_of(area.range).zip(area.phys.pfn_down().as_u32()..) {
-            tables.map(page, entry(pfn, Prot::DEVICE));
-        }
+impl<'r, 'a> Deref for Bench<'r, 'a> {
+    type Target = test_region::Bench<'r, 'a, Fake>;
+
+    fn deref(&self) -> &Self::Target {
+        self.machine
     }
-    let mut place = Box::new(MaybeUninit::uninit());
-    let options = SlabOptions::default();
-    let slabs = SlabAllocator::new_in(&mut place, &pages, arena.linear(), options).unwrap();
-    let region = MappedRegion::new(RegionName::Vmalloc, boot, &pages, slabs, &mmu).unwrap();
-    let ram = [bytes(RAM, RAM + (64 << 20)), bytes(0x5000_0000, 0x5800_0000)];
-    let io = IoMap::new(&region, &ram).unwrap();
-    let boot = boot.areas().len();
-    let bench = Bench { pages: &pages, slabs, mmu: &mmu, region: &region, io: &io, boot };
-    let free = bench.free();
-    mmu.flushes();
-    test(&bench);
-    bench.is_as_new();
-    assert_eq!(bench.free(), free, "pages are lost");
-    assert_eq!(bench.told(), [""; 0]);
-    pages.validate().unwrap();
+}
+
+/// Runs a test with a region. Afterwards all that the test mapped must be unmapped.
+fn with_io(region: VirtRange, test: impl FnOnce(&Bench<'_, '_>)) {
+    with_bench(1024, region, |machine: &test_region::Bench<'_, '_, Fake>| {
+        let ram = [bytes(RAM, RAM + (64 << 20)), bytes(0x5000_0000, 0x5800_0000)];
+        let bench = Bench { machine, io: &IoMap::new(machine.region, &ram) };
+        machine.keeps_books(|| {
+            machine.mmu.flushes();
+            test(&bench);
+            bench.is_as_new();
+        });
+    });
 }
 
 impl Bench<'_, '_> {
-    /// Frees what nobody needs, and says how many pages are free.
-    fn free(&self) -> u64 {
-        self.region.make_room();
-        self.slabs.shrink_all();
-        self.pages.drain();
-        self.pages.figures().free()
-    }
-
-    fn told(&self) -> Vec<String> {
-        self.pages.platform().told()
-    }
-
-    /// Nothing is mapped, held or waiting but what boot has mapped.
+    /// Nothing is mapped, held or waiting.
     fn is_as_new(&self) {
         self.region.make_room();
         self.region.validate().unwrap();
-        assert_eq!(self.io.validate(), Ok(self.boot as u32));
-        assert_eq!(self.region.figures().areas as usize, self.boot);
+        assert_eq!(self.io.validate(), Ok(0));
+        assert_eq!(self.region.figures().areas, 0);
         let tables = self.mmu.tables.borrow();
         assert_eq!((tables.held.len(), tables.stale.len(), tables.leaves.len()), (0, 0, 0));
     }

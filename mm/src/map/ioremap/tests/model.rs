@@ -164,7 +164,7 @@ proptest! {
 
     #[test]
     fn ranges_and_types_as_a_list(ops in ops()) {
-        with_io(&space(240), |bench| {
+        with_io(space(240), |bench| {
             let mut model = Model::default();
             for (number, op) in (1..).zip(ops) {
                 match op {

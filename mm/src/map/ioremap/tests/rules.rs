@@ -15,7 +15,7 @@ fn at(phys: u64) -> PhysAddr {
 
 #[test]
 fn the_offset_in_the_page_stays_and_any_address_in_the_first_page_unmaps() {
-    with_io(&space(16), |bench| {
+    with_io(space(16), |bench| {
         let io = bench.io;
         let virt = io.ioremap(at(0x900_0ffc), 8, 7).unwrap();
         assert_eq!(virt.as_u32() % PAGE_SIZE, 0xffc);
@@ -30,7 +30,7 @@ fn the_offset_in_the_page_stays_and_any_address_in_the_first_page_unmaps() {
 
 #[test]
 fn each_type_is_mapped_as_it_says() {
-    with_io(&space(16), |bench| {
+    with_io(space(16), |bench| {
         let io = bench.io;
         let maps = [
             (io.ioremap(at(0x1000), 1, 0).unwrap(), Prot::DEVICE),
@@ -47,7 +47,7 @@ fn each_type_is_mapped_as_it_says() {
 
 #[test]
 fn what_is_refused_takes_nothing() {
-    with_io(&space(16), |bench| {
+    with_io(space(16), |bench| {
         let io = bench.io;
         let refused = io.ioremap(at(0x43ff_f000), 0x2000, 0).unwrap_err();
         let range = bytes(0x43ff_f000, 0x4400_1000);
@@ -64,7 +64,7 @@ fn what_is_refused_takes_nothing() {
 
 #[test]
 fn another_type_is_refused_and_the_owner_named() {
-    with_io(&space(16), |bench| {
+    with_io(space(16), |bench| {
         let io = bench.io;
         let virt = io.ioremap(at(0x900_0000), 0x3000, 0xc010_1234).unwrap();
         for (phys, len) in [(0x900_1000, 1), (0x8ff_f000, 0x2000), (0x900_2fff, 0x10_0000)] {
@@ -76,7 +76,9 @@ fn another_type_is_refused_and_the_owner_named() {
                         write-combine";
             assert_eq!(refused.to_string(), text);
         }
-        let beside = io.ioremap_wc(at(0x900_3000), 1, 1).unwrap();
+        let beside = io.ioremap_wc(at(0x900_3000), 1, 0).unwrap();
+        let refused = io.ioremap(at(0x900_3000), 1, 1).unwrap_err().to_string();
+        assert!(refused.contains("is mapped as write-combine by boot"), "{refused}");
         io.iounmap(beside).unwrap();
         io.iounmap(virt).unwrap();
     });
@@ -84,7 +86,7 @@ fn another_type_is_refused_and_the_owner_named() {
 
 #[test]
 fn unmapped_is_not_flushed_so_another_type_flushes_first() {
-    with_io(&space(16), |bench| {
+    with_io(space(16), |bench| {
         let io = bench.io;
         let virt = io.ioremap(UART, 0x1000, 0).unwrap();
         io.iounmap(virt).unwrap();
@@ -111,7 +113,7 @@ fn unmapped_is_not_flushed_so_another_type_flushes_first() {
 
 #[test]
 fn an_old_batch_leaves_a_newer_range_of_the_same_memory_alone() {
-    with_io(&space(16), |bench| {
+    with_io(space(16), |bench| {
         let io = bench.io;
         io.iounmap(io.ioremap(UART, 1, 0).unwrap()).unwrap();
         io.iounmap(io.ioremap_wc(UART, 1, 0).unwrap()).unwrap();
@@ -127,7 +129,7 @@ fn an_old_batch_leaves_a_newer_range_of_the_same_memory_alone() {
 
 #[test]
 fn a_range_that_is_mapped_is_shared_and_the_last_user_ends_it() {
-    with_io(&space(16), |bench| {
+    with_io(space(16), |bench| {
         let io = bench.io;
         let whole = io.ioremap(UART, 0x4000, 1).unwrap();
         let part = io.ioremap(at(0x900_1010), 0x1000, 2).unwrap();
@@ -146,7 +148,7 @@ fn a_range_that_is_mapped_is_shared_and_the_last_user_ends_it() {
 
 #[test]
 fn wrong_addresses_are_told_and_change_nothing() {
-    with_io(&space(16), |bench| {
+    with_io(space(16), |bench| {
         let io = bench.io;
         let virt = io.ioremap(UART, 0x3000, 0).unwrap();
         let memory = bench.region.vmap(&[], Prot::KERNEL, Gfp::GFP_KERNEL | Gfp::__GFP_NOWARN, 0);
@@ -171,7 +173,7 @@ fn wrong_addresses_are_told_and_change_nothing() {
 
 #[test]
 fn leaves_are_as_large_as_both_sides_let_them() {
-    with_io(&space(128), |bench| {
+    with_io(space(128), |bench| {
         let io = bench.io;
         let mapped = |phys: u64, len: u32| {
             let virt = io.ioremap(at(phys), len, 0).unwrap();
@@ -196,7 +198,7 @@ fn leaves_are_as_large_as_both_sides_let_them() {
 
 #[test]
 fn the_lead_is_not_mapped_and_no_way_in() {
-    with_io(&space(32), |bench| {
+    with_io(space(32), |bench| {
         let virt = bench.io.ioremap(at(0x1004_0000), 2 << 20, 0).unwrap();
         let area = bench.region.area_at(virt).unwrap();
         assert_eq!(virt.as_u32() - area.range.start().as_u32(), 0x4_0000);
@@ -211,7 +213,7 @@ fn the_lead_is_not_mapped_and_no_way_in() {
 #[test]
 fn without_an_aligned_hole_smaller_leaves_do_but_not_above_4_gib() {
     // 16 MiB and a guard page fit, but at no multiple of 16 MiB.
-    with_io(&space(22), |bench| {
+    with_io(space(22), |bench| {
         let virt = bench.io.ioremap(at(0x1000_0000), 16 << 20, 0).unwrap();
         assert_eq!((bench.mmu.leaves(SUPER), bench.mmu.leaves(SECTION)), (0, 16));
         bench.io.iounmap(virt).unwrap();
@@ -222,18 +224,18 @@ fn without_an_aligned_hole_smaller_leaves_do_but_not_above_4_gib() {
         assert!(told[0].contains("vmalloc: no room for 16777216 bytes at a multiple of 2^24"));
     });
     // Nor at a MiB.
-    let mut boot = space(18);
-    boot.take(PAGE_SIZE, UART).unwrap();
-    with_io(&boot, |bench| {
+    with_io(space(18), |bench| {
+        let first = bench.io.ioremap(UART, 1, 0).unwrap();
         let start = bench.io.ioremap(at(0x1000_0000), 17 << 20, 0).unwrap();
         assert_eq!((bench.mmu.leaves(SUPER), bench.mmu.leaves(SECTION)), (0, 0));
         bench.io.iounmap(start).unwrap();
+        bench.io.iounmap(first).unwrap();
     });
 }
 
 #[test]
 fn pairs_of_a_small_range_need_no_memory_and_change_two_words() {
-    with_io(&space(64), |bench| {
+    with_io(space(64), |bench| {
         let io = bench.io;
         let pair = |phys: u64| io.iounmap(io.ioremap(at(phys), 0x1000, 0).unwrap()).unwrap();
         const BATCH: u32 = 64;
@@ -256,7 +258,7 @@ fn pairs_of_a_small_range_need_no_memory_and_change_two_words() {
 
 #[test]
 fn what_waits_is_revived_only_as_what_it_was() {
-    with_io(&space(128), |bench| {
+    with_io(space(128), |bench| {
         let io = bench.io;
         for (phys, len) in [(0x900_0000, 0x2000), (0x1008_0000, 3 << 20), (0x2000_0000, 16 << 20)] {
             let start = at(phys);
@@ -293,7 +295,7 @@ fn what_waits_is_revived_only_as_what_it_was() {
 
 #[test]
 fn any_of_those_that_wait_is_revived() {
-    with_io(&space(16), |bench| {
+    with_io(space(16), |bench| {
         let io = bench.io;
         let devices = [0x10_0000, 0x11_0000, 0x12_0000, 0x13_0000].map(at);
         let mapped = devices.map(|phys| io.ioremap(phys, 0x1000, 0).unwrap());
@@ -314,7 +316,7 @@ fn any_of_those_that_wait_is_revived() {
 
 #[test]
 fn blocks_keep_their_place_until_room_is_needed() {
-    with_io(&space(128), |bench| {
+    with_io(space(128), |bench| {
         let io = bench.io;
         let pair = |phys: u64, len: u32| {
             let virt = io.ioremap(at(phys), len, 0).unwrap();
@@ -341,25 +343,6 @@ fn blocks_keep_their_place_until_room_is_needed() {
     });
 }
 
-#[test]
-fn boots_mappings_are_shared_and_stay() {
-    let mut boot = space(16);
-    let range = boot.take(PAGE_SIZE, UART).unwrap();
-    with_io(&boot, |bench| {
-        let io = bench.io;
-        let virt = io.ioremap(at(0x900_0040), 4, 1).unwrap();
-        assert_eq!(virt.as_u32(), range.start().as_u32() + 0x40);
-        let refused = io.ioremap_wc(UART, 4, 1).unwrap_err();
-        assert!(refused.to_string().contains("is mapped as device by boot"), "{refused}");
-        io.iounmap(virt).unwrap();
-        let error = io.iounmap(virt).unwrap_err();
-        let fault = AreaFault::OtherKind { kind: AreaKind::Boot, named: AreaKind::Ioremap };
-        assert_eq!(error.fault, fault);
-        assert_eq!(bench.told().len(), 1);
-        assert_eq!(bench.phys(virt), Some(0x900_0040));
-    });
-}
-
 #[repr(C)]
 struct Two([AtomicU32; 2]);
 
@@ -370,7 +353,7 @@ unsafe impl Registers for Two {}
 #[test]
 #[expect(unsafe_code, reason = "nothing is read through the registers")]
 fn guards_unmap_and_registers_stay() {
-    with_io(&space(16), |bench| {
+    with_io(space(16), |bench| {
         let io = bench.io;
         let mapping = io.map(bytes(0x900_0ff0, 0x900_1010), Device, 0).unwrap();
         assert_eq!(bench.phys(mapping.range().start()), Some(0x900_0ff0));

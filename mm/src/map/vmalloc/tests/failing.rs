@@ -43,7 +43,7 @@ fn everything(bench: &Bench<'_, '_>, lent: &[PageBlock<'_, '_, Machine>]) -> boo
 
 /// Has the n-th request fail, by `inject`, until none is left to fail.
 fn each_fails_once(inject: impl Fn(&Bench<'_, '_>, u32)) {
-    with_region(8192, &space(32), |bench| {
+    with_region(8192, space(32), |bench| {
         let lent: Vec<_> = (0..40).map(|_| bench.pages.alloc_page(KERNEL).unwrap()).collect();
         assert!(!everything(bench, &lent), "nothing fails yet");
         let free = bench.free();
@@ -51,7 +51,7 @@ fn each_fails_once(inject: impl Fn(&Bench<'_, '_>, u32)) {
             inject(bench, n);
             let failed = everything(bench, &lent);
             inject(bench, 0);
-            bench.is_as_new(&space(32));
+            bench.is_as_new();
             assert_eq!(bench.free(), free, "pages are lost when request {n} fails");
             if !failed {
                 assert!(n > 5, "{n}");
@@ -69,7 +69,7 @@ fn config(n: u32) -> FailConfig {
 #[test]
 fn pages() {
     // A failed page that is not the first of its round is no failure of the request, so not every n makes one.
-    with_region(8192, &space(32), |bench| {
+    with_region(8192, space(32), |bench| {
         let lent: Vec<_> = (0..40).map(|_| bench.pages.alloc_page(KERNEL).unwrap()).collect();
         assert!(!everything(bench, &lent), "nothing fails yet");
         let free = bench.free();
@@ -79,7 +79,7 @@ fn pages() {
             failures += u32::from(everything(bench, &lent));
             let is_through = bench.pages.failures_to_come().times != Some(0);
             bench.pages.inject_failures(FailConfig::OFF);
-            bench.is_as_new(&space(32));
+            bench.is_as_new();
             assert_eq!(bench.free(), free, "pages are lost when request {n} fails");
             if is_through {
                 break;

@@ -17,7 +17,7 @@ fn no_copy(from: VirtAddr, to: VirtAddr, bytes: u32) {
 
 #[test]
 fn objects_first_and_areas_for_what_is_larger() {
-    with_region(4096, &space(32), |bench| {
+    with_region(4096, space(32), |bench| {
         let region = bench.region;
         for (bytes, is_area) in [
             (1, false),
@@ -43,7 +43,7 @@ fn objects_first_and_areas_for_what_is_larger() {
 /// No row of two free pages: a page and a half becomes an area, and nobody is told of the object that was not made.
 #[test]
 fn where_all_is_in_single_pages_it_is_an_area() {
-    with_region(1024, &space(8), |bench| {
+    with_region(1024, space(8), |bench| {
         let region = bench.region;
         let mut pages = Vec::new();
         // Also what is kept back, which lies in one piece.
@@ -68,7 +68,7 @@ fn where_all_is_in_single_pages_it_is_an_area() {
 /// One request fails, for a page or for an object, and where an area would help there is one.
 #[test]
 fn any_request_may_fail() {
-    with_region(4096, &space(32), |bench| {
+    with_region(4096, space(32), |bench| {
         let region = bench.region;
         let inject_pages = |config| bench.pages.inject_failures(config);
         let inject_objects = |config| bench.slabs.inject_failures(config);
@@ -100,7 +100,7 @@ fn any_request_may_fail() {
 
 #[test]
 fn sizes_change_from_object_to_area_and_stay() {
-    with_region(4096, &space(32), |bench| {
+    with_region(4096, space(32), |bench| {
         let region = bench.region;
         // SAFETY: nobody else uses any of it.
         let resize = |at, bytes| unsafe { region.kvrealloc(at, bytes, QUIET, 0, no_copy) };
@@ -127,16 +127,12 @@ fn sizes_change_from_object_to_area_and_stay() {
 
 #[test]
 fn what_is_none_is_refused_by_whoever_has_the_address() {
-    let arena = Arena::new(512);
-    let pages = arena.pages::<1>();
-    let mmu = Fake::default();
-    let mut place = Box::new(MaybeUninit::uninit());
-    let options = SlabOptions::default();
-    let slabs = SlabAllocator::new_in(&mut place, &pages, arena.linear(), options).unwrap();
-    let region = MappedRegion::new(RegionName::Vmalloc, &space(4), &pages, slabs, &mmu).unwrap();
-    // SAFETY: nobody has it.
-    let [area, object] =
-        [START + 0x1000, 0x1234].map(|at| unsafe { region.kvfree(VirtAddr::new(at)) });
-    assert!(matches!(area, Err(KvNotGiven::Area(_))), "{area:?}");
-    assert!(matches!(object, Err(KvNotGiven::Object(_))), "{object:?}");
+    with_bench(512, space(4), |bench: &Bench<'_, '_>| {
+        let region = bench.region;
+        // SAFETY: nobody has it.
+        let [area, object] =
+            [START + 0x1000, 0x1234].map(|at| unsafe { region.kvfree(VirtAddr::new(at)) });
+        assert!(matches!(area, Err(KvNotGiven::Area(_))), "{area:?}");
+        assert!(matches!(object, Err(KvNotGiven::Object(_))), "{object:?}");
+    });
 }

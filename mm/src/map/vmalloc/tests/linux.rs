@@ -23,7 +23,7 @@ fn aligned(bench: &Bench<'_, '_>, pages: u32, align_shift: u32) -> Result<VirtAd
 
 #[test]
 fn fix_size() {
-    with_region(2048, &space(64), |bench| {
+    with_region(2048, space(64), |bench| {
         for pages in [1, 2, 16, 17, 100] {
             for _ in 0..600 {
                 let area = bench.region.vmalloc(pages * PAGE_SIZE, KERNEL, 0).unwrap();
@@ -36,7 +36,7 @@ fn fix_size() {
 /// Single pages fill the area, every second goes, and a pair finds one of the holes of just its size.
 #[test]
 fn full_fit() {
-    with_region(2048, &space(4), |bench| {
+    with_region(2048, space(4), |bench| {
         let region = bench.region;
         let mut areas = Vec::new();
         while let Ok(area) = region.vmalloc(1, QUIET, 0) {
@@ -63,7 +63,7 @@ fn full_fit() {
 /// before, and says so.
 #[test]
 fn full_fit_at_full_size_fails_as_documented() {
-    with_region(20_000, &space(64), |bench| {
+    with_region(20_000, space(64), |bench| {
         let region = bench.region;
         let mut areas = Vec::new();
         let error = loop {
@@ -82,7 +82,7 @@ fn full_fit_at_full_size_fails_as_documented() {
 
 #[test]
 fn long_busy_list() {
-    with_region(20_000, &space(160), |bench| {
+    with_region(20_000, space(160), |bench| {
         let region = bench.region;
         let areas: Vec<_> = (0..15_000).map(|_| region.vmalloc(1, KERNEL, 0).unwrap()).collect();
         for _ in 0..500 {
@@ -101,7 +101,7 @@ fn long_busy_list() {
 #[test]
 fn random_size() {
     let mut rng = Random(0x9e37_79b9);
-    with_region(2048, &space(64), |bench| {
+    with_region(2048, space(64), |bench| {
         for _ in 0..2000 {
             let bytes = rng.up_to(100) * PAGE_SIZE;
             bench.region.vfree(bench.region.vmalloc(bytes, KERNEL, 0).unwrap()).unwrap();
@@ -112,7 +112,7 @@ fn random_size() {
 /// Five pages at a multiple of two stacks of 8 KiB.
 #[test]
 fn fix_align() {
-    with_region(2048, &space(64), |bench| {
+    with_region(2048, space(64), |bench| {
         for _ in 0..2000 {
             let area = aligned(bench, 5, 14).unwrap();
             assert!(area.is_aligned(1 << 14));
@@ -124,7 +124,7 @@ fn fix_align() {
 #[test]
 fn random_size_align() {
     let mut rng = Random(0x9e37_79b9);
-    with_region(2048, &space(64), |bench| {
+    with_region(2048, space(64), |bench| {
         for _ in 0..2000 {
             let shift = 11 + rng.up_to(11);
             let area = aligned(bench, rng.up_to(10), shift).unwrap();
@@ -137,7 +137,7 @@ fn random_size_align() {
 /// Every alignment there is. At the top there is no such address: that is how Linux's case ends as well.
 #[test]
 fn align_shift() {
-    with_region(2048, &space(64), |bench| {
+    with_region(2048, space(64), |bench| {
         for shift in 0..32 {
             match aligned(bench, 1, shift) {
                 Ok(area) => {

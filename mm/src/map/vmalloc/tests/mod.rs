@@ -11,18 +11,16 @@ mod stacks;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
-use std::mem::MaybeUninit;
 
 use super::*;
 use crate::addr::{PAGE_SHIFT, PAGE_SIZE, Pfn, PfnRange, PhysRange, VirtAddr, VirtRange};
-use crate::map::area::{AreaSpace, RegionName};
 use crate::map::duty::{Fresh, Stale};
 use crate::map::mmu::{Mapped, Mmu, NoTable};
 use crate::map::prot::Prot;
-use crate::object::test_machine::{Arena, Machine};
-use crate::object::{SlabAllocator, SlabOptions};
+use crate::map::test_region::{self, START, space, with_bench};
+use crate::object::test_machine::Machine;
 use crate::sync::watch;
-use crate::zone::{Gfp, PageAllocator};
+use crate::zone::Gfp;
 
 const KERNEL: Gfp = Gfp::GFP_KERNEL;
 const QUIET: Gfp = KERNEL.union(Gfp::__GFP_NOWARN);
@@ -216,69 +214,34 @@ impl Mmu for Fake {
     }
 }
 
-const START: u32 = 0xf080_0000;
+type Bench<'r, 'a> = test_region::Bench<'r, 'a, Fake>;
 
-fn space(mib: u32) -> AreaSpace {
-    let start = VirtAddr::new(START);
-    AreaSpace::new(VirtRange::new(start, start.checked_add(mib << 20).unwrap()))
-}
-
-/// A machine and its vmalloc region.
-struct Bench<'r, 'a> {
-    pages: &'r PageAllocator<'a, Machine>,
-    slabs: &'r SlabAllocator<'r, 'a, Machine>,
-    mmu: &'r Fake,
-    region: &'r MappedRegion<'r, 'a, Machine, Fake>,
-}
-
-/// Runs a test with so many pages of memory, and a region that boot has begun to use. Afterwards all that the test
-/// gave back must be free.
-fn with_region(pages: u32, boot: &AreaSpace, test: impl FnOnce(&Bench<'_, '_>)) {
-    let arena = Arena::new(pages);
-    let pages = arena.pages::<1>();
-    let mmu = Fake::default();
-    let mut place = Box::new(MaybeUninit::uninit());
-    let options = SlabOptions::default();
-    let slabs = SlabAllocator::new_in(&mut place, &pages, arena.linear(), options).unwrap();
-    let region = MappedRegion::new(RegionName::Vmalloc, boot, &pages, slabs, &mmu).unwrap();
-    let bench = Bench { pages: &pages, slabs, mmu: &mmu, region: &region };
-    // Nothing that stays for good is missed afterwards.
-    region.vfree(region.vmalloc(1, KERNEL, 0).unwrap()).unwrap();
-    let free = bench.free();
-    mmu.flushes();
-    test(&bench);
-    bench.is_as_new(boot);
-    assert_eq!(bench.free(), free, "pages are lost");
-    assert_eq!(bench.told(), [""; 0]);
-    pages.validate().unwrap();
+/// Runs a test with so many pages of memory, and a region. Afterwards all that the test gave back must be free.
+fn with_region(pages: u32, region: VirtRange, test: impl FnOnce(&Bench<'_, '_>)) {
+    with_bench(pages, region, |bench: &Bench<'_, '_>| {
+        // Nothing that stays for good is missed afterwards.
+        bench.region.vfree(bench.region.vmalloc(1, KERNEL, 0).unwrap()).unwrap();
+        bench.keeps_books(|| {
+            bench.mmu.flushes();
+            test(bench);
+            bench.is_as_new();
+        });
+    });
 }
 
 impl Bench<'_, '_> {
-    /// Frees what nobody needs, and says how many pages are free.
-    fn free(&self) -> u64 {
-        self.region.make_room();
-        self.slabs.shrink_all();
-        self.pages.drain();
-        self.pages.figures().free()
-    }
-
-    fn told(&self) -> Vec<String> {
-        self.pages.platform().told()
-    }
-
     /// The frames that are mapped in an area.
     fn frames(&self, start: VirtAddr, pages: u32) -> Vec<Pfn> {
         let at = |page: u32| start.checked_add(page * PAGE_SIZE).unwrap();
         (0..pages).map(|page| self.region.vmalloc_to_pfn(at(page)).unwrap()).collect()
     }
 
-    /// Nothing is mapped, held or waiting, and the region is one gap behind what boot took.
-    fn is_as_new(&self, boot: &AreaSpace) {
+    /// Nothing is mapped, held or waiting, and the region is one gap.
+    fn is_as_new(&self) {
         self.region.make_room();
         self.region.validate().unwrap();
         let figures = self.region.figures();
-        assert_eq!(figures.areas as usize, boot.areas().len());
-        assert_eq!(figures.free, boot.region().len() - boot.taken().len());
+        assert_eq!((figures.areas, figures.free), (0, self.region.region().len()));
         assert_eq!((figures.waiting, figures.waiting_areas, figures.spare), (0, 0, 0));
         assert_eq!((self.mmu.mapped(), self.mmu.held()), (0, 0));
         assert!(self.mmu.tables.borrow().stale.is_empty());

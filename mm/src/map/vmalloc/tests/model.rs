@@ -127,12 +127,12 @@ proptest! {
 
     #[test]
     fn a_region_as_a_map(ops in ops()) {
-        with_region(2048, &space(16), |bench| play(bench, ops));
+        with_region(2048, space(16), |bench| play(bench, ops));
     }
 
     /// So little of each that much fails.
     #[test]
     fn a_small_region_with_little_memory_as_a_map(ops in ops()) {
-        with_region(400, &space(1), |bench| play(bench, ops));
+        with_region(400, space(1), |bench| play(bench, ops));
     }
 }

@@ -5,7 +5,7 @@ use crate::addr::Order;
 
 #[test]
 fn smaller_and_larger_in_place() {
-    with_region(2048, &space(16), |bench| {
+    with_region(2048, space(16), |bench| {
         let region = bench.region;
         let area = region.vmalloc(600 * PAGE_SIZE, KERNEL, 0).unwrap();
         let frames = bench.frames(area, 600);
@@ -24,7 +24,7 @@ fn smaller_and_larger_in_place() {
 
 #[test]
 fn elsewhere_when_the_way_is_blocked() {
-    with_region(2048, &space(16), |bench| {
+    with_region(2048, space(16), |bench| {
         let region = bench.region;
         let area = region.vmalloc(40 * PAGE_SIZE, KERNEL, 0).unwrap();
         let behind = region.vmalloc(PAGE_SIZE, KERNEL, 0).unwrap();
@@ -42,7 +42,7 @@ fn elsewhere_when_the_way_is_blocked() {
 
 #[test]
 fn what_can_not_grow_stays_as_it_was() {
-    with_region(300, &space(16), |bench| {
+    with_region(300, space(16), |bench| {
         let region = bench.region;
         let area = region.vmalloc(100 * PAGE_SIZE, KERNEL, 0).unwrap();
         let frames = bench.frames(area, 100);
@@ -63,7 +63,7 @@ fn what_can_not_grow_stays_as_it_was() {
 /// Blocks go with the area they are in, and a cut through one leaves single pages on both sides.
 #[test]
 fn a_cut_through_a_block() {
-    with_region(2048, &space(16), |bench| {
+    with_region(2048, space(16), |bench| {
         let region = bench.region;
         let order = |pfn: Pfn| bench.pages.frames().get(pfn).unwrap().state().order();
         for pages in [1, 2, 5, 8, 17, 31, 32] {

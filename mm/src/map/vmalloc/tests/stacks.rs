@@ -6,7 +6,7 @@ use crate::map::vmalloc::STACK_PAGES;
 
 #[test]
 fn a_page_below_is_never_mapped_also_where_the_region_begins() {
-    with_region(512, &space(4), |bench| {
+    with_region(512, space(4), |bench| {
         let region = bench.region;
         for pages in [1, STACK_PAGES, 4, 16, 40] {
             let stack = region.kernel_stack(pages, KERNEL, 0x1234).unwrap();
@@ -31,7 +31,7 @@ fn a_page_below_is_never_mapped_also_where_the_region_begins() {
 /// An area that grows right up to the stack's own does not touch its guard.
 #[test]
 fn an_area_before_it_that_grows_leaves_the_guard() {
-    with_region(512, &space(4), |bench| {
+    with_region(512, space(4), |bench| {
         let region = bench.region;
         let before = region.vmalloc(PAGE_SIZE, KERNEL, 0).unwrap();
         let gap = region.vmalloc(64 * PAGE_SIZE, KERNEL, 0).unwrap();
@@ -52,7 +52,7 @@ fn an_area_before_it_that_grows_leaves_the_guard() {
 
 #[test]
 fn it_waits_for_a_flush_with_just_its_frames() {
-    with_region(512, &space(4), |bench| {
+    with_region(512, space(4), |bench| {
         let region = bench.region;
         drop(region.kernel_stack(STACK_PAGES, KERNEL, 0).unwrap());
         let figures = region.figures();
@@ -71,34 +71,30 @@ fn it_waits_for_a_flush_with_just_its_frames() {
 
 #[test]
 fn nobody_else_gives_it_back() {
-    let arena = Arena::new(512);
-    let pages = arena.pages::<1>();
-    let mmu = Fake::default();
-    let mut place = Box::new(MaybeUninit::uninit());
-    let options = SlabOptions::default();
-    let slabs = SlabAllocator::new_in(&mut place, &pages, arena.linear(), options).unwrap();
-    let region = MappedRegion::new(RegionName::Vmalloc, &space(4), &pages, slabs, &mmu).unwrap();
-    let stack = region.kernel_stack(STACK_PAGES, KERNEL, 0).unwrap();
-    for virt in [stack.guard().start(), stack.range().start()] {
-        assert!(region.free(virt, AreaKind::Stack).is_err());
-        assert!(region.vfree(virt).is_err());
-        assert!(region.vunmap(virt).is_err());
-    }
-    let spec = AreaSpec::new(AreaKind::Stack, Prot::KERNEL, 0);
-    let refused = region.alloc(PAGE_SIZE, QUIET, &spec);
-    assert_eq!(refused, Err(VmallocError::Prot { prot: Prot::KERNEL }));
-    assert_eq!(region.kernel_stack(0, QUIET, 0).unwrap_err(), VmallocError::Empty);
-    assert!(matches!(
-        region.kernel_stack(u32::MAX, QUIET, 0).unwrap_err(),
-        VmallocError::TooLarge { .. }
-    ));
-    assert!(region.vmalloc_to_pfn(stack.range().start()).is_some());
+    with_bench(512, space(4), |bench: &Bench<'_, '_>| {
+        let region = bench.region;
+        let stack = region.kernel_stack(STACK_PAGES, KERNEL, 0).unwrap();
+        for virt in [stack.guard().start(), stack.range().start()] {
+            assert!(region.free(virt, AreaKind::Stack).is_err());
+            assert!(region.vfree(virt).is_err());
+            assert!(region.vunmap(virt).is_err());
+        }
+        let spec = AreaSpec::new(AreaKind::Stack, Prot::KERNEL, 0);
+        let refused = region.alloc(PAGE_SIZE, QUIET, &spec);
+        assert_eq!(refused, Err(VmallocError::Prot { prot: Prot::KERNEL }));
+        assert_eq!(region.kernel_stack(0, QUIET, 0).unwrap_err(), VmallocError::Empty);
+        assert!(matches!(
+            region.kernel_stack(u32::MAX, QUIET, 0).unwrap_err(),
+            VmallocError::TooLarge { .. }
+        ));
+        assert!(region.vmalloc_to_pfn(stack.range().start()).is_some());
+    });
 }
 
 /// Every call fails once: of the record, of the table, of each page.
 #[test]
 fn a_stack_that_is_not_made_leaves_nothing() {
-    with_region(512, &space(4), |bench| {
+    with_region(512, space(4), |bench| {
         let region = bench.region;
         region.make_room();
         bench.mmu.fails_at.set(bench.mmu.asked.get() + 1);
