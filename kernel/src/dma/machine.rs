@@ -5,10 +5,8 @@ use core::ptr;
 
 use arch_arm::cache::DataCaches;
 use arch_arm::clear;
-use mm::addr::{Pfn, PfnRange, PhysRange, VirtAddr, VirtRange};
-use mm::dma::{DataCache, HighPage, KernelMemory, LinearSections, NotTakenOut};
-use mm::map::{Fresh, Mapped, Mmu, NoTable, Prot, Stale};
-use mm::zone::Gfp;
+use mm::addr::{Pfn, PhysRange, VirtAddr, VirtRange};
+use mm::dma::{DataCache, DmaMachine, HighPage, KernelMemory, LinearSections, NotTakenOut};
 
 use crate::boot::LinearMap;
 use crate::kmap;
@@ -96,69 +94,11 @@ impl DataCache for DmaHardware {
     }
 }
 
-impl Mmu for DmaHardware {
-    fn hold_tables(&self, range: VirtRange, gfp: Gfp) -> Result<(), NoTable> {
-        self.maps.hold_tables(range, gfp)
-    }
+impl DmaMachine for DmaHardware {
+    type Tables = Maps;
 
-    fn drop_tables(&self, range: VirtRange) {
-        self.maps.drop_tables(range);
-    }
-
-    #[inline]
-    fn map_pages(&self, virt: VirtAddr, frames: &[Pfn], prot: Prot) -> Fresh {
-        self.maps.map_pages(virt, frames, prot)
-    }
-
-    #[inline]
-    fn map_run(&self, virt: VirtAddr, frames: PfnRange, prot: Prot) -> Fresh {
-        self.maps.map_run(virt, frames, prot)
-    }
-
-    #[inline]
-    fn publish(&self, fresh: Fresh) {
-        self.maps.publish(fresh);
-    }
-
-    #[inline]
-    fn clear(&self, range: VirtRange) -> Stale {
-        self.maps.clear(range)
-    }
-
-    #[inline]
-    fn retire(&self, range: VirtRange) -> Stale {
-        self.maps.retire(range)
-    }
-
-    #[inline]
-    fn take_dead(&self, range: VirtRange, frames: &mut [Pfn]) -> (usize, VirtAddr) {
-        self.maps.take_dead(range, frames)
-    }
-
-    #[inline]
-    fn flush(&self, stale: Stale) {
-        self.maps.flush(stale);
-    }
-
-    fn flush_all(&self) {
-        self.maps.flush_all();
-    }
-
-    fn map_blocks(
-        &self,
-        virt: VirtAddr,
-        phys: PhysRange,
-        prot: Prot,
-        gfp: Gfp,
-    ) -> Result<Fresh, NoTable> {
-        self.maps.map_blocks(virt, phys, prot, gfp)
-    }
-
-    fn unmap_blocks(&self, range: VirtRange) -> Stale {
-        self.maps.unmap_blocks(range)
-    }
-
-    fn lookup(&self, virt: VirtAddr) -> Option<Mapped> {
-        self.maps.lookup(virt)
+    #[inline(always)]
+    fn tables(&self) -> &Maps {
+        self.maps
     }
 }

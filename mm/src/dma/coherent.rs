@@ -31,7 +31,7 @@ use super::machine::DmaMachine;
 use super::memory::DmaMemory;
 use super::region::{From, Record};
 use crate::addr::{Order, PAGE_SHIFT, PAGE_SIZE, Pfn, PfnRange, VirtAddr, VirtRange};
-use crate::map::Prot;
+use crate::map::{Mmu, Prot};
 use crate::platform::Lowmem;
 use crate::zone::{Gfp, ZoneKind};
 
@@ -204,8 +204,9 @@ impl<'s, 'a, P: Lowmem, M: DmaMachine, const CPUS: usize> DmaMemory<'s, 'a, P, M
 
     /// Maps frames that nothing maps at addresses that nothing is mapped at, and drops what caches hold of them.
     pub(super) fn map_uncached(&self, range: VirtRange, run: PfnRange) {
-        let fresh = self.machine.map_run(range.start(), run, Prot::WRITE_COMBINE);
-        self.machine.publish(fresh);
+        let tables = self.machine.tables();
+        let fresh = tables.map_run(range.start(), run, Prot::WRITE_COMBINE);
+        tables.publish(fresh);
         self.machine.invalidate(range);
     }
 
@@ -295,8 +296,8 @@ impl<'s, 'a, P: Lowmem, M: DmaMachine, const CPUS: usize> DmaMemory<'s, 'a, P, M
             self.pool.release(page, pages);
             return Ok(());
         }
-        let stale = self.machine.clear(self.region.part(page, pages));
-        self.machine.flush(stale);
+        let tables = self.machine.tables();
+        tables.flush(tables.clear(self.region.part(page, pages)));
         let run = PfnRange::new(record.pfn(), record.pfn().saturating_add(pages));
         if from == From::HighMem {
             // What can go wrong is somebody else's mistake, and the page allocator has reported it.

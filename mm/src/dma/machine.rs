@@ -56,6 +56,10 @@ pub trait LinearSections {
 }
 
 /// All that DMA memory asks of a machine.
-pub trait DmaMachine: Mmu + DataCache + KernelMemory + HighPage + LinearSections {}
+pub trait DmaMachine: DataCache + KernelMemory + HighPage + LinearSections {
+    /// What [`tables`](Self::tables) returns.
+    type Tables: Mmu;
 
-impl<M: Mmu + DataCache + KernelMemory + HighPage + LinearSections> DmaMachine for M {}
+    /// The kernel's live page tables.
+    fn tables(&self) -> &Self::Tables;
+}

@@ -25,8 +25,8 @@ use super::machine::DmaMachine;
 use super::region::Region;
 use super::sections::Sections;
 use crate::addr::{PHYS_LIMIT_32, PhysRange, VirtAddr, VirtRange};
-use crate::map::NoTable;
 use crate::map::linear::LinearMap;
+use crate::map::{Mmu, NoTable};
 use crate::object::SlabAllocator;
 use crate::platform::{Lowmem, Report};
 use crate::sync::Lock;
@@ -34,6 +34,9 @@ use crate::zone::{Gfp, PageAllocator};
 
 /// How many devices can be attached at a time.
 pub const MAX_DEVICES: usize = 64;
+
+/// Those that are attached, by their numbers.
+type Devices<'s> = ArrayVec<(u32, &'s Device), MAX_DEVICES>;
 
 /// There is no place for one more device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,7 +68,7 @@ pub struct DmaMemory<'s, 'a, P, M, const CPUS: usize = 1> {
     pub(super) slabs: &'s SlabAllocator<'s, 'a, P, CPUS>,
     pub(super) sections: Sections,
     pub(super) watch: Watch,
-    devices: Lock<ArrayVec<(u32, &'s Device), MAX_DEVICES>>,
+    devices: Lock<Devices<'s>>,
 }
 
 impl<'s, 'a, P: Lowmem, M: DmaMachine, const CPUS: usize> DmaMemory<'s, 'a, P, M, CPUS> {
@@ -84,7 +87,7 @@ impl<'s, 'a, P: Lowmem, M: DmaMachine, const CPUS: usize> DmaMemory<'s, 'a, P, M
         watching: Watching,
     ) -> Result<Self, NoTable> {
         let region = Region::new(region);
-        machine.hold_tables(region.range(), Gfp::GFP_KERNEL)?;
+        machine.tables().hold_tables(region.range(), Gfp::GFP_KERNEL)?;
         let low = PhysRange::new(linear.lowmem().start(), linear.lowmem().end().min(PHYS_LIMIT_32));
         let start = linear.phys_to_virt(low.start()).unwrap_or_default().as_u32();
         // All of it has addresses: fewer than 4 GiB.
@@ -133,14 +136,12 @@ impl<'s, 'a, P: Lowmem, M: DmaMachine, const CPUS: usize> DmaMemory<'s, 'a, P, M
     ///
     /// [`TooManyDevices`] when there are [`MAX_DEVICES`]. It can be used all the same.
     pub fn attach(&self, device: &'s Device) -> Result<(), TooManyDevices> {
-        let id = {
-            let _masked = self.pages.platform().mask();
-            let mut devices = self.devices.lock(|| self.pages.platform().contended());
+        let id = self.with_devices(|devices| {
             let is_free = |id: &u32| devices.iter().all(|(other, _)| other != id);
-            let id = (1..=MAX_DEVICES as u32).find(is_free).ok_or(TooManyDevices)?;
-            devices.try_push((id, device)).map_err(|_| TooManyDevices)?;
-            id
-        };
+            let id = (1..=MAX_DEVICES as u32).find(is_free)?;
+            devices.try_push((id, device)).ok().map(|()| id)
+        });
+        let id = id.ok_or(TooManyDevices)?;
         device.set_id(id);
         if self.watch.is_on() {
             device.watch();
@@ -154,11 +155,9 @@ impl<'s, 'a, P: Lowmem, M: DmaMachine, const CPUS: usize> DmaMemory<'s, 'a, P, M
     ///
     /// The first [`DmaFault`] that was reported: mappings, or coherent memory, which is lost.
     pub fn detach(&self, device: &'s Device) -> Result<(), DmaFault> {
-        {
-            let _masked = self.pages.platform().mask();
-            let mut devices = self.devices.lock(|| self.pages.platform().contended());
+        self.with_devices(|devices| {
             devices.retain(|(_, other)| !core::ptr::eq(*other, device));
-        }
+        });
         let mut result = Ok(());
         if device.is_watched() {
             device.watch_no_more();
@@ -175,17 +174,23 @@ impl<'s, 'a, P: Lowmem, M: DmaMachine, const CPUS: usize> DmaMemory<'s, 'a, P, M
     /// The attached devices.
     pub fn devices(&self) -> impl Iterator<Item = &'s Device> {
         (0..MAX_DEVICES).map_while(|index| {
-            let _masked = self.pages.platform().mask();
-            let devices = self.devices.lock(|| self.pages.platform().contended());
-            devices.get(index).map(|(_, device)| *device)
+            self.with_devices(|devices| devices.get(index).map(|(_, device)| *device))
         })
     }
 
     /// The attached device with this number.
     pub fn device(&self, id: u32) -> Option<&'s Device> {
-        let _masked = self.pages.platform().mask();
-        let devices = self.devices.lock(|| self.pages.platform().contended());
-        devices.iter().find(|(other, _)| *other == id).map(|(_, device)| *device)
+        self.with_devices(|devices| {
+            devices.iter().find(|(other, _)| *other == id).map(|(_, device)| *device)
+        })
+    }
+
+    /// Runs something short under the lock of the list.
+    fn with_devices<R>(&self, run: impl FnOnce(&mut Devices<'s>) -> R) -> R {
+        let platform = self.pages.platform();
+        let _masked = platform.mask();
+        let mut devices = self.devices.lock(|| platform.contended());
+        run(&mut devices)
     }
 
     /// Somebody did something wrong with DMA memory of this device.

@@ -17,6 +17,29 @@ pub enum MemoryType {
     StronglyOrdered,
 }
 
+/// The bits that tell the types apart in a record.
+pub(super) const MEMORY_BITS: u32 = 0x3;
+
+impl MemoryType {
+    /// The type whose number is in the lowest bits.
+    #[inline(always)]
+    pub(super) const fn from_bits(bits: u32) -> Self {
+        match bits & MEMORY_BITS {
+            0 => Self::WriteBack,
+            1 => Self::WriteCombine,
+            2 => Self::Device,
+            _ => Self::StronglyOrdered,
+        }
+    }
+}
+
+// `from_bits` reads back what `as u32` wrote.
+const _: () = {
+    use MemoryType::{Device, StronglyOrdered, WriteBack, WriteCombine};
+    assert!(WriteBack as u32 == 0 && WriteCombine as u32 == 1);
+    assert!(Device as u32 == 2 && StronglyOrdered as u32 == 3);
+};
+
 impl fmt::Display for MemoryType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,9 +1,7 @@
 //! All that DMA memory asks of a machine, in one value: live tables, `kmap_local`, caches, sections of the linear map.
 
-use mm::addr::{Pfn, PfnRange, PhysRange, VirtAddr, VirtRange};
-use mm::dma::{DataCache, HighPage, KernelMemory, LinearSections, NotTakenOut};
-use mm::map::{Fresh, Mapped, Mmu, NoTable, Prot, Stale};
-use mm::zone::Gfp;
+use mm::addr::{Pfn, PhysRange, VirtAddr, VirtRange};
+use mm::dma::{DataCache, DmaMachine, HighPage, KernelMemory, LinearSections, NotTakenOut};
 
 use crate::bridge::On;
 use crate::kit::{Kit, Live, Local};
@@ -74,62 +72,10 @@ impl LinearSections for DmaParts<'_> {
     }
 }
 
-impl Mmu for DmaParts<'_> {
-    fn hold_tables(&self, range: VirtRange, gfp: Gfp) -> Result<(), NoTable> {
-        self.live.hold_tables(range, gfp)
-    }
+impl<'w> DmaMachine for DmaParts<'w> {
+    type Tables = Live<'w>;
 
-    fn drop_tables(&self, range: VirtRange) {
-        self.live.drop_tables(range);
-    }
-
-    fn map_pages(&self, virt: VirtAddr, frames: &[Pfn], prot: Prot) -> Fresh {
-        self.live.map_pages(virt, frames, prot)
-    }
-
-    fn map_run(&self, virt: VirtAddr, frames: PfnRange, prot: Prot) -> Fresh {
-        self.live.map_run(virt, frames, prot)
-    }
-
-    fn publish(&self, fresh: Fresh) {
-        self.live.publish(fresh);
-    }
-
-    fn clear(&self, range: VirtRange) -> Stale {
-        self.live.clear(range)
-    }
-
-    fn retire(&self, range: VirtRange) -> Stale {
-        self.live.retire(range)
-    }
-
-    fn take_dead(&self, range: VirtRange, frames: &mut [Pfn]) -> (usize, VirtAddr) {
-        self.live.take_dead(range, frames)
-    }
-
-    fn flush(&self, stale: Stale) {
-        self.live.flush(stale);
-    }
-
-    fn flush_all(&self) {
-        self.live.flush_all();
-    }
-
-    fn map_blocks(
-        &self,
-        virt: VirtAddr,
-        phys: PhysRange,
-        prot: Prot,
-        gfp: Gfp,
-    ) -> Result<Fresh, NoTable> {
-        self.live.map_blocks(virt, phys, prot, gfp)
-    }
-
-    fn unmap_blocks(&self, range: VirtRange) -> Stale {
-        self.live.unmap_blocks(range)
-    }
-
-    fn lookup(&self, virt: VirtAddr) -> Option<Mapped> {
-        self.live.lookup(virt)
+    fn tables(&self) -> &Live<'w> {
+        self.live
     }
 }

@@ -55,7 +55,6 @@ const KIND: u32 = 0xf;
 const STATE_SHIFT: u32 = 4;
 const STATE: u32 = 0x3;
 const MEMORY_SHIFT: u32 = 6;
-const MEMORY: u32 = 0x3;
 
 /// An area, by the address of its record.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -415,12 +414,7 @@ impl AreaId {
             range: self.range(words),
             kind: AreaKind::from_bits(bits),
             state: AreaState::from_bits(bits),
-            memory: match bits >> MEMORY_SHIFT & MEMORY {
-                0 => MemoryType::WriteBack,
-                1 => MemoryType::WriteCombine,
-                2 => MemoryType::Device,
-                _ => MemoryType::StronglyOrdered,
-            },
+            memory: MemoryType::from_bits(bits >> MEMORY_SHIFT),
             caller: words.get(self.0, CALLER),
             phys: (phys != NO_PHYS).then(|| PhysAddr::new(u64::from(phys) << PAGE_SHIFT)),
         }
@@ -429,9 +423,6 @@ impl AreaId {
 
 // `info` reads back what `describe` wrote.
 const _: () = {
-    use MemoryType::{Device, StronglyOrdered, WriteBack, WriteCombine};
-    assert!(WriteBack as u32 == 0 && WriteCombine as u32 == 1);
-    assert!(Device as u32 == 2 && StronglyOrdered as u32 == 3);
     let mut index = 0;
     while index < AreaKind::ALL.len() {
         assert!(AreaKind::ALL[index] as usize == index);

@@ -9,8 +9,12 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`map`] | the value, and how a range is mapped |
+//! | [`map`] | the value, and the way to a mapping |
+//! | `claim` | is a range free, mapped, or waiting? |
+//! | `revive` | what waits is mapped again as it was |
+//! | `anew` | what nobody maps gets an area |
 //! | [`unmap`] | the last user's mapping goes; addresses that are wrong |
+//! | [`look`] | the ranges, for reports |
 //! | [`guard`] | a mapping that ends with its owner, and typed registers |
 //! | `place` | where in the region large leaves can map a range |
 //! | `blocks` | spare areas of one large leaf |
@@ -29,20 +33,28 @@
 //! has it is named; and where an aligned hole is missing, a range gets smaller leaves and not an error.
 
 #[cfg(not(loom))]
+mod anew;
+#[cfg(not(loom))]
 mod blocks;
 #[cfg(not(loom))]
 mod check;
+#[cfg(not(loom))]
+mod claim;
 pub mod error;
 #[cfg(not(loom))]
 pub mod guard;
 #[cfg(not(loom))]
 mod index;
 #[cfg(not(loom))]
+pub mod look;
+#[cfg(not(loom))]
 pub mod map;
 #[cfg(not(loom))]
 mod place;
 #[cfg(not(loom))]
 mod record;
+#[cfg(not(loom))]
+mod revive;
 #[cfg(all(test, not(loom)))]
 mod tests;
 #[cfg(not(loom))]
@@ -58,6 +70,8 @@ pub use guard::IoMapping;
 #[cfg(not(loom))]
 pub(in crate::map) use index::{IoBatch, IoIndex};
 #[cfg(not(loom))]
-pub use map::{IoMap, IoRange};
+pub use look::IoRange;
+#[cfg(not(loom))]
+pub use map::IoMap;
 #[cfg(not(loom))]
 pub(in crate::map) use record::IoId;

@@ -15,7 +15,7 @@
 
 use crate::addr::{Pfn, PfnRange, VirtAddr};
 use crate::map::area::{AreaId, RECORD_BYTES, Words};
-use crate::map::prot::MemoryType;
+use crate::map::prot::{MEMORY_BITS, MemoryType};
 use crate::sync::Ordering::Relaxed;
 
 const START: u32 = 0;
@@ -33,14 +33,12 @@ pub(super) const NEXT: u32 = 44;
 pub(super) const PREVIOUS: u32 = 48;
 const LINK: u32 = 60;
 
-const _: () = assert!(LINK + 4 == RECORD_BYTES);
+const _: () = assert!(LINK + 4 == RECORD_BYTES && LISTED > MEMORY_BITS);
 
 /// No record.
 pub(super) const NONE: u32 = 0;
 /// More than one has had the mapping.
 const SHARED: u32 = 1 << 31;
-/// The memory type's bits.
-const MEMORY: u32 = 0x3;
 /// It is in the tree.
 const LISTED: u32 = 1 << 2;
 /// While it was in the tree, another range there has met it.
@@ -111,17 +109,12 @@ impl IoId {
     /// The type that it is mapped with.
     #[inline(always)]
     pub(super) fn memory(self, words: &impl Words) -> MemoryType {
-        match self.get(words, FLAGS) & MEMORY {
-            0 => MemoryType::WriteBack,
-            1 => MemoryType::WriteCombine,
-            2 => MemoryType::Device,
-            _ => MemoryType::StronglyOrdered,
-        }
+        MemoryType::from_bits(self.get(words, FLAGS))
     }
 
     #[inline(always)]
     pub(super) fn is_memory(self, words: &impl Words, memory: MemoryType) -> bool {
-        self.get(words, FLAGS) & MEMORY == memory as u32
+        self.get(words, FLAGS) & MEMORY_BITS == memory as u32
     }
 
     #[inline(always)]

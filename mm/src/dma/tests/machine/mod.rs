@@ -25,7 +25,7 @@ use std::sync::Mutex;
 
 use super::super::cache::DataCache;
 use super::super::live::Watching;
-use super::super::machine::{HighPage, KernelMemory, LinearSections, NotTakenOut};
+use super::super::machine::{DmaMachine, HighPage, KernelMemory, LinearSections, NotTakenOut};
 use super::super::memory::DmaMemory;
 use crate::addr::{MIB, Order, PAGE_SIZE, Pfn, PfnRange, PhysAddr, PhysRange, VirtAddr, VirtRange};
 use crate::boot::layout::DMA;

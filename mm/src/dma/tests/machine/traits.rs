@@ -163,6 +163,14 @@ impl LinearSections for Machine<'_> {
     }
 }
 
+impl DmaMachine for Machine<'_> {
+    type Tables = Self;
+
+    fn tables(&self) -> &Self {
+        self
+    }
+}
+
 /// The region's part of it: the rest is not used.
 impl Mmu for Machine<'_> {
     fn hold_tables(&self, range: VirtRange, _: Gfp) -> Result<(), NoTable> {
