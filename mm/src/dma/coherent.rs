@@ -210,6 +210,14 @@ impl<'s, 'a, P: Lowmem, M: DmaMachine, const CPUS: usize> DmaMemory<'s, 'a, P, M
         self.machine.invalidate(range);
     }
 
+    /// Ends what [`map_uncached`](Self::map_uncached) began. Out of line: inlined, its loops would have whoever calls it
+    /// keep its own values on the stack.
+    #[inline(never)]
+    fn unmap_uncached(&self, range: VirtRange) {
+        let tables = self.machine.tables();
+        tables.flush(tables.clear(range));
+    }
+
     /// A buffer for a device that looks into the caches: a block of lowmem.
     fn alloc_plain(
         &self,
@@ -296,8 +304,7 @@ impl<'s, 'a, P: Lowmem, M: DmaMachine, const CPUS: usize> DmaMemory<'s, 'a, P, M
             self.pool.release(page, pages);
             return Ok(());
         }
-        let tables = self.machine.tables();
-        tables.flush(tables.clear(self.region.part(page, pages)));
+        self.unmap_uncached(self.region.part(page, pages));
         let run = PfnRange::new(record.pfn(), record.pfn().saturating_add(pages));
         if from == From::HighMem {
             // What can go wrong is somebody else's mistake, and the page allocator has reported it.

@@ -1,5 +1,6 @@
 //! A machine's memory with a region of addresses, whose page tables `T` are a test's own: what the tests of `vmalloc` and
 //! of `ioremap` run on.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::mem::MaybeUninit;
 

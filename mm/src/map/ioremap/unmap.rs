@@ -6,7 +6,8 @@
 use super::map::{IoMap, mapped_pages};
 use super::record::IoId;
 use crate::addr::{PAGE_SHIFT, PAGE_SIZE, VirtAddr, VirtRange};
-use crate::map::area::{AreaId, AreaKind, AreaState, Words};
+use crate::map::area::{AreaId, AreaKind, AreaState, EndWord, Words};
+use crate::map::duty::Stale;
 use crate::map::mmu::Mmu;
 use crate::map::vmalloc::state::{SMALL_PAGES, State};
 use crate::map::vmalloc::{AreaError, AreaFault};
@@ -82,11 +83,28 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'_, '_, '_, P, T, CPUS> {
         let words = self.region.words();
         let Some(area) = state.find(&words, virt) else { return Unmapped::Wrong };
         let read = area.end_word(&words);
-        let is_small = read.is(AreaKind::Ioremap, AreaState::Live);
-        let is_ours = is_small || read.is(AreaKind::IoBlocks, AreaState::Live);
-        if !is_ours {
-            return Unmapped::Wrong;
+        if read.is(AreaKind::Ioremap, AreaState::Live) {
+            self.let_go_of(state, virt, (area, read), |range| {
+                let is_small = range.len() <= SMALL_PAGES << PAGE_SHIFT;
+                is_small.then(|| self.region.mmu.clear(range))
+            })
+        } else if read.is(AreaKind::IoBlocks, AreaState::Live) {
+            self.let_go_of(state, virt, (area, read), |range| self.region.mmu.unmap_block(range))
+        } else {
+            Unmapped::Wrong
         }
+    }
+
+    /// As [`let_go`](Self::let_go), of a live area, by what takes its mapping away if that is a few steps.
+    #[inline(always)]
+    fn let_go_of(
+        &self,
+        state: &mut State,
+        virt: VirtAddr,
+        (area, read): (AreaId, EndWord),
+        take_away: impl FnOnce(VirtRange) -> Option<Stale>,
+    ) -> Unmapped {
+        let words = self.region.words();
         // Whatever is live was bound before.
         let io = IoId::from_word(area.note(&words));
         let range = mapped_pages(&words, io, read.end());
@@ -97,14 +115,7 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'_, '_, '_, P, T, CPUS> {
                 None => return Unmapped::Wrong,
             }
         }
-        let stale = if !is_small {
-            self.region.mmu.unmap_block(range)
-        } else if range.len() <= SMALL_PAGES << PAGE_SHIFT {
-            Some(self.region.mmu.clear(range))
-        } else {
-            None
-        };
-        let Some(stale) = stale else {
+        let Some(stale) = take_away(range) else {
             area.move_on(&words, read, AreaState::Making);
             return Unmapped::Taken(area, io, range);
         };
