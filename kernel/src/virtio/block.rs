@@ -42,6 +42,8 @@ const BUFFER_ORDER: Order = match Order::new(4) {
 };
 /// Sectors of one request at most.
 pub const MOST: u32 = BUFFER_ORDER.bytes() / SECTOR;
+/// Sectors that have a number: a word. Of a larger disk those behind are out of reach.
+const NUMBERED: u64 = 1 << u32::BITS;
 /// A device that has not answered for so long does not.
 const SECONDS: u64 = 10;
 /// So many looks where there is no clock.
@@ -73,6 +75,13 @@ pub enum DiskError {
         /// What it has.
         capacity: u64,
     },
+    /// Sectors that the disk has, and that have no number here: a word counts 2 TiB of them.
+    BeyondWord {
+        /// The first.
+        sector: u32,
+        /// How many.
+        count: u32,
+    },
     /// More sectors than one request has, or none.
     Count {
         /// How many.
@@ -96,6 +105,9 @@ impl fmt::Display for DiskError {
             Self::NotMapped(error) => error.fmt(f),
             Self::BeyondEnd { sector, count, capacity } => {
                 write!(f, "{count} sectors from {sector} on: the disk has {capacity}")
+            }
+            Self::BeyondWord { sector, count } => {
+                write!(f, "{count} sectors from {sector} on: those from 2^32 on are out of reach")
             }
             Self::Count { count } => write!(f, "{count} sectors: a request has 1 to {MOST}"),
             Self::ReadOnly => f.write_str("the disk is read-only"),
@@ -236,15 +248,19 @@ impl Disk {
         self.check_range(sector, count)
     }
 
-    /// Does the disk have these sectors?
+    /// Does the disk have these sectors, and has each of them a number?
     ///
     /// # Errors
     ///
-    /// [`DiskError::BeyondEnd`].
+    /// [`DiskError::BeyondEnd`], [`DiskError::BeyondWord`].
     pub fn check_range(&self, sector: u32, count: u32) -> Result<(), DiskError> {
         let capacity = self.capacity;
-        if u64::from(sector) + u64::from(count) > capacity {
+        let end = u64::from(sector) + u64::from(count);
+        if end > capacity {
             return Err(DiskError::BeyondEnd { sector, count, capacity });
+        }
+        if end > NUMBERED {
+            return Err(DiskError::BeyondWord { sector, count });
         }
         Ok(())
     }

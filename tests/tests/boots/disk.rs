@@ -5,6 +5,7 @@
 //! of `testkit`.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 
 use crate::run::{Run, run};
@@ -132,8 +133,33 @@ fn errors() {
     run.expect(&["vmsplit> blk-sum\nerror: ", "vmsplit> blk-read 0\n0x00000000: "]);
 }
 
+/// A disk of more sectors than a word counts, nearly all of it a hole in its file. What is written at the end of the
+/// numbers does not go on at sector 0.
+fn larger_than_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("disk.img");
+    fs::write(&file, content()).unwrap();
+    fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(3 << 40).unwrap();
+    let commands = "blk; blk-write 4294967290 5 200; blk-write 4294967290 5 6; \
+                    blk-read 4294967295; blk-read 4294967295 2; blk-read 0";
+    let run = boot(&["-m", "64M"], "", &file, commands);
+    run.expect_status(1);
+    run.expect(&[
+        "6442450944 sectors",
+        "error: 200 sectors from 4294967290 on: those from 2^32 on are out of reach\n",
+        "6 sectors from 4294967290 on: 0x00000005\n",
+        "vmsplit> blk-read 4294967295\n0x00000000: 00000005 00000005",
+        "error: 2 sectors from 4294967295 on: those from 2^32 on are out of reach\n",
+        "vmsplit> blk-read 0\n0x00000000: ",
+    ]);
+    let mut start = vec![0; content().len()];
+    fs::File::open(&file).unwrap().read_exact(&mut start).unwrap();
+    assert!(start == content());
+}
+
 /// The boots of this file.
-pub const BOOTS: [(&str, fn()); 3] = [
+pub const BOOTS: [(&str, fn()); 4] = [
+    ("disk: sectors that have no number are refused", larger_than_numbers),
     ("disk: what is read and written is what the host has", transfers),
     ("disk: a buffer out of reach is bounced", bounces),
     ("disk: errors are said", errors),
