@@ -14,8 +14,11 @@ use mm::map::{Mapped, MemoryType, Mmu, Prot};
 use super::Checks;
 use crate::monitor::Kernel;
 
-/// The block that ranges are tried in.
-const BLOCK: u32 = 16 * SECTION_SIZE;
+/// The block that ranges are tried in: a supersection,
+const BLOCK: u32 = 1 << BLOCK_SHIFT;
+const BLOCK_SHIFT: u32 = 24;
+/// or two sections, where the region has no room for one: `vmalloc=16M` has none.
+const SMALL_BLOCK: u32 = 2 * SECTION_SIZE;
 /// How large a pair is, and the instructions that it may take: the budgets of the benchmark, and room for the loop
 /// around it.
 const BUDGETS: [(&str, u32, u32); 3] =
@@ -34,15 +37,17 @@ pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
     let before = (kernel.vmalloc.figures().areas, kernel.io.validate());
     console(kernel, checks);
     memory(kernel, checks);
-    match free_block(kernel) {
+    let has_room = kernel.vmalloc.largest_area(BLOCK_SHIFT) >= BLOCK;
+    let most = if has_room { BLOCK } else { SMALL_BLOCK };
+    match free_block(kernel, most) {
         Some(block) => {
-            leaves(kernel, checks, block);
+            leaves(kernel, checks, block, most);
             types(kernel, checks, block);
             if let Some(counter) = InstructionCounter::find() {
-                budgets(kernel, checks, block, counter);
+                budgets(kernel, checks, block, most, counter);
             }
         }
-        None => checks.skip("no 16 MiB of physical addresses are free"),
+        None => checks.that(false, format_args!("{most:#x} bytes without memory, and free")),
     }
     kernel.vmalloc.make_room();
     let after = (kernel.vmalloc.figures().areas, kernel.io.validate());
@@ -50,10 +55,10 @@ pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
     checks.that(kernel.vmalloc.validate().is_ok(), format_args!("the tree of areas"));
 }
 
-/// 16 MiB where no memory is, and nothing that is mapped.
-fn free_block(kernel: &Kernel) -> Option<PhysAddr> {
+/// An address at a multiple of 16 MiB from which on, for so many bytes, no memory is, and nothing that is mapped.
+fn free_block(kernel: &Kernel, bytes: u32) -> Option<PhysAddr> {
     (0..u64::from(u32::MAX / BLOCK)).map(|n| PhysAddr::new(n * u64::from(BLOCK))).find(|block| {
-        let mapped = kernel.io.ioremap(*block, BLOCK, CALLER);
+        let mapped = kernel.io.ioremap(*block, bytes, CALLER);
         mapped.is_ok_and(|virt| kernel.io.iounmap(virt).is_ok())
     })
 }
@@ -93,15 +98,16 @@ fn memory(kernel: &Kernel, checks: &mut Checks) {
     }
 }
 
-/// The largest leaf is used that fits.
-fn leaves(kernel: &Kernel, checks: &mut Checks, block: PhysAddr) {
+/// The largest leaf is used that fits, for ranges of at most so many bytes.
+fn leaves(kernel: &Kernel, checks: &mut Checks, block: PhysAddr, most: u32) {
     let page = u64::from(PAGE_SIZE);
-    for (offset, bytes, expected) in [
+    let ranges = [
         (0, BLOCK, Level::Supersection),
         (u64::from(SECTION_SIZE), SECTION_SIZE, Level::Section),
         (page, SECTION_SIZE, Level::SmallPage),
         (0, PAGE_SIZE, Level::SmallPage),
-    ] {
+    ];
+    for (offset, bytes, expected) in ranges.into_iter().filter(|(_, bytes, _)| *bytes <= most) {
         let phys = block.saturating_add(offset);
         let virt = match kernel.io.ioremap(phys, bytes, CALLER) {
             Ok(virt) => virt,
@@ -146,9 +152,15 @@ fn types(kernel: &Kernel, checks: &mut Checks, block: PhysAddr) {
     }
 }
 
-/// What a pair costs, where the compiler optimises.
-fn budgets(kernel: &Kernel, checks: &mut Checks, block: PhysAddr, counter: InstructionCounter) {
-    for (what, bytes, budget) in BUDGETS {
+/// What a pair of at most so many bytes costs, where the compiler optimises.
+fn budgets(
+    kernel: &Kernel,
+    checks: &mut Checks,
+    block: PhysAddr,
+    most: u32,
+    counter: InstructionCounter,
+) {
+    for (what, bytes, budget) in BUDGETS.into_iter().filter(|(_, bytes, _)| *bytes <= most) {
         let pair = || {
             let virt = kernel.io.ioremap(block, bytes, CALLER);
             virt.is_ok_and(|virt| kernel.io.iounmap(virt).is_ok())

@@ -11,9 +11,15 @@ pub fn self_tests() {
         &["--append", "vmalloc=976M", "-m", "3G", "--cpu", "cortex-a7", "--release"],
         &["--append", "nohighmem", "--release"],
     ] {
-        let run = run(options, "vmallocmap; selftest vmalloc; selftest stacks; vmallocmap");
+        let commands =
+            "vmallocmap; selftest vmalloc; selftest stacks; selftest ioremap; vmallocmap";
+        let run = run(options, commands);
         run.expect_status(0);
-        run.expect(&["selftest: vmalloc: ok, ", "selftest: stacks: ok, "]);
+        run.expect(&[
+            "selftest: vmalloc: ok, ",
+            "selftest: stacks: ok, ",
+            "selftest: ioremap: ok, ",
+        ]);
         // Twice the same.
         let (before, after) = run.text.split_once("vmsplit> selftest vmalloc").unwrap();
         let map = |text: &str| {
