@@ -179,6 +179,33 @@ fn a_change_is_seen_in_all_address_spaces() {
     });
 }
 
+/// A section and a supersection, each written by itself, as `ioremap` does it.
+#[test]
+fn a_block_is_seen_in_all_address_spaces() {
+    for bytes in [MIB, 16 * MIB] {
+        live_needs_all(2, |on, live| {
+            add_root(on, live, ROOTS[0]);
+            on.run_on(1);
+            on.switch(ROOTS[0], 3);
+            let phys = memory(DEVICE, bytes);
+            let words = [0, MIB / 2, bytes - 4];
+            for cpu in [0, 1] {
+                on.run_on(cpu);
+                live.publish(live.map_block(virt(AREA), phys, Prot::DEVICE).unwrap());
+                words.iter().for_each(|at| on.store(AREA + at, at + 1));
+                on.run_on(1 - cpu);
+                words.iter().for_each(|at| assert_eq!(on.load(AREA + at), at + 1));
+                live.flush(live.unmap_block(range(AREA, bytes)).unwrap());
+                for cpu in [0, 1] {
+                    on.run_on(cpu);
+                    assert_eq!(status(on, AREA), Some(Status::SectionTranslation));
+                }
+                on.0.emulated.range_reused(range(AREA, bytes));
+            }
+        });
+    }
+}
+
 /// A whole mebibyte of lowmem that nobody uses.
 const SECTION: u32 = RAM + 5 * MIB;
 

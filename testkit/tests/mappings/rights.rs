@@ -186,6 +186,40 @@ fn sections_are_split_in_all_address_spaces() {
     });
 }
 
+/// A page of the pool that watches objects: it faults for both CPUs, and comes back as it was.
+#[test]
+fn a_page_of_the_linear_map_is_closed_and_opened() {
+    let at = linear(SECTION + 7 * PAGE).as_u32();
+    let split = [
+        ("isb in bridge.rs", 1, BREAK),
+        ("dsb InnerStores in roots.rs", 1, BREAK),
+        ("isb in roots.rs", 1, AGAIN),
+        ("dsb InnerStores in bridge.rs", 1, MAKE),
+        ("isb in bridge.rs", 1, MAKE),
+        ("dsb InnerStores in roots.rs", 1, ONE_ROOT),
+    ];
+    live_needs_all_but(2, &split, |on, live| {
+        assert_eq!(live.split(range(linear(SECTION).as_u32(), MIB), KERNEL), Ok(1));
+        for cpu in [0, 1] {
+            on.run_on(1 - cpu);
+            on.store(at, 1);
+            on.run_on(cpu);
+            on.store(at, 2);
+            assert!(live.protect(virt(at)));
+            for cpu in [1 - cpu, cpu] {
+                on.run_on(cpu);
+                assert_eq!(store_status(on, at), Some(Status::PageTranslation));
+                on.store(at + PAGE, 3);
+            }
+            live.unprotect(virt(at));
+            assert_eq!(on.load(at), 2);
+            on.store(at, 4);
+            on.run_on(1 - cpu);
+            assert_eq!(on.load(at), 4);
+        }
+    });
+}
+
 /// The machine can tell: through the linear map, the word that maps the tables can not be made again.
 #[test]
 #[should_panic(expected = "SectionTranslation")]
