@@ -37,7 +37,8 @@ pub struct MachineArgs {
     /// Load this initial RAM disk; QEMU does so for a raw image only
     #[arg(long, value_name = "FILE", value_parser = existing_file)]
     initrd: Option<PathBuf>,
-    /// Plug in a disk with what this file holds, behind a virtio transport; may be given more than once
+    /// Plug in a disk with what this file holds, behind a virtio transport; may be given more than once, and the
+    /// first is disk 0
     #[arg(long, value_name = "FILE", value_parser = existing_file)]
     disk: Vec<PathBuf>,
     /// Virtio transports of version 2, and not of the legacy one
@@ -200,7 +201,8 @@ impl MachineArgs {
         if self.virtio_modern {
             qemu.args(["-global", "virtio-mmio.force-legacy=false"]);
         }
-        for (number, file) in self.disk.iter().enumerate() {
+        // QEMU gives the highest transport away first, and the kernel counts upwards.
+        for (number, file) in self.disk.iter().enumerate().rev() {
             // A comma would end the file's name.
             let file = file.to_string_lossy().replace(',', ",,");
             let drive = format!("file={file},if=none,format=raw,id=d{number}");

@@ -265,8 +265,8 @@ bytes gives, are nothing to give back.",
         args: &[],
         help: "frames that are mapped for a while",
         details: "\
-The slots of the pkmap, the frames in use there, and how deep the CPU's own levels are. Without HighMem
-there is no pkmap.",
+The slots of the pkmap, the frames in use there, and how deep the CPU's own levels are. With nohighmem on
+the command line there is no pkmap.",
         run: pages::kmapinfo,
     },
     Command {

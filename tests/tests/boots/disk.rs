@@ -157,8 +157,34 @@ fn larger_than_numbers() {
     assert!(start == content());
 }
 
+/// Disks are numbered as they were named; one without a sector, and a last sector that its file has only a part of.
+fn numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = [(0, "first"), (7, "second"), (5 * SECTOR + 1, "third")].map(|(bytes, name)| {
+        let file = folder.path().join(name);
+        fs::write(&file, &content()[..bytes]).unwrap();
+        file
+    });
+    let disks = files.iter().flat_map(|file| ["--disk", file.to_str().unwrap()]);
+    let options: Vec<&str> = ["-m", "64M"].into_iter().chain(disks).collect();
+    let run = run(&options, "blk; blk-read 0; blk-read 5 1 2; blk-write 5 7 1 2");
+    run.expect_status(1);
+    run.expect(&[
+        "vmsplit> blk\n0: ",
+        ": 0 sectors, ",
+        "\n1: ",
+        ": 1 sectors, ",
+        "\n2: ",
+        ": 6 sectors, 3 KiB\n",
+        "vmsplit> blk-read 0\nerror: 1 sectors from 0 on: the disk has 0\n",
+        "vmsplit> blk-read 5 1 2\n0x00000000: ",
+        "1 sectors from 5 on: 0x00000007\n",
+    ]);
+}
+
 /// The boots of this file.
-pub const BOOTS: [(&str, fn()); 4] = [
+pub const BOOTS: [(&str, fn()); 5] = [
+    ("disk: disks have the numbers of their options", numbers),
     ("disk: sectors that have no number are refused", larger_than_numbers),
     ("disk: what is read and written is what the host has", transfers),
     ("disk: a buffer out of reach is bounced", bounces),
