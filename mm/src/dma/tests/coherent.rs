@@ -211,6 +211,31 @@ fn each_step_is_needed() {
     }
 }
 
+/// A record has ten bits for a length. One that needs more is wrong, and not that of a buffer whose frame has those
+/// bits.
+#[test]
+fn a_length_that_no_record_holds_is_wrong() {
+    let world = World::new(BOARD, 1);
+    with_dma(&world, Watching::Off, |dma| {
+        let pool = PhysRange::new(Pfn::new(FIRST).start(), PhysAddr::new(0x4080_0000));
+        dma.make_atomic_pool(64 * 1024, pool).unwrap();
+        let device = device();
+        let take = || dma.alloc_coherent_raw(&device, PAGE_SIZE, Gfp::GFP_ATOMIC).unwrap();
+        for buffer in [take(), take(), take(), take()] {
+            let virt = buffer.virt;
+            let used = dma.figures().pool.unwrap().usage.in_use;
+            for pages in [0x400, 0x401, 0x801, 0xc01, 0xf_fc01, 0xf_ffff] {
+                let bytes = pages * PAGE_SIZE;
+                let freed = dma.free_coherent(&device, CoherentBuffer { bytes, ..buffer });
+                assert_eq!(freed, Err(DmaFault::WrongLength { virt, pages: 1, bytes }));
+                assert_eq!(world.told().len(), 1);
+            }
+            assert_eq!(dma.figures().pool.unwrap().usage.in_use, used);
+            dma.free_coherent(&device, buffer).unwrap();
+        }
+    });
+}
+
 #[test]
 fn a_free_names_its_buffer() {
     let world = World::new(BOARD, 1);
