@@ -231,7 +231,7 @@ impl RateLimit {
         };
         match count(before) {
             REPORTS => {
-                println!("page allocator: more {} are left out for some seconds", self.what);
+                println!("reports: more {} are left out for some seconds", self.what);
                 false
             }
             more if more > REPORTS => false,

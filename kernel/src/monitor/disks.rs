@@ -6,7 +6,7 @@ use monitor::dump::{self, Unit};
 
 use super::Kernel;
 use super::failure::Failure;
-use crate::console::{Out, println};
+use crate::console::{self, Out, println};
 use crate::virtio::block::{Disk, MOST, SECTOR};
 
 /// The most sectors that one command shows.
@@ -51,6 +51,7 @@ pub fn write(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
         };
         disk.write(sector + done, some, fill).map_err(Failure::Disk)?;
         done += some;
+        goes_on(done)?;
     }
     println!("{count} sectors from {sector} on: {pattern:#010x}");
     Ok(())
@@ -66,10 +67,17 @@ pub fn sum(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
         let some = MOST.min(sectors - sector);
         disk.read(sector, some, |bytes| hasher.update(bytes)).map_err(Failure::Disk)?;
         sector += some;
+        goes_on(sector)?;
     }
     let bytes = u64::from(sectors) * u64::from(SECTOR);
-    println!("CRC-32 of {bytes} bytes: {:08x}", hasher.finalize());
+    let first = if u64::from(sectors) < disk.capacity() { "the first " } else { "" };
+    println!("CRC-32 of {first}{bytes} bytes: {:08x}", hasher.finalize());
     Ok(())
+}
+
+/// Ends a command when Ctrl-C was typed.
+fn goes_on(sectors: u32) -> Result<(), Failure> {
+    if console::stop_was_typed() { Err(Failure::Stopped { sectors }) } else { Ok(()) }
 }
 
 /// The disk that DISK names, or the first.

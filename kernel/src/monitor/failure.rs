@@ -39,6 +39,11 @@ pub enum Failure {
     },
     /// A disk's request.
     Disk(DiskError),
+    /// Ctrl-C was typed while a disk was read or written.
+    Stopped {
+        /// Sectors that were done before.
+        sectors: u32,
+    },
     /// Not an object that can be given back.
     NoObject(mm::object::NotGiven),
     /// Memory could not be read or written.
@@ -137,6 +142,7 @@ impl fmt::Display for Failure {
                 write!(f, "there is no disk {number}: the last is {}", count - 1)
             }
             Self::Disk(error) => error.fmt(f),
+            Self::Stopped { sectors } => write!(f, "stopped by Ctrl-C after {sectors} sectors"),
             Self::NoKfence => f.write_str("there is no pool: boot with kfence.sample_interval="),
             Self::NoTracks => {
                 f.write_str("no cache remembers who took its objects: boot with slab_debug=U")

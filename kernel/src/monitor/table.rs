@@ -297,14 +297,14 @@ with dma_debug=on on the command line each mapping that a device has.",
         help: "fill sectors of a disk",
         details: "\
 Fills COUNT sectors from SECTOR on with the word PATTERN, of the first disk or number DISK. What was there is
-lost.",
+lost. Ctrl-C ends it.",
         run: disks::write,
     },
     Command {
         name: "blk-sum",
         args: &[DISK],
         help: "CRC-32 of a whole disk",
-        details: "Of the first disk or number DISK.",
+        details: "Of the first disk or number DISK. Ctrl-C ends it.",
         run: disks::sum,
     },
     Command {

@@ -307,7 +307,7 @@ pub fn mistakes_after_failures() {
     // On a host so slow that a period of five seconds ends meanwhile, none need be left out.
     let failures = run.text.matches("page allocation failure: order:").count();
     assert!((10..=failing.len()).contains(&failures), "{failures} in:\n{}", run.text);
-    let left_out = "page allocator: more page allocation failures are left out for some seconds\n";
+    let left_out = "reports: more page allocation failures are left out for some seconds\n";
     assert_eq!(run.text.contains(left_out), failures < failing.len(), "{}", run.text);
     let printed = run.output_of(&twice);
     let report = format!("BUG: Bad page state: double free: pfn {pfn:#07x} ");

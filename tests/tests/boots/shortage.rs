@@ -60,7 +60,7 @@ pub fn many_reports() {
     assert!(failed >= 30, "{failed} requests failed of {}", allocs.len());
     // Ten in five seconds.
     assert!((10..=20).contains(&reported), "{reported} of {failed} failures reported");
-    run.expect(&["page allocator: more page allocation failures are left out for some seconds\n"]);
+    run.expect(&["reports: more page allocation failures are left out for some seconds\n"]);
     run.expect(&["vmsplit> version\nvmsplit 0."]);
 }
 
