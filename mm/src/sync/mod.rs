@@ -18,10 +18,10 @@ pub mod loom_support;
 #[cfg(all(test, loom))]
 mod loom_tests;
 
+// The compiler alone is told: between threads it orders nothing, and in a model it is nothing.
+pub use core::sync::atomic::compiler_fence;
 #[cfg(not(loom))]
-pub use core::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU8, AtomicU32, Ordering, compiler_fence,
-};
+pub use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, Ordering};
 #[cfg(all(test, not(loom)))]
 pub(crate) use lock::watch;
 pub use lock::{Lock, LockGuard};

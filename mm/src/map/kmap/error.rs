@@ -30,7 +30,7 @@ pub enum WhyNotMapped {
         /// The frame.
         pfn: Pfn,
     },
-    /// Every slot is in use, and nobody who could give one back will run.
+    /// Every slot is in use, or being unmapped by mistake, and nobody who could give one back will run.
     AllPinned {
         /// The frame.
         pfn: Pfn,

@@ -16,7 +16,6 @@
 pub mod error;
 pub mod highpage;
 pub mod local;
-#[cfg(not(loom))]
 pub mod pkmap;
 #[cfg(all(test, not(loom)))]
 mod test_slots;
@@ -24,5 +23,4 @@ mod test_slots;
 pub use error::{KmapError, NotUnmapped, TooDeep, WhyNotMapped, WrongUnmap};
 pub use highpage::MappedBytes;
 pub use local::{KmapLocal, LocalPage};
-#[cfg(not(loom))]
 pub use pkmap::{Kmap, Pkmap};

@@ -8,19 +8,23 @@
 
 use crate::addr::{PAGE_SHIFT, Pfn, VirtAddr};
 
-/// Slots of the pkmap.
-pub const SLOTS: usize = 512;
+/// Slots of the pkmap; a model has so few that a handful of calls fills them.
+pub const SLOTS: usize = if cfg!(loom) { 2 } else { 512 };
 /// Chains: frames that lie side by side have their own, as many as there are slots.
 pub(super) const CHAINS: usize = SLOTS;
 /// The end of a chain. No byte four times, so that chains are emptied by a few stores at a time and not by a call.
 const END: u32 = SLOTS as u32;
+/// Chains that are emptied by a few stores.
+const EMPTIED_AT_ONCE: usize = if cfg!(loom) { 1 } else { 8 };
 
 /// Frames that are given up at a time, between two looks at the books.
-pub(super) const GIVEN_UP_AT_ONCE: usize = 16;
+pub(super) const GIVEN_UP_AT_ONCE: usize = if cfg!(loom) { SLOTS } else { 16 };
 const _: () = assert!(GIVEN_UP_AT_ONCE <= SLOTS);
 
 /// Slots come in groups, with a bit for each in a word.
-pub(super) const GROUP: u32 = u32::BITS;
+pub(super) const GROUP: u32 = if cfg!(loom) { SLOTS as u32 } else { u32::BITS };
+/// The bits of a group whose slots are all free.
+const ALL_FREE: u32 = u32::MAX >> (u32::BITS - GROUP);
 const GROUPS: u32 = SLOTS as u32 / GROUP;
 const WORDS: usize = GROUPS as usize;
 const _: () = assert!(SLOTS.is_power_of_two() && CHAINS.is_power_of_two());
@@ -90,7 +94,7 @@ impl Books {
     pub(super) const fn new() -> Self {
         Self {
             last: Place(0),
-            free: [u32::MAX; WORDS],
+            free: [ALL_FREE; WORDS],
             flushes: 0,
             chains: Chains { first: [END; CHAINS], next: [END; SLOTS] },
             waiting: Waiting { count: 0, frames: [Pfn::new(0); SLOTS] },
@@ -100,9 +104,15 @@ impl Books {
     /// The first free slot after the one that was handed out last; `None` if there is none up to the end.
     #[inline(always)]
     pub(super) fn next_free(&self) -> Option<Place> {
-        let first = self.last.index() / 32;
-        // The bits above that of the last one.
-        let above = (u32::MAX << (self.last.0 % 32)) << 1;
+        self.free_after(self.last)
+    }
+
+    /// The first free slot after this one; `None` if there is none up to the end.
+    #[inline(always)]
+    pub(super) fn free_after(&self, place: Place) -> Option<Place> {
+        let first = place.index() / 32;
+        // The bits above that of the place.
+        let above = (u32::MAX << (place.0 % 32)) << 1;
         if let Some(place) = lowest(first, self.free[first] & above) {
             return Some(place);
         }
@@ -182,8 +192,7 @@ impl Chains {
     /// No slot is in a chain.
     #[inline(always)]
     pub(super) fn unlink_all(&mut self) {
-        // Eight at a time.
-        for first in self.first.chunks_exact_mut(8) {
+        for first in self.first.chunks_exact_mut(EMPTIED_AT_ONCE) {
             first.fill(END);
         }
     }
@@ -236,7 +245,7 @@ const fn lowest(index: usize, bits: u32) -> Option<Place> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
@@ -259,6 +268,10 @@ mod tests {
         assert_eq!(books.next_free(), Some(Place(32)), "after slot 0");
         books.take(Place(32));
         assert_eq!(books.next_free(), Some(Place(77)));
+        assert_eq!(
+            (books.free_after(Place(32)), books.free_after(Place(77))),
+            (Some(Place(77)), Some(Place(511)))
+        );
         books.take(Place(511));
         assert_eq!(books.next_free(), None, "77 is below the last one");
     }

@@ -35,7 +35,7 @@
 //!   one CPU that is the order of its instructions, and only the compiler is told.
 //! - A subtraction may turn out wrong when it has been made: there was no user. Whoever made it sees that in what is left,
 //!   reports it, and has taken it back before. Until then the word is one that nobody exchanges: the slot is neither mapped
-//!   by anybody, nor flushed, nor handed out. So a mistaken kunmap hurts no other caller, on any number of CPUs; but one
+//!   by anybody, nor flushed, nor handed out, and nobody waits for it with the lock held. So a mistaken kunmap hurts no other caller, on any number of CPUs; but one
 //!   that comes while there are users takes a use from one of them, as it does everywhere.
 //!
 //! # Frames
@@ -58,8 +58,12 @@
 
 mod books;
 mod guard;
+#[cfg(loom)]
+mod loom_hold;
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod report;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;
 
 use core::fmt;
@@ -346,7 +350,12 @@ impl<'p, 'a, P: Platform, T: SlotTable, const CPUS: usize> Pkmap<'p, 'a, P, T, C
             loop {
                 let seen = word.load(Relaxed);
                 if seen & CLOSED != 0 {
-                    return (Found::Full, Flushed::Nothing);
+                    // With fewer users than none it was unmapped by mistake, and that is about to be taken back.
+                    let is_mistake = users_of(seen) < 0;
+                    return (
+                        if is_mistake { Found::Nothing } else { Found::Full },
+                        Flushed::Nothing,
+                    );
                 }
                 if Self::add_user(word, seen) {
                     let virt = self.address(place);
@@ -356,15 +365,19 @@ impl<'p, 'a, P: Platform, T: SlotTable, const CPUS: usize> Pkmap<'p, 'a, P, T, C
             }
         }
         let mut flushed = Flushed::Nothing;
-        let place = books.next_free().or_else(|| {
+        let mut place = books.next_free().or_else(|| {
             flushed = self.flush_idle(&mut books);
             books.next_free_from_first()
         });
-        let Some(place) = place else { return (Found::Nothing, flushed) };
-        match self.map_in(&mut books, place, pfn) {
-            Some(virt) => (Found::New(virt), flushed),
-            None => (Found::Nothing, Flushed::NotAll),
+        while let Some(free) = place {
+            if let Some(virt) = self.map_in(&mut books, free, pfn) {
+                return (Found::New(virt), flushed);
+            }
+            // Whoever unmapped it by mistake takes that back, but may be what this CPU has interrupted: who waits for
+            // him here waits for ever. So another slot must do, or the machine says whether there is a point in waiting.
+            place = books.free_after(free);
         }
+        (Found::Nothing, flushed)
     }
 
     /// The frame's slot.
