@@ -329,7 +329,7 @@ fn a_frame_has_one_slot_whoever_comes_first() {
 
 /// Two map two frames, neither of which has a slot.
 ///
-/// Finds: no lock around the choice of a slot.
+/// Finds: a flush that is left out.
 #[test]
 fn two_frames_have_two_slots() {
     let slots = outcomes(|| {
@@ -354,8 +354,8 @@ fn two_frames_have_two_slots() {
 /// Both slots are idle. One maps the frame that is in the first again, while the other wants a slot for a third frame,
 /// and so flushes.
 ///
-/// Finds: a flush that stores *free* without looking; a slot that is handed out before the flush; an entry that is
-/// cleared before the word says so.
+/// Finds: `Relaxed` in `kunmap_raw` and in `flush_idle`, where it stores *free* without looking, and a flush that is left
+/// out.
 #[test]
 fn a_slot_is_taken_back_only_while_it_is_idle() {
     let slots = outcomes_within(2, || {
@@ -373,7 +373,7 @@ fn a_slot_is_taken_back_only_while_it_is_idle() {
 
 /// One reads a page, unmaps it and lets go of it; the other flushes, and takes a page, which may be that one.
 ///
-/// Finds: `Relaxed` in `kunmap_raw` and in `flush_idle`; frames that are given up before the flush.
+/// Finds: `Relaxed` in `kunmap_raw` and in `flush_idle`; a flush that is left out.
 #[test]
 fn a_page_is_free_after_the_flush_and_after_the_last_use() {
     let answers = outcomes_within(2, || {
@@ -398,7 +398,7 @@ fn a_page_is_free_after_the_flush_and_after_the_last_use() {
 /// Both slots are in use, and one wants a third. He has it as soon as a user is gone; how long he waits is the machine's
 /// to say, whose wait ends by itself.
 ///
-/// Finds: a wait without a new look; a look that flushes nothing.
+/// Finds: a look that flushes nothing; `Relaxed` in `kunmap_raw` and in `flush_idle`.
 #[test]
 fn who_waits_for_a_slot_gets_the_one_that_is_given_up() {
     let answers = outcomes_within(2, || {

@@ -43,7 +43,8 @@ fn an_idle_slot_with_a_user_too_few_is_left_alone() {
             pkmap.words[1].fetch_sub(1, Relaxed);
             assert_eq!(pkmap.flush_unused(), 0);
             assert_eq!(table.read(slot(1)), pfn, "{mistakes}");
-            assert_eq!(pkmap.kmap(pfn).unwrap_err().why(), WhyNotMapped::TooManyUsers { pfn });
+            // Nobody here will take it back, whom this one has interrupted.
+            assert_eq!(pkmap.kmap(pfn).unwrap_err().why(), WhyNotMapped::AllPinned { pfn });
             let found = pkmap.slots().next().map(|slot| (slot.pfn, slot.users));
             assert_eq!(found, Some((pfn, 0)));
         }
@@ -54,28 +55,27 @@ fn an_idle_slot_with_a_user_too_few_is_left_alone() {
     });
 }
 
-/// The same of a free slot: it is not handed out before that has been taken back, and nothing stays mapped there.
+/// The same of a free slot: it is not handed out before that has been taken back, and nobody waits for it who can have
+/// another one, or who has interrupted the one who would take it back.
 #[test]
 fn a_free_slot_with_a_user_too_few_is_not_handed_out() {
-    let (pkmap, pages, table) = forever();
-    let block = high(pages);
-    pkmap.words[1].fetch_sub(1, Relaxed);
-    assert_eq!(pkmap.slots().count(), 0, "it is free all the same");
-    let came = std::rc::Rc::new(std::cell::Cell::new(0_u32));
-    let count = came.clone();
-    let entries = table.clone();
-    set_handler(Some(Box::new(move || {
-        count.set(count.get() + 1);
-        assert!(count.get() > 20 || entries.mapped() == 0);
-        if count.get() == 20 {
-            pkmap.words[1].fetch_add(1, Relaxed);
-        }
-    })));
-    let map = pkmap.kmap(block.pfn()).unwrap();
-    set_handler(None);
-    assert!(came.get() >= 20);
-    assert_eq!((map.address(), table.read(slot(1))), (slot(1), block.pfn()));
-    drop(map);
-    pkmap.flush_unused();
-    check(pkmap, &table);
+    with_pkmap::<2>(|pkmap, pages, table| {
+        let block = high(pages);
+        pkmap.words[1].fetch_sub(1, Relaxed);
+        assert_eq!(pkmap.slots().count(), 0, "it is free all the same");
+        let map = pkmap.kmap(block.pfn()).unwrap();
+        assert_eq!((map.address(), table.mapped()), (slot(2), 1));
+        let others = highs(pages, SLOTS - 2);
+        let maps: Vec<_> = others.iter().map(|other| pkmap.kmap(other.pfn()).unwrap()).collect();
+        let last = high(pages);
+        let pfn = last.pfn();
+        assert_eq!(pkmap.kmap(pfn).unwrap_err().why(), WhyNotMapped::AllPinned { pfn });
+        assert_eq!(table.mapped(), SLOTS - 1, "nothing stays mapped in slot 1");
+        pkmap.words[1].fetch_add(1, Relaxed);
+        let last = pkmap.kmap(pfn).unwrap();
+        assert_eq!((last.address(), table.read(slot(1))), (slot(1), pfn));
+        drop((map, maps, last));
+        pkmap.flush_unused();
+        check(pkmap, table);
+    });
 }
