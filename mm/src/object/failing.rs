@@ -56,12 +56,13 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         self.fault.failed()
     }
 
-    /// Takes an object of a cache that is watched.
+    /// Takes an object of a cache that is watched, for `size` bytes.
     #[cold]
     pub(super) fn take_watched(
         &self,
         cache: &KmemCache<CPUS>,
         gfp: Gfp,
+        size: u32,
     ) -> Result<VirtAddr, AllocError> {
         if self.may_fail(cache) && self.fault.fails(gfp, cache.object_size()) {
             // As if there were no page for the smallest slab.
@@ -69,7 +70,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             return Err(AllocError::no_memory(cache.geometry.min_order, zone));
         }
         if self.sampler.is_open()
-            && let Some(object) = self.take_sampled(cache)
+            && let Some(object) = self.take_sampled(cache, size)
         {
             return Ok(object);
         }

@@ -154,7 +154,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
                 return Taken::object(object);
             }
             drop(masked);
-            return Self::take_with_care(cache, gfp);
+            return Self::take_sized(cache, gfp, size);
         }
         self.kmalloc_with_care(size, gfp)
     }
@@ -176,7 +176,7 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             return Taken::object(ZERO_SIZE);
         }
         let cache = self.cache(self.classes[Kind::of(gfp) as usize][class(size)]);
-        Self::take_with_care(cache, gfp.difference(Gfp::__GFP_RECLAIMABLE))
+        Self::take_sized(cache, gfp.difference(Gfp::__GFP_RECLAIMABLE), size)
     }
 
     /// Takes pages for `size` bytes, whatever the size. [`kfree`](Self::kfree) knows them.
@@ -272,8 +272,8 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         Ok(())
     }
 
-    /// Bytes that may be used at an address that [`kmalloc`](Self::kmalloc) gave: as many as its class has.
-    /// `None` if there is nothing allocated. Linux's `ksize`.
+    /// Bytes that may be used at an address that [`kmalloc`](Self::kmalloc) gave: as many as its class has, or, in a
+    /// guarded page, as were asked for. `None` if there is nothing allocated. Linux's `ksize`.
     #[must_use]
     pub fn ksize(&self, object: VirtAddr) -> Option<u32> {
         if object == ZERO_SIZE || object.as_u32() == 0 {

@@ -170,16 +170,17 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             && cache.object_size() <= PAGE_SIZE
     }
 
-    /// Serves a request from the pool, if it is its turn.
+    /// Serves a request for `size` bytes from the pool, if it is its turn. That is not the object's size if `kmalloc` was
+    /// asked for less than its class has; as in Linux the rest is watched, and lies on no end of the page.
     #[cold]
     #[inline(never)]
-    pub(super) fn take_sampled(&self, cache: &KmemCache<CPUS>) -> Option<VirtAddr> {
+    pub(super) fn take_sampled(&self, cache: &KmemCache<CPUS>, size: u32) -> Option<VirtAddr> {
         if !self.is_sampled(cache) {
             self.sampler.skip();
             return None;
         }
         let want = Want {
-            size: cache.object_size(),
+            size: size.min(cache.object_size()),
             align: cache.geometry.align,
             cache: self.address_of(cache),
             site: self.memory().call_site(),

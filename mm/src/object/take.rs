@@ -64,16 +64,24 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
         &cache.cpu[self.memory().cpu(masked) & (CPUS - 1)]
     }
 
-    #[inline(never)]
+    /// An object of a request that is not quick.
+    #[inline(always)]
     pub(super) fn take_with_care(cache: &KmemCache<CPUS>, gfp: Gfp) -> Taken {
+        Self::take_sized(cache, gfp, cache.object_size())
+    }
+
+    /// As [`take_with_care`](Self::take_with_care), where `size` bytes were asked for and no more are used: of an object
+    /// in a guarded page, the rest is watched.
+    #[inline(never)]
+    pub(super) fn take_sized(cache: &KmemCache<CPUS>, gfp: Gfp, size: u32) -> Taken {
         let this = Self::of(cache);
         if let Err(error) = this.check_flags(cache, gfp) {
             return Taken::error(error);
         }
         let taken = if cache.is_watched.load(Relaxed) {
-            this.take_watched(cache, gfp)
+            this.take_watched(cache, gfp, size)
         } else if this.sampler.is_open()
-            && let Some(object) = this.take_sampled(cache)
+            && let Some(object) = this.take_sampled(cache, size)
         {
             Ok(object)
         } else {
@@ -83,8 +91,10 @@ impl<P: Lowmem, const CPUS: usize> SlabAllocator<'_, '_, P, CPUS> {
             && gfp.wants_zero()
         {
             let (memory, bytes) = (this.memory(), cache.object_size());
-            if cache.is_guarded() || this.is_of_pool(object) {
-                // Behind an odd number of bytes, the rest of the last word is watched.
+            // Behind an odd number of bytes, the rest of the last word is watched.
+            if this.is_of_pool(object) {
+                memory.fill_bytes(object, size, 0);
+            } else if cache.is_guarded() {
                 memory.fill_bytes(object, bytes, 0);
             } else {
                 memory.zero_bytes(object, bytes);

@@ -84,6 +84,42 @@ fn corruption() {
     });
 }
 
+/// Beyond what `kmalloc` was asked for, and within its class: found at once where that is the end of the page, and when
+/// the object comes back where not.
+#[test]
+fn corruption_within_the_class() {
+    with_pool(PAGES, OBJECTS, |slabs| {
+        for size in [1, 73, 100, 190, 4000, 4095] {
+            let class = slabs.kmalloc_cache(size).object_size();
+            assert!(class > size);
+            let mut ends = [0; 2];
+            for _ in 0..4 * OBJECTS {
+                slabs.memory().set_site(TAKER);
+                slabs.sample_next(slabs.kmalloc_cache(size));
+                let object = slabs.kmalloc(size, KERNEL).unwrap();
+                let page = object.align_down(PAGE_SIZE);
+                ends[usize::from(object != page)] += 1;
+                // As far to the right as its class is aligned, but no farther.
+                assert!(
+                    object == page || plus(object, size as i32 + class as i32) > plus(page, 4096)
+                );
+                for beyond in [size, class - 1] {
+                    assert_eq!(access(slabs, plus(object, beyond as i32), AccessKind::Write), None);
+                }
+                slabs.memory().set_site(GIVER);
+                // SAFETY: it was just taken.
+                unsafe { slabs.kfree(object) }.unwrap();
+                let report = mistake(slabs);
+                let What::Corruption { bytes, .. } = &report.what else { panic!("{report}") };
+                assert_eq!((bytes.at, about(&report).size), (plus(object, size as i32), size));
+                check(slabs);
+            }
+            // What is aligned to a page has one place.
+            assert!(ends[0] > 0 && (ends[1] > 0) == (class < PAGE_SIZE), "{size}: {ends:?}");
+        }
+    });
+}
+
 /// Both sides at once are two mistakes, and no more is shown of one than fits.
 #[test]
 fn corruption_on_both_sides() {
