@@ -57,7 +57,8 @@ pub struct Mapped {
 /// [`map_blocks`](Self::map_blocks) uses larger leaves, and looks after tables by itself.
 pub trait Mmu {
     /// The end of the physical memory that [`map_blocks`](Self::map_blocks) can map. What lies above 4 GiB it maps by
-    /// whole supersections only (*ARM DDI 0406C, B3.5.1*).
+    /// whole supersections only, which have bits 39:32 of the address (*ARM DDI 0406C, B3.5.1*). The default is that of
+    /// tables that do not use those bits: not every CPU has them.
     const BLOCKS_END: PhysAddr = PHYS_LIMIT_32;
 
     /// Makes the second-level tables under `range` that are missing, and holds all of them. Sleeps as `gfp` says.

@@ -24,7 +24,7 @@ pub enum IoremapError {
         bytes: u64,
     },
     /// Part of the range lies above 4 GiB, where only whole supersections of 16 MiB reach, and these page tables
-    /// perhaps not.
+    /// perhaps not: see [`Mmu::BLOCKS_END`](crate::map::Mmu::BLOCKS_END).
     OutOfReach {
         /// The range.
         range: PhysRange,
@@ -68,7 +68,10 @@ impl fmt::Display for IoremapError {
                 write!(f, "{bytes:#x} bytes at {phys} go past the end of physical addresses")
             }
             Self::OutOfReach { range } => {
-                write!(f, "{range} lies above 4 GiB, where these page tables do not reach")
+                write!(
+                    f,
+                    "{range} ends above 4 GiB, where these page tables reach nothing, or whole 16 MiB only"
+                )
             }
             Self::Ram { range, memory } => write!(f, "{range} is no device: {memory} is memory"),
             Self::Conflict { wanted, has, range, caller: 0 } => {

@@ -12,7 +12,7 @@ use crate::map::mmu::Mmu;
 use crate::map::prot::MemoryType;
 use crate::platform::Lowmem;
 
-/// Device memory that is mapped for as long as this lives.
+/// Device memory that is mapped for as long as this lives, whatever others unmap.
 #[must_use = "dropped, it is unmapped"]
 pub struct IoMapping<'i, 'r, 's, 'a, P: Lowmem, T: Mmu, const CPUS: usize> {
     home: &'i IoMap<'r, 's, 'a, P, T, CPUS>,
@@ -31,7 +31,7 @@ impl<'r, 's, 'a, P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'r, 's, 'a, P, T, C
         memory: MemoryType,
         caller: u32,
     ) -> Result<IoMapping<'_, 'r, 's, 'a, P, T, CPUS>, IoremapError> {
-        let start = self.map_as(range.start(), range.len(), memory, caller)?;
+        let start = self.map_owned(range, memory, caller)?;
         // A range that is longer than addresses are has not been mapped.
         let end = VirtAddr::new(start.as_u32().saturating_add(range.len() as u32));
         Ok(IoMapping { home: self, range: VirtRange::new(start, end) })
@@ -59,7 +59,8 @@ impl<'r, 's, 'a, P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'r, 's, 'a, P, T, C
         }
         let used = PhysRange::new(phys, phys.saturating_add(u64::from(wanted)));
         let mapping = self.map(used, MemoryType::Device, caller)?;
-        // SAFETY: 1. the caller says so; 2. they were mapped as a device just now, and if the address is good, for ever.
+        // SAFETY: 1. the caller says so; 2. they were mapped as a device just now, and if the address is good, for ever:
+        // an owner's use ends with `IoMapping`, which is leaked, and no `iounmap` takes it away.
         let registers = unsafe { Mmio::new(mapping.start()) };
         let registers = registers.ok_or(IoremapError::Misaligned { phys })?;
         mapping.leak();
@@ -80,7 +81,7 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> IoMapping<'_, '_, '_, '_, P, T, CPUS>
         self.range
     }
 
-    /// Keeps it mapped for good.
+    /// Keeps it mapped for good: no [`iounmap`](IoMap::iounmap) of these addresses ends it.
     pub fn leak(self) -> VirtRange {
         let range = self.range;
         mem::forget(self);
@@ -90,8 +91,7 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> IoMapping<'_, '_, '_, '_, P, T, CPUS>
 
 impl<P: Lowmem, T: Mmu, const CPUS: usize> Drop for IoMapping<'_, '_, '_, '_, P, T, CPUS> {
     fn drop(&mut self) {
-        // Somebody else may have unmapped it, who should not have; that has been reported.
-        let _ = self.home.iounmap(self.range.start());
+        self.home.unmap_owned(self.range.start());
     }
 }
 

@@ -16,6 +16,7 @@
 //! | [`unmap`] | the last user's mapping goes; addresses that are wrong |
 //! | [`look`] | the ranges, for reports |
 //! | [`guard`] | a mapping that ends with its owner, and typed registers |
+//! | `owners` | that nobody else can end it |
 //! | `place` | where in the region large leaves can map a range |
 //! | `blocks` | spare areas of one large leaf |
 //! | `check` | what is refused before anything is taken |
@@ -49,6 +50,8 @@ mod index;
 pub mod look;
 #[cfg(not(loom))]
 pub mod map;
+#[cfg(not(loom))]
+mod owners;
 #[cfg(not(loom))]
 mod place;
 #[cfg(not(loom))]

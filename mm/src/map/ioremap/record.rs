@@ -2,12 +2,12 @@
 //!
 //! ```text
 //!  0 first frame          6 area
-//!  1 frame behind         7 references │ shared
+//!  1 frame behind         7 references │ owned │ shared
 //!  2 left                 8 batch that it waits with, 0 if it does not wait
 //!  3 right                9 memory type │ in the tree │ met another range there
 //!  4 parent              10 caller
 //!  5 highest end below   11, 12 next and previous of those that wait
-//!                        15 next spare record
+//!                        13 owners, if owned; 15 next spare record
 //! ```
 //!
 //! Records are objects of the region's own cache, as those of its areas are, and are reached the same way. The
@@ -31,6 +31,7 @@ const FLAGS: u32 = 36;
 const CALLER: u32 = 40;
 pub(super) const NEXT: u32 = 44;
 pub(super) const PREVIOUS: u32 = 48;
+const OWNERS: u32 = 52;
 const LINK: u32 = 60;
 
 const _: () = assert!(LINK + 4 == RECORD_BYTES && LISTED > MEMORY_BITS);
@@ -39,6 +40,10 @@ const _: () = assert!(LINK + 4 == RECORD_BYTES && LISTED > MEMORY_BITS);
 pub(super) const NONE: u32 = 0;
 /// More than one has had the mapping.
 const SHARED: u32 = 1 << 31;
+/// Of its users some are owners: [`OWNERS`] says how many. Otherwise that word means nothing.
+const OWNED: u32 = 1 << 30;
+/// What is not the number of users.
+const FLAGS_OF_REFERENCES: u32 = SHARED | OWNED;
 /// It is in the tree.
 const LISTED: u32 = 1 << 2;
 /// While it was in the tree, another range there has met it.
@@ -186,7 +191,7 @@ impl IoId {
         self.set(words, REFERENCES, (self.get(words, REFERENCES) + 1) | SHARED);
     }
 
-    /// Is there one user, and has never been another at the same time?
+    /// Is there one user, who is no owner, and has never been another at the same time?
     #[inline(always)]
     pub(super) fn is_sole(self, words: &impl Words) -> bool {
         self.get(words, REFERENCES) == 1
@@ -197,13 +202,26 @@ impl IoId {
     pub(super) fn let_go(self, words: &impl Words) -> u32 {
         let left = self.get(words, REFERENCES) - 1;
         self.set(words, REFERENCES, left);
-        left & !SHARED
+        left & !FLAGS_OF_REFERENCES
     }
 
     /// How many use the mapping.
     #[inline(always)]
     pub(super) fn references(self, words: &impl Words) -> u32 {
-        self.get(words, REFERENCES) & !SHARED
+        self.get(words, REFERENCES) & !FLAGS_OF_REFERENCES
+    }
+
+    /// How many of its users are owners: whose use ends by their own word and no other.
+    pub(super) fn owners(self, words: &impl Words) -> u32 {
+        let is_owned = self.get(words, REFERENCES) & OWNED != 0;
+        if is_owned { self.get(words, OWNERS) } else { 0 }
+    }
+
+    /// So many of its users are owners.
+    pub(super) fn set_owners(self, words: &impl Words, owners: u32) {
+        let references = self.get(words, REFERENCES) & !OWNED;
+        self.set(words, OWNERS, owners);
+        self.set(words, REFERENCES, if owners == 0 { references } else { references | OWNED });
     }
 
     /// Has it ever had two users at once? Then somebody may know an address in the middle of it.

@@ -14,7 +14,7 @@ use crate::map::vmalloc::{AreaError, AreaFault};
 use crate::platform::{Lowmem, Report};
 
 /// How far an unmap has come under the lock.
-enum Unmapped {
+pub(super) enum Unmapped {
     /// Others use it, or it waits.
     Done,
     /// It waits, and the batch is full.
@@ -26,22 +26,27 @@ enum Unmapped {
 }
 
 /// Ends the use of a mapping that has, or had, several users; says how many are left. `None` if it has not had several,
-/// and so nobody knows an address in the middle of it.
+/// and so nobody knows an address in the middle of it; or if all users that there are own their use.
 #[cold]
 fn let_one_go(words: &impl Words, io: IoId, is_inside: bool) -> Option<u32> {
-    (is_inside && io.was_shared(words)).then(|| io.let_go(words))
+    // Owners go by themselves.
+    if !is_inside || !io.was_shared(words) || io.references(words) == io.owners(words) {
+        return None;
+    }
+    Some(io.let_go(words))
 }
 
 impl<P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'_, '_, '_, P, T, CPUS> {
     /// Ends what one call of [`ioremap`](Self::ioremap) or its like began, by any address in the first page
     /// that it returned. Any context; a batch that is full is flushed.
     ///
-    /// Of a mapping that has been shared, any address will do: nobody keeps who was told which.
+    /// Of a mapping that has been shared, any address will do: nobody keeps who was told which. So whoever unmaps once too
+    /// often ends the use of another who keeps addresses; but never that of an owner (`owners`).
     ///
     /// # Errors
     ///
-    /// [`AreaError`] when nothing is mapped so there: also for a mapping that was unmapped before. It was reported,
-    /// and nothing has changed.
+    /// [`AreaError`] when nothing is mapped so there, also for a mapping that was unmapped before; and when all its users
+    /// are owners. It was reported, and nothing has changed.
     #[inline]
     pub fn iounmap(&self, virt: VirtAddr) -> Result<(), AreaError> {
         let mut entered = self.region.enter();
@@ -56,7 +61,7 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'_, '_, '_, P, T, CPUS> {
 
     /// What is left to do without the lock.
     #[inline(never)]
-    fn end(&self, unmapped: Unmapped, virt: VirtAddr) -> Result<(), AreaError> {
+    pub(super) fn end(&self, unmapped: Unmapped, virt: VirtAddr) -> Result<(), AreaError> {
         let words = self.region.words();
         let is_full = match unmapped {
             Unmapped::Done => false,
@@ -79,7 +84,7 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'_, '_, '_, P, T, CPUS> {
     }
 
     #[inline(always)]
-    fn let_go(&self, state: &mut State, virt: VirtAddr) -> Unmapped {
+    pub(super) fn let_go(&self, state: &mut State, virt: VirtAddr) -> Unmapped {
         let words = self.region.words();
         let Some(area) = state.find(&words, virt) else { return Unmapped::Wrong };
         let read = area.end_word(&words);
@@ -134,6 +139,7 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'_, '_, '_, P, T, CPUS> {
                 AreaFault::OtherKind { kind: info.kind, named: AreaKind::Ioremap }
             }
             Some(info) if info.state != AreaState::Live => AreaFault::NotLive { state: info.state },
+            Some(_) if self.is_owners_alone(virt) => AreaFault::Owned,
             Some(info) => AreaFault::Inside { start: info.range.start() },
         };
         let error = AreaError { virt, fault };

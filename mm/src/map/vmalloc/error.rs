@@ -99,6 +99,8 @@ pub enum AreaFault {
         /// Where in its life it is.
         state: AreaState,
     },
+    /// Device memory all of whose users own their mapping: it ends when they do, and by no address.
+    Owned,
     /// The area is another kind.
     OtherKind {
         /// What it is.
@@ -122,6 +124,9 @@ impl fmt::Display for AreaError {
                 write!(f, "the area at {virt} is being made, resized or given back")
             }
             AreaFault::NotLive { .. } => write!(f, "the area at {virt} was given back before"),
+            AreaFault::Owned => {
+                write!(f, "whoever uses the mapping at {virt} owns it, and ends it")
+            }
             AreaFault::OtherKind { kind, named } => {
                 write!(f, "the area at {virt} is {kind}, not {named}")
             }

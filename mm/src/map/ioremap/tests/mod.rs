@@ -4,6 +4,7 @@
 
 mod failing;
 mod model;
+mod owners;
 mod rules;
 
 use std::cell::{Cell, RefCell};

@@ -376,6 +376,10 @@ fn guards_unmap_and_registers_stay() {
             unsafe { io.map_registers(bytes(0x900_0008, 0x900_1000), 0) }.unwrap();
         assert_eq!(bench.phys(registers.address()), Some(0x900_0008));
         assert_eq!(bench.ranges(), [(0x9000, 0x9001, Device, 1)]);
-        io.iounmap(registers.address()).unwrap();
+        // For good: no address ends it.
+        assert_eq!(io.iounmap(registers.address()).unwrap_err().fault, AreaFault::Owned);
+        assert_eq!(bench.told().len(), 1);
+        assert_eq!(bench.phys(registers.address()), Some(0x900_0008));
+        io.unmap_owned(registers.address());
     });
 }
