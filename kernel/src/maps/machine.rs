@@ -12,16 +12,17 @@ use core::ptr;
 use arch_arm::barrier;
 use arch_arm::cp15::TTBR0;
 use arch_arm::mmu::attributes::Attributes;
-use arch_arm::mmu::live::Machine;
+use arch_arm::mmu::live::{Alone, Machine};
 use arch_arm::operations_of_this_cpu;
 use arch_arm::tlb;
 use mm::addr::{PAGE_SIZE, PhysAddr, VirtAddr, VirtRange};
 use mm::map::fixmap::Slot;
 use mm::object::CacheRef;
-use mm::zone::Gfp;
+use mm::zone::{Gfp, PageAllocator};
 use tock_registers::interfaces::Readable;
 
 use crate::boot::{KernelTables, LinearMap};
+use crate::pages::Pages;
 use crate::slabs::Slabs;
 
 /// Flags that say where pages are to lie. The cache knows where tables lie: in lowmem.
@@ -36,6 +37,14 @@ const ALIAS: VirtRange = {
     let start = Slot::TABLE_ALIAS.address();
     VirtRange::new(start, VirtAddr::new(start.as_u32() + PAGE_SIZE))
 };
+
+/// The CPUs that a page allocator is for.
+const fn cpus_of<P, const CPUS: usize>(_: fn(&PageAllocator<'static, P, CPUS>)) -> usize {
+    CPUS
+}
+
+/// No other CPU runs: this kernel starts none. Who has it start one stops it in `alone`.
+const _: () = assert!(cpus_of(|_: &Pages| ()) == 1, "there are CPUs to stop");
 
 /// Words through the linear map, tables from a cache.
 #[derive(Clone, Copy)]
@@ -106,7 +115,11 @@ impl Machine for TableMachine {
         PhysAddr::new(u64::from(TTBR0.get() & TTBR0::BASE.mask << TTBR0::BASE.shift))
     }
 
-    fn replace_live(&self, entry: PhysAddr, _: VirtAddr, new: u32) {
+    fn alone(&self, run: impl FnOnce(&Alone)) {
+        run(&Alone::promised());
+    }
+
+    fn replace_live(&self, _: &Alone, entry: PhysAddr, _: VirtAddr, new: u32) {
         let entry = entry.as_u64() as u32;
         let (frame, offset) = (entry & !(PAGE_SIZE - 1), entry & (PAGE_SIZE - 1));
         debug_assert!(self.read(self.alias_word) == 0, "two words are replaced at once");
@@ -115,7 +128,7 @@ impl Machine for TableMachine {
         barrier::isb();
         // SAFETY: 1. the alias is a page of the fixmap, whose tables boot made and nobody replaces, and so is the
         // code's; 2. `LiveTables` replaces a section by its pages, or the other way round; 3. it holds
-        // its lock, interrupts are masked, and one CPU runs.
+        // its lock, interrupts are masked, and this CPU is alone (T8).
         unsafe { tlb::replace_word((ALIAS.start().as_u32() + offset) as *mut u32, new) };
         self.write(self.alias_word, 0);
         tlb::flush_kernel_range(ALIAS);

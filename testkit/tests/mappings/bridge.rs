@@ -6,9 +6,9 @@
 //! Maintenance is `#[track_caller]`: a call that nobody misses is named by the line that makes it.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
-use arch_arm::mmu::live::Machine;
+use arch_arm::mmu::live::{Alone, Machine};
 use arch_arm::tlb::Operations;
 use mm::addr::{Order, PAGE_SIZE, Pfn, PhysAddr, VirtAddr, VirtRange};
 use mm::dma::{DataCache, KernelMemory};
@@ -31,6 +31,8 @@ pub struct World<'m> {
     /// Tables that nobody has; the last is taken next.
     free_tables: Mutex<Vec<u32>>,
     masks: AtomicU32,
+    /// The other CPUs are stopped.
+    is_alone: AtomicBool,
 }
 
 impl<'m> World<'m> {
@@ -41,6 +43,7 @@ impl<'m> World<'m> {
             roots: Mutex::new(vec![phys(ROOT); emulated.cpus()]),
             free_tables: Mutex::new((TABLES..TABLES_END).step_by(0x400).rev().collect()),
             masks: AtomicU32::new(0),
+            is_alone: AtomicBool::new(false),
         }
     }
 }
@@ -58,6 +61,7 @@ impl<'w> On<'w> {
     /// Goes on as this CPU.
     pub fn run_on(self, cpu: usize) {
         assert!(cpu < self.0.emulated.cpus());
+        assert!(!self.0.is_alone.load(Relaxed), "CPU {cpu} is stopped");
         self.0.cpu.store(cpu, Relaxed);
     }
 
@@ -175,7 +179,14 @@ impl Machine for On<'_> {
     }
 
     /// As the kernel does it: through another mapping of the word's page, which is made before and taken away after.
-    fn replace_live(&self, entry: PhysAddr, _: VirtAddr, new: u32) {
+    fn alone(&self, run: impl FnOnce(&Alone)) {
+        assert!(!self.0.is_alone.swap(true, Relaxed), "alone twice");
+        run(&Alone::promised());
+        self.0.is_alone.store(false, Relaxed);
+    }
+
+    fn replace_live(&self, _: &Alone, entry: PhysAddr, _: VirtAddr, new: u32) {
+        assert!(self.0.is_alone.load(Relaxed));
         let entry = low(entry);
         let alias = Slot::TABLE_ALIAS.address();
         let at = virt(alias.as_u32() + entry % PAGE_SIZE);

@@ -16,7 +16,7 @@ use mm::addr::{PhysAddr, VirtAddr};
 use mm::zone::Gfp;
 
 use super::super::descriptor::{L1Entry, L2Entry};
-use super::{Machine, replace_step_by_step};
+use super::{Alone, Machine, replace_step_by_step};
 use crate::tlb::Operations;
 
 /// Rights of a small page, and of a section: AP\[2:0\] and XN.
@@ -75,6 +75,17 @@ impl Emulated {
         state.roots.insert(root);
         for index in 0..4096 {
             state.words.insert(root + index * 4, 0);
+        }
+    }
+
+    /// All roots have the same words for the kernel, the upper half: what a CPU finds that goes on, whatever its root.
+    fn are_roots_alike(&self, when: &str) {
+        let state = self.state.borrow();
+        for &root in &state.roots {
+            for offset in (0x2000..0x4000).step_by(4) {
+                let words = [root, Self::ROOT].map(|root| state.words.get(&(root + offset)));
+                assert_eq!(words[0], words[1], "root {root:#x}, offset {offset:#x}, {when}");
+            }
         }
     }
 
@@ -282,7 +293,13 @@ impl Machine for Emulated {
         PhysAddr::new(u64::from(*self.state.borrow().roots.last().unwrap()))
     }
 
-    fn replace_live(&self, entry: PhysAddr, virt: VirtAddr, new: u32) {
+    fn alone(&self, run: impl FnOnce(&Alone)) {
+        self.are_roots_alike("when the others are stopped");
+        run(&Alone::promised());
+        self.are_roots_alike("when the others go on");
+    }
+
+    fn replace_live(&self, _: &Alone, entry: PhysAddr, virt: VirtAddr, new: u32) {
         assert_ne!(self.read(entry) & 3, 0, "{virt} is no live word");
         replace_step_by_step(self, entry, virt, new);
     }

@@ -33,13 +33,30 @@ pub trait Machine: Operations {
     /// The first-level table that this CPU's walks start at: TTBR0. Interrupts are masked.
     fn current_root(&self) -> PhysAddr;
 
+    /// Calls `run` while no CPU but this one runs code that uses a mapping of the kernel's (T8 of `docs/model.md`).
+    /// Interrupts are masked, and the lock of the tables is held. A machine that has only this CPU has nothing to do;
+    /// another one stops the others where they use nothing that a section maps.
+    fn alone(&self, run: impl FnOnce(&Alone));
+
     /// Replaces the valid first-level word at `entry` by `new`, break before make: a fault entry, a flush of at
     /// least the mebibyte at `virt`, the new word. When it returns, walkers see the new word.
     ///
     /// Between break and make nothing is touched that the word may map: neither the word through the linear map,
     /// nor the stack, nor data. The kernel's code runs in registers and writes through another mapping of the word's
-    /// page. Interrupts are masked, and no other CPU uses the mebibyte.
-    fn replace_live(&self, entry: PhysAddr, virt: VirtAddr, new: u32);
+    /// page. Interrupts are masked, and no other CPU uses the mebibyte: `alone` says so.
+    fn replace_live(&self, alone: &Alone, entry: PhysAddr, virt: VirtAddr, new: u32);
+}
+
+/// No other CPU runs: what [`Machine::alone`] has to show for it.
+#[derive(Debug)]
+pub struct Alone(());
+
+impl Alone {
+    /// The word of a [`Machine`] whose other CPUs are stopped, or that has none.
+    #[must_use]
+    pub const fn promised() -> Self {
+        Self(())
+    }
 }
 
 /// [`Machine::replace_live`] for a machine whose own accesses do not go through the tables that it changes: an
@@ -103,7 +120,11 @@ impl<T: Machine + ?Sized> Machine for &T {
         (**self).current_root()
     }
 
-    fn replace_live(&self, entry: PhysAddr, virt: VirtAddr, new: u32) {
-        (**self).replace_live(entry, virt, new);
+    fn alone(&self, run: impl FnOnce(&Alone)) {
+        (**self).alone(run);
+    }
+
+    fn replace_live(&self, alone: &Alone, entry: PhysAddr, virt: VirtAddr, new: u32) {
+        (**self).replace_live(alone, entry, virt, new);
     }
 }

@@ -65,7 +65,7 @@ use mm::zone::Gfp;
 
 pub use change::ChangeError;
 pub use linear::TakeOutError;
-pub use machine::{Machine, replace_step_by_step};
+pub use machine::{Alone, Machine, replace_step_by_step};
 pub use roots::{MAX_ROOTS, RootError};
 pub use slots::{SlotStore, SlotWords};
 pub use split::SplitError;

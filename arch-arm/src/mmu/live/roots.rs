@@ -164,8 +164,9 @@ impl<M: Machine + Copy> LiveTables<M> {
     /// Replaces the valid first-level word for `virt`, which may map what this code uses, in all roots: break before
     /// make. The lock is held.
     ///
-    /// In all roots but this CPU's own the word is broken before, and made after. So when the TLBs are flushed in
-    /// between, no root has the old word, and none has the new one yet.
+    /// From the first break to the last make no other CPU runs (T8 of `docs/model.md`): in whatever address space it
+    /// was, it could come by the fault. In all roots but this CPU's own the word is broken before, and made after. So
+    /// when the TLBs are flushed in between, no root has the old word, and none has the new one yet.
     pub(super) fn replace_first_level(&self, roots: &Roots, virt: VirtAddr, new: u32) {
         let machine = self.machine;
         let offset = (virt.as_u32() >> SECTION_SHIFT) * 4;
@@ -173,11 +174,13 @@ impl<M: Machine + Copy> LiveTables<M> {
         // A CPU whose root is not registered sees nothing of this.
         let current = roots.iter().find(|&root| root == current).unwrap_or(self.root);
         let others = || roots.iter().filter(|&root| root != current);
-        others().for_each(|root| machine.write(at(root + offset), 0));
-        machine.dsb_ishst();
-        machine.replace_live(at(current + offset), virt, new);
-        others().for_each(|root| machine.write(at(root + offset), new));
-        machine.dsb_ishst();
-        machine.isb();
+        machine.alone(|alone| {
+            others().for_each(|root| machine.write(at(root + offset), 0));
+            machine.dsb_ishst();
+            machine.replace_live(alone, at(current + offset), virt, new);
+            others().for_each(|root| machine.write(at(root + offset), new));
+            machine.dsb_ishst();
+            machine.isb();
+        });
     }
 }
