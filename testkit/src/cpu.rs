@@ -153,7 +153,8 @@ impl<'m> Cpu<'m> {
     }
 
     /// This CPU has observed all that `other` stored so far: it took a lock that the other gave up, say. Its next DSB
-    /// completes those stores as it does its own (*ARM DDI 0406C, A3.8.3*).
+    /// completes those stores as it does its own (K4; *ARM DDI 0406C, A3.8.3, Memory barriers*). Nothing else does: not the
+    /// observing, no barrier before it, and no TLB operation.
     ///
     /// # Panics
     ///

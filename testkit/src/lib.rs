@@ -49,8 +49,11 @@
 //! - **K3** A walker reads tables through the data cache: it is coherent with the CPUs, as ID_MMFR3 says of
 //!   Cortex-A7 and A15 (*B4.1*).
 //! - **K4** A store is seen by a walker at any moment from its issue on, at the latest when a DSB of the CPU that
-//!   stored is complete (*B3.10.1*), or one of a CPU that has [observed](Cpu::observe) the store before (*A3.8.3*).
-//!   Walkers of different CPUs see it at different moments, and stores to different words in any order. `dsb nsh` is
+//!   stored is complete (*B3.10.1*), or one of a CPU that has [observed](Cpu::observe) the store before: a DSB waits
+//!   for what its CPU has observed of others in the shareability domain as for its own (*A3.8.3, Memory barriers*).
+//!   That a walker counts among those that it is then complete for is this model's reading. The manual of ARMv8
+//!   (*DDI 0487, D5*) promises it of the storing CPU's DSB only, so who keeps to that asks for more. Linux's purge of
+//!   lazily freed areas rests on the same: another CPU cleared the entries. Walkers of different CPUs see it at different moments, and stores to different words in any order. `dsb nsh` is
 //!   for the own walker.
 //! - **K5** After that DSB, the CPU itself may still find a fault where it stored an entry over one, until its ISB.
 //!   Other CPUs find the new entry.

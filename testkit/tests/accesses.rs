@@ -280,6 +280,40 @@ fn a_barrier_speaks_for_stores_that_were_observed() {
     under_every_adversary(&setup(2), |machine| flush_by_another(machine, true));
 }
 
+/// The flush of another CPU that has observed the store, without its barrier before the TLB operation: the walker may have
+/// found the old entry in between.
+#[test]
+#[should_panic(expected = "is used anew")]
+fn what_was_observed_wants_a_barrier_before_the_flush() {
+    let machine = setup(2).build(Adversary::Lazy);
+    let [cpu, other] = [0, 1].map(|index| machine.cpu(index));
+    map(cpu, AREA, HIGH, WB);
+    cpu.store_u32(virt(AREA), 7).unwrap();
+    write(cpu, l2(AREA), 0);
+    other.observe(0);
+    other.tlbi_mva_all_asids_is(virt(AREA));
+    other.dsb_ish();
+    other.isb();
+    machine.frame_reused(phys(HIGH));
+}
+
+/// Nor does a barrier count that was there before the store was observed.
+#[test]
+#[should_panic(expected = "is used anew")]
+fn a_barrier_before_the_observing_speaks_for_nothing() {
+    let machine = setup(2).build(Adversary::Lazy);
+    let [cpu, other] = [0, 1].map(|index| machine.cpu(index));
+    map(cpu, AREA, HIGH, WB);
+    cpu.store_u32(virt(AREA), 7).unwrap();
+    write(cpu, l2(AREA), 0);
+    other.dsb_ishst();
+    other.observe(0);
+    other.tlbi_mva_all_asids_is(virt(AREA));
+    other.dsb_ish();
+    other.isb();
+    machine.frame_reused(phys(HIGH));
+}
+
 #[test]
 #[should_panic(expected = "is used anew")]
 fn a_barrier_does_not_speak_for_others() {
