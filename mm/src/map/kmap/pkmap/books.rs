@@ -245,7 +245,8 @@ const fn lowest(index: usize, bits: u32) -> Option<Place> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
 

@@ -63,7 +63,8 @@ mod loom_hold;
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod report;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 
 use core::fmt;
