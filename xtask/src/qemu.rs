@@ -7,7 +7,7 @@
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::str::FromStr;
 use std::thread::sleep;
@@ -41,6 +41,12 @@ pub struct MachineArgs {
     /// first is disk 0
     #[arg(long, value_name = "FILE", value_parser = existing_file)]
     disk: Vec<PathBuf>,
+    /// More options of QEMU's -drive for each disk: readonly=on, or throttling.bps-total=16
+    #[arg(long, value_name = "OPTIONS", requires = "disk")]
+    disk_options: Option<String>,
+    /// Requests of the disks that fail: a file of rules for QEMU's blkdebug
+    #[arg(long, value_name = "FILE", value_parser = existing_file, requires = "disk")]
+    disk_faults: Option<PathBuf>,
     /// Virtio transports of version 2, and not of the legacy one
     #[arg(long)]
     virtio_modern: bool,
@@ -145,6 +151,8 @@ impl MachineArgs {
             dtb: None,
             initrd: None,
             disk: Vec::new(),
+            disk_options: None,
+            disk_faults: None,
             virtio_modern: false,
             image: None,
             entry: EntryArgs::default(),
@@ -203,9 +211,12 @@ impl MachineArgs {
         }
         // QEMU gives the highest transport away first, and the kernel counts upwards.
         for (number, file) in self.disk.iter().enumerate().rev() {
-            // A comma would end the file's name.
-            let file = file.to_string_lossy().replace(',', ",,");
-            let drive = format!("file={file},if=none,format=raw,id=d{number}");
+            let mut drive =
+                format!("file={},if=none,format=raw,id=d{number}", self.disk_name(file));
+            if let Some(options) = &self.disk_options {
+                drive.push(',');
+                drive.push_str(options);
+            }
             let device = format!("virtio-blk-device,drive=d{number}");
             qemu.args(["-drive", &drive, "-device", &device]);
         }
@@ -213,6 +224,16 @@ impl MachineArgs {
             qemu.args(["-icount", "shift=0"]);
         }
         Ok(qemu)
+    }
+
+    /// What QEMU is to open for a disk, as a value of an option.
+    fn disk_name(&self, file: &Path) -> String {
+        let mut name = file.to_string_lossy().into_owned();
+        if let Some(rules) = &self.disk_faults {
+            name = format!("blkdebug:{}:{name}", rules.display());
+        }
+        // A comma would end the value.
+        name.replace(',', ",,")
     }
 
     fn around(&self) -> loader::Machine<'_> {

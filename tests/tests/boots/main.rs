@@ -11,6 +11,7 @@ mod broken;
 mod builds;
 mod dead_kernel;
 mod disk;
+mod disk_faults;
 mod entry;
 mod explain;
 mod images;
@@ -67,7 +68,7 @@ fn main() -> ExitCode {
             Ok(())
         })
     }));
-    let boots: [&[NamedBoot]; 21] = [
+    let boots: [&[NamedBoot]; 22] = [
         &monitor::BOOTS,
         &pages::BOOTS,
         &page_debug::BOOTS,
@@ -75,6 +76,7 @@ fn main() -> ExitCode {
         &kfence::BOOTS,
         &vmalloc::BOOTS,
         &disk::BOOTS,
+        &disk_faults::BOOTS,
         &zones::BOOTS,
         &shortage::BOOTS,
         &soak::BOOTS,
