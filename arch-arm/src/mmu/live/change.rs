@@ -202,14 +202,14 @@ impl<M: Machine + Copy> LiveTables<M> {
                 return Err(ChangeError::NoTable(error));
             }
         }
-        let written = mebibytes(range).try_for_each(|piece| self.write_piece(piece, change, gfp));
+        let written = mebibytes(range).try_for_each(|piece| self.write_change(piece, change, gfp));
         // Also where somebody came in between: what was written before that is in the tables.
         self.forget(range);
         written
     }
 
     /// Changes the part of a mebibyte, which was looked at before.
-    fn write_piece(&self, piece: VirtRange, change: Change, gfp: Gfp) -> Result<(), ChangeError> {
+    fn write_change(&self, piece: VirtRange, change: Change, gfp: Gfp) -> Result<(), ChangeError> {
         while self.change_piece(piece, change, Pass::Write)? == Outcome::IsSection {
             // Somebody has joined it in between.
             self.split_one(piece.start(), gfp).map_err(ChangeError::NoTable)?;

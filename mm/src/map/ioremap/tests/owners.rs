@@ -11,7 +11,7 @@ const PAGE: PhysRange = PhysRange::new(UART, PhysAddr::new(0x900_1000));
 
 #[test]
 fn a_second_iounmap_takes_the_use_of_who_keeps_an_address_and_a_third_is_told() {
-    with_io(&space(16), |bench| {
+    with_io(space(16), |bench| {
         let io = bench.io;
         let [one, other] = [0, 1].map(|caller| io.ioremap(UART, 0x1000, caller).unwrap());
         assert_eq!(one, other, "shared");
@@ -35,7 +35,7 @@ fn a_second_iounmap_takes_the_use_of_who_keeps_an_address_and_a_third_is_told() 
 
 #[test]
 fn no_iounmap_takes_an_owners_use() {
-    with_io(&space(16), |bench| {
+    with_io(space(16), |bench| {
         let io = bench.io;
         for range in [PAGE, bytes(0x1000_0000, 0x1010_0000), bytes(0x1000_0000, 0x1020_0000)] {
             let owners = [(); 2].map(|()| io.map(range, Device, 7).unwrap());
@@ -63,7 +63,7 @@ fn no_iounmap_takes_an_owners_use() {
 
 #[test]
 fn an_owner_leaves_who_keeps_an_address_his_use() {
-    with_io(&space(16), |bench| {
+    with_io(space(16), |bench| {
         let io = bench.io;
         let kept = io.ioremap_wc(UART, 0x3000, 1).unwrap();
         let owner = io.map(bytes(0x900_1000, 0x900_2000), WriteCombine, 2).unwrap();
@@ -77,7 +77,7 @@ fn an_owner_leaves_who_keeps_an_address_his_use() {
 
 #[test]
 fn what_is_revived_belongs_to_nobody_before() {
-    with_io(&space(16), |bench| {
+    with_io(space(16), |bench| {
         let io = bench.io;
         let start = io.map(PAGE, Device, 1).unwrap().leak().start();
         io.unmap_owned(start);
