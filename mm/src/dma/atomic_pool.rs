@@ -112,9 +112,10 @@ impl<P: Lowmem, M: DmaMachine, const CPUS: usize> DmaMemory<'_, '_, P, M, CPUS> 
         pages: u32,
     ) -> Option<CoherentBuffer> {
         let pool = &self.pool;
-        if pool.pages == 0 || !device.holds_coherent(pool.phys, pool.pages * PAGE_SIZE) {
+        if !device.holds_coherent(pool.phys, pool.pages * PAGE_SIZE) {
             return None;
         }
+        // Where there is no pool, no device reaches what is none, and there are no pieces.
         let place = pool.bits.claim(pages)?;
         let end = place + pages;
         if end > pool.high_water.load(Relaxed) {

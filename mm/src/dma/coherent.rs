@@ -29,7 +29,7 @@ use super::figures::Usage;
 use super::live::Kind;
 use super::machine::DmaMachine;
 use super::memory::DmaMemory;
-use super::region::{From, MAX_PAGES, Record};
+use super::region::{From, Record};
 use crate::addr::{Order, PAGE_SHIFT, PAGE_SIZE, Pfn, PfnRange, VirtAddr, VirtRange};
 use crate::map::{Mmu, Prot};
 use crate::platform::Lowmem;
@@ -256,12 +256,9 @@ impl<'s, 'a, P: Lowmem, M: DmaMachine, const CPUS: usize> DmaMemory<'s, 'a, P, M
         let pages = buffer.bytes.wrapping_add(PAGE_SIZE - 1) / PAGE_SIZE;
         let phys = device.phys(buffer.dma);
         let record = Record::new(phys, pages, From::Pool);
-        // More pages than a record counts would be another buffer's.
-        if device.is_plain()
-            && pages <= MAX_PAGES
-            && phys.is_multiple_of(PAGE_SIZE)
-            && self.region.take_record(page, record)
-        {
+        // One test for all of it.
+        let odd = device.peculiarities() | Record::misfit(phys, pages);
+        if odd == 0 && self.region.take_record(page, record) {
             self.pool.release(page, pages);
             return Ok(());
         }

@@ -182,7 +182,13 @@ impl Device {
     /// Is there nothing special about it: caches are maintained, and nobody keeps a list of its mappings?
     #[inline(always)]
     pub(super) fn is_plain(&self) -> bool {
-        self.flags.load(Relaxed) == 0
+        self.peculiarities() == 0
+    }
+
+    /// What keeps it from the quick ways, as bits.
+    #[inline(always)]
+    pub(super) fn peculiarities(&self) -> u32 {
+        self.flags.load(Relaxed)
     }
 
     #[inline]
@@ -276,7 +282,8 @@ impl Reach {
 
 #[inline(always)]
 const fn reaches(first: u32, last: u32, phys: u32, bytes: u32) -> bool {
-    first <= phys && phys <= last && bytes - 1 <= last - phys
+    // Of 0 bytes, the last one is far beyond.
+    first <= phys && phys <= last && bytes.wrapping_sub(1) <= last - phys
 }
 
 impl fmt::Debug for Device {

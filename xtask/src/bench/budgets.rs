@@ -17,26 +17,27 @@ const BUDGETS: [(&str, u32); 50] = [
     ("page_o0_KERNEL_batch4096", 130),
     ("page_o0_ZERO", 300),
     ("page_bulk32", 900),
-    // The issue asked for 40, 36 and 36. The floor, which makes the same promises for one size and one slab, takes
-    // 37: among them that the second free of any object is found, and not only of the last one.
-    ("kmalloc_8", 46),
-    ("kmalloc_32", 46),
-    ("kmalloc_64", 46),
-    ("kmalloc_96", 46),
-    ("kmalloc_128", 46),
-    ("kmalloc_192", 46),
-    ("kmalloc_256", 46),
-    ("kmalloc_512", 46),
-    ("kmalloc_1024", 46),
-    ("kmalloc_2048", 46),
-    ("kmalloc_4096", 46),
-    ("kmalloc_8192", 46),
+    // The issue asked for 40, 36 and 36, and for 60 in batches. The floor, which makes the same promises for one size
+    // and one slab, takes 37: among them that the second free of any object is found, and not only of the last one. One
+    // of the 47 keeps the size, by which a guarded object is as large as was asked for.
+    ("kmalloc_8", 47),
+    ("kmalloc_32", 47),
+    ("kmalloc_64", 47),
+    ("kmalloc_96", 47),
+    ("kmalloc_128", 47),
+    ("kmalloc_192", 47),
+    ("kmalloc_256", 47),
+    ("kmalloc_512", 47),
+    ("kmalloc_1024", 47),
+    ("kmalloc_2048", 47),
+    ("kmalloc_4096", 47),
+    ("kmalloc_8192", 47),
     ("kmalloc_const_64", 41),
     ("kmem_cache_64_b1", 40),
     // The issue asked for 110. It is a pair of pages of order 2, which takes 55, behind the question whether an
     // address is an object's, which a pair of the caches answers in 46.
     ("kmalloc_16384", 130),
-    ("kmalloc_64_batch1024", 60),
+    ("kmalloc_64_batch1024", 61),
     ("kmalloc_1024_batch1024", 110),
     ("kmem_cache_64_b1024", 60),
     ("kmem_cache_64_b1024_reverse_free", 60),
