@@ -1,15 +1,16 @@
 //! The vmalloc region, and device memory in it, where everybody finds them.
 
+use mm::addr::VirtAddr;
 #[cfg(feature = "bench")]
-use mm::addr::{Pfn, PhysAddr, VirtAddr};
+use mm::addr::{Pfn, PhysAddr};
 #[cfg(feature = "bench")]
 use mm::map::Prot;
 use mm::map::ioremap::IoMap;
 #[cfg(feature = "bench")]
 use mm::map::ioremap::IoremapError;
-use mm::map::vmalloc::MappedRegion;
 #[cfg(feature = "bench")]
-use mm::map::vmalloc::{AreaError, VmallocError};
+use mm::map::vmalloc::VmallocError;
+use mm::map::vmalloc::{AreaError, MappedRegion};
 #[cfg(feature = "bench")]
 use mm::zone::Gfp;
 use spin::Once;
@@ -105,12 +106,12 @@ pub fn ioremap(io: &Io, phys: PhysAddr, bytes: u32, caller: u32) -> Result<VirtA
     io.ioremap(phys, bytes, caller)
 }
 
-/// Unmaps what [`ioremap`] mapped, out of line; see [`vmalloc`].
+/// Unmaps what `ioremap` mapped, out of line: what everybody calls who does not count instructions, and what the
+/// benchmark counts.
 ///
 /// # Errors
 ///
 /// [`AreaError`].
-#[cfg(feature = "bench")]
 #[inline(never)]
 pub fn iounmap(io: &Io, virt: VirtAddr) -> Result<(), AreaError> {
     io.iounmap(virt)

@@ -67,7 +67,7 @@ fn free_block(io: &Io, bytes: u32) -> Option<PhysAddr> {
     let blocks = (0..u64::from(u32::MAX / bytes)).map(|n| PhysAddr::new(n * u64::from(bytes)));
     let mut free = blocks.filter(|block| {
         let mapped = io.ioremap(*block, bytes, CALLER);
-        mapped.is_ok_and(|virt| io.iounmap(virt).is_ok())
+        mapped.is_ok_and(|virt| vmalloc::iounmap(io, virt).is_ok())
     });
     free.next()
 }

@@ -13,6 +13,7 @@ use mm::map::{Mapped, MemoryType, Mmu, Prot};
 
 use super::Checks;
 use crate::monitor::Kernel;
+use crate::vmalloc;
 
 /// The block that ranges are tried in: a supersection,
 const BLOCK: u32 = 1 << BLOCK_SHIFT;
@@ -59,7 +60,7 @@ pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
 fn free_block(kernel: &Kernel, bytes: u32) -> Option<PhysAddr> {
     (0..u64::from(u32::MAX / BLOCK)).map(|n| PhysAddr::new(n * u64::from(BLOCK))).find(|block| {
         let mapped = kernel.io.ioremap(*block, bytes, CALLER);
-        mapped.is_ok_and(|virt| kernel.io.iounmap(virt).is_ok())
+        mapped.is_ok_and(|virt| vmalloc::iounmap(kernel.io, virt).is_ok())
     })
 }
 
@@ -80,7 +81,11 @@ fn console(kernel: &Kernel, checks: &mut Checks) {
         matches!(refused, Err(IoremapError::Conflict { has: MemoryType::Device, caller: 0, .. }));
     checks.that(is_conflict, format_args!("ioremap_wc of the console: {refused:?}"));
     for _ in 0..2 {
-        checks.equal(kernel.io.iounmap(virt), Ok(()), format_args!("iounmap of the console"));
+        checks.equal(
+            vmalloc::iounmap(kernel.io, virt),
+            Ok(()),
+            format_args!("iounmap of the console"),
+        );
     }
     checks.equal(kernel.maps.lookup(virt), mapped, format_args!("the console's mapping, then"));
 }
@@ -127,7 +132,7 @@ fn leaves(kernel: &Kernel, checks: &mut Checks, block: PhysAddr, most: u32) {
         let mapped = kernel.maps.lookup(last).map(|mapped| mapped.phys);
         let end = Some(phys.saturating_add(u64::from(bytes - 1)));
         checks.equal(mapped, end, format_args!("where the last byte at {phys} is mapped"));
-        checks.equal(kernel.io.iounmap(virt), Ok(()), format_args!("iounmap of {phys}"));
+        checks.equal(vmalloc::iounmap(kernel.io, virt), Ok(()), format_args!("iounmap of {phys}"));
         checks.equal(kernel.maps.lookup(virt), None, format_args!("lookup of {phys}, unmapped"));
     }
 }
@@ -148,7 +153,7 @@ fn types(kernel: &Kernel, checks: &mut Checks, block: PhysAddr) {
         };
         let expected = Some(Mapped { phys: block, prot: Some(prot) });
         checks.equal(kernel.maps.lookup(virt), expected, format_args!("{block} as {what}"));
-        checks.equal(kernel.io.iounmap(virt), Ok(()), format_args!("iounmap of {block}"));
+        checks.equal(vmalloc::iounmap(kernel.io, virt), Ok(()), format_args!("iounmap of {block}"));
     }
 }
 
@@ -163,7 +168,7 @@ fn budgets(
     for (what, bytes, budget) in BUDGETS.into_iter().filter(|(_, bytes, _)| *bytes <= most) {
         let pair = || {
             let virt = kernel.io.ioremap(block, bytes, CALLER);
-            virt.is_ok_and(|virt| kernel.io.iounmap(virt).is_ok())
+            virt.is_ok_and(|virt| vmalloc::iounmap(kernel.io, virt).is_ok())
         };
         // No other range that waits meets this one: with one that does, a pair is looked up in the tree.
         kernel.vmalloc.make_room();

@@ -59,7 +59,7 @@ impl Record {
     /// What of a place and a length no record holds, as bits that are set: of the one it would be taken for the other.
     #[inline(always)]
     pub(super) const fn misfit(phys: u32, pages: u32) -> u32 {
-        phys % PAGE_SIZE | pages >> PAGES.count_ones()
+        (phys % PAGE_SIZE) | (pages >> PAGES.count_ones())
     }
 
     /// Where its pages came from; `None` if there is no buffer.

@@ -28,6 +28,7 @@ pub(super) enum Unmapped {
 /// Ends the use of a mapping that has, or had, several users; says how many are left. `None` if it has not had several,
 /// and so nobody knows an address in the middle of it; or if all users that there are own their use.
 #[cold]
+#[inline(never)]
 fn let_one_go(words: &impl Words, io: IoId, is_inside: bool) -> Option<u32> {
     // Owners go by themselves.
     if !is_inside || !io.was_shared(words) || io.references(words) == io.owners(words) {
@@ -47,7 +48,7 @@ impl<P: Lowmem, T: Mmu, const CPUS: usize> IoMap<'_, '_, '_, P, T, CPUS> {
     ///
     /// [`AreaError`] when nothing is mapped so there, also for a mapping that was unmapped before; and when all its users
     /// are owners. It was reported, and nothing has changed.
-    #[inline]
+    #[inline(always)]
     pub fn iounmap(&self, virt: VirtAddr) -> Result<(), AreaError> {
         let mut entered = self.region.enter();
         match self.let_go(&mut entered.state, virt) {
