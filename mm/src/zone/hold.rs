@@ -49,7 +49,6 @@ impl<P: Platform, const CPUS: usize> PageAllocator<'_, P, CPUS> {
     }
 
     /// Gives up a reference to each frame's block, as [`release_frame`](Self::release_frame) does.
-    #[cfg(not(loom))]
     pub(crate) fn release_frames(&self, frames: &[Pfn]) -> u32 {
         // A copy: what is behind a reference would be read anew for each frame.
         let table = self.frames;

@@ -127,7 +127,6 @@ pub mod error;
 pub mod figures;
 pub mod gfp;
 mod give;
-#[cfg(not(loom))]
 mod hold;
 #[cfg(all(test, loom))]
 mod loom_tests;

@@ -14,13 +14,13 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use loom::cell::UnsafeCell;
 use loom::thread::{self, JoinHandle};
 
 use super::*;
-use crate::addr::{PfnRange, PhysAddr, PhysRange};
+use crate::addr::{PhysAddr, PhysRange};
 use crate::frame::{FrameTable, Page, PageBlocks};
 use crate::map::duty::Fresh;
 use crate::map::kmap::WhyNotMapped;

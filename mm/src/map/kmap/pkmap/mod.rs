@@ -35,8 +35,9 @@
 //!   one CPU that is the order of its instructions, and only the compiler is told.
 //! - A subtraction may turn out wrong when it has been made: there was no user. Whoever made it sees that in what is left,
 //!   reports it, and has taken it back before. Until then the word is one that nobody exchanges: the slot is neither mapped
-//!   by anybody, nor flushed, nor handed out, and nobody waits for it with the lock held. So a mistaken kunmap hurts no other caller, on any number of CPUs; but one
-//!   that comes while there are users takes a use from one of them, as it does everywhere.
+//!   by anybody, nor flushed, nor handed out, and nobody waits for it with the lock held. So a mistaken kunmap hurts no
+//!   other caller, on any number of CPUs; but one that comes while there are users takes a use from one of them, as it
+//!   does everywhere.
 //!
 //! # Frames
 //!
@@ -58,8 +59,6 @@
 
 mod books;
 mod guard;
-#[cfg(loom)]
-mod loom_hold;
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod report;
