@@ -13,6 +13,7 @@
 //! A suite whose subject this machine does not have says so, and is skipped: no check is made up.
 
 mod call_site;
+mod dma;
 mod edges;
 mod examples;
 mod exceptions;
@@ -92,6 +93,7 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "window", what: "every frame can be looked at, lowmem or not", run: window::run },
     Suite { name: "kmap", what: "frames are mapped for a while, and then not", run: kmap::run },
     Suite { name: "vmalloc", what: "areas are mapped, found and flushed", run: vmalloc::run },
+    Suite { name: "dma", what: "what devices look at is not cached", run: dma::run },
     Suite { name: "stacks", what: "code runs on stacks with guard pages", run: stacks::run },
     Suite {
         name: "exceptions",
