@@ -80,7 +80,7 @@ impl<'s, 'a, P: Lowmem, M: DmaMachine, const CPUS: usize> DmaMemory<'s, 'a, P, M
     /// # Errors
     ///
     /// As `alloc_coherent`.
-    #[inline]
+    #[inline(always)]
     pub fn alloc_coherent_raw(
         &self,
         device: &Device,
@@ -246,7 +246,7 @@ impl<'s, 'a, P: Lowmem, M: DmaMachine, const CPUS: usize> DmaMemory<'s, 'a, P, M
     }
 
     /// Gives back a buffer, which must be one of this device.
-    #[inline]
+    #[inline(always)]
     pub(super) fn free_coherent(
         &self,
         device: &Device,
