@@ -262,22 +262,31 @@ fn the_machine_is_shared_by_threads() {
     assert_eq!(machine.peek(phys(HIGH + 0x1000)), 49);
 }
 
-/// One CPU takes a page away, and another one flushes.
-fn flush_by_another(machine: &Machine, observes: bool) {
+/// One CPU takes a page away, another one does what `flush` says, and the page is used anew.
+fn flush_by_another(machine: &Machine, flush: impl Fn(testkit::Cpu<'_>)) {
     let [cpu, other] = [0, 1].map(|index| machine.cpu(index));
     map(cpu, AREA, HIGH, WB);
     cpu.store_u32(virt(AREA), 7).unwrap();
     write(cpu, l2(AREA), 0);
-    if observes {
-        other.observe(0);
-    }
-    flush(other, AREA);
+    flush(other);
     machine.frame_reused(phys(HIGH));
+}
+
+/// A flush without the barrier before it.
+fn flush_alone(cpu: testkit::Cpu<'_>) {
+    cpu.tlbi_mva_all_asids_is(virt(AREA));
+    cpu.dsb_ish();
+    cpu.isb();
 }
 
 #[test]
 fn a_barrier_speaks_for_stores_that_were_observed() {
-    under_every_adversary(&setup(2), |machine| flush_by_another(machine, true));
+    under_every_adversary(&setup(2), |machine| {
+        flush_by_another(machine, |cpu| {
+            cpu.observe(0);
+            flush(cpu, AREA);
+        });
+    });
 }
 
 /// The flush of another CPU that has observed the store, without its barrier before the TLB operation: the walker may have
@@ -285,39 +294,27 @@ fn a_barrier_speaks_for_stores_that_were_observed() {
 #[test]
 #[should_panic(expected = "is used anew")]
 fn what_was_observed_wants_a_barrier_before_the_flush() {
-    let machine = setup(2).build(Adversary::Lazy);
-    let [cpu, other] = [0, 1].map(|index| machine.cpu(index));
-    map(cpu, AREA, HIGH, WB);
-    cpu.store_u32(virt(AREA), 7).unwrap();
-    write(cpu, l2(AREA), 0);
-    other.observe(0);
-    other.tlbi_mva_all_asids_is(virt(AREA));
-    other.dsb_ish();
-    other.isb();
-    machine.frame_reused(phys(HIGH));
+    flush_by_another(&setup(2).build(Adversary::Lazy), |cpu| {
+        cpu.observe(0);
+        flush_alone(cpu);
+    });
 }
 
 /// Nor does a barrier count that was there before the store was observed.
 #[test]
 #[should_panic(expected = "is used anew")]
 fn a_barrier_before_the_observing_speaks_for_nothing() {
-    let machine = setup(2).build(Adversary::Lazy);
-    let [cpu, other] = [0, 1].map(|index| machine.cpu(index));
-    map(cpu, AREA, HIGH, WB);
-    cpu.store_u32(virt(AREA), 7).unwrap();
-    write(cpu, l2(AREA), 0);
-    other.dsb_ishst();
-    other.observe(0);
-    other.tlbi_mva_all_asids_is(virt(AREA));
-    other.dsb_ish();
-    other.isb();
-    machine.frame_reused(phys(HIGH));
+    flush_by_another(&setup(2).build(Adversary::Lazy), |cpu| {
+        cpu.dsb_ishst();
+        cpu.observe(0);
+        flush_alone(cpu);
+    });
 }
 
 #[test]
 #[should_panic(expected = "is used anew")]
 fn a_barrier_does_not_speak_for_others() {
-    flush_by_another(&setup(2).build(Adversary::Lazy), false);
+    flush_by_another(&setup(2).build(Adversary::Lazy), |cpu| flush(cpu, AREA));
 }
 
 #[test]

@@ -4,131 +4,45 @@
 //! way ([`come_to_rest`]): every CPU has done what was asked of it, and every page is free again, in one
 //! block, as at the start.
 //!
-//! Memory is a cell for each frame, in which nothing lies. `loom` knows who reads and writes there, and
-//! fails a model in which one CPU's access to a page does not come before or after another's: so two owners
-//! of one page are found, and also one who has the page before the last one's writes have arrived.
+//! `loom` watches the machine's memory ([`loom_machine`]): so two owners of one page are found, and also one
+//! who has the page before the last one's writes have arrived.
 //!
 //! What a model does not try, it does outside exploration ([`quietly`]): the start and the end of a run are
 //! thousands of steps in which one thread is alone.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use loom::cell::UnsafeCell;
 use loom::thread::{self, JoinHandle};
 
 use super::error::{AllocError, NotFreed};
 use super::gfp::Gfp;
+use super::loom_machine::{self, CPUS, Machine, become_cpu};
 use super::page_alloc::{PageAllocator, stack_ids};
 use super::request::{Request, classes};
-use super::span::{ZoneKind, ZoneSpan};
+use super::span::ZoneKind;
 use super::state::Zone;
 use super::watermark::Watermarks;
-use crate::addr::{Order, Pfn, PhysAddr};
+use crate::addr::{Order, Pfn};
 use crate::frame::stack::Asked;
 use crate::frame::stack_word::StackId;
-use crate::frame::{Class, FrameTable, Mobility, Page, PageBlocks};
-use crate::platform::{Answer, Platform, Report, Shortage};
+use crate::frame::{Class, Mobility};
 use crate::sync::loom_support::{outcomes, outcomes_within, quietly};
-use crate::sync::{AtomicBool, AtomicU8, Ordering};
+use crate::sync::{AtomicBool, Ordering};
 
-const CPUS: usize = 2;
-/// The first frame: a block of any order that a model has can begin there.
-const FIRST: Pfn = Pfn::new(64);
 const SINGLE: Order = Order::ZERO;
 const PAIR: Order = Order::for_pages(2).unwrap();
 /// The smallest that has no stack.
 const LARGE: Order = Order::COSTLY.up().unwrap();
 
-type Pages = PageAllocator<'static, Machine, CPUS>;
-
-loom::thread_local! {
-    /// Which CPU a thread is.
-    static CPU: Cell<usize> = Cell::new(0);
-}
-
-/// Goes on as this CPU.
-fn become_cpu(cpu: usize) {
-    CPU.with(|own| own.set(cpu));
-}
-
-/// The machine: CPUs that nothing interrupts, and memory that `loom` watches.
-struct Machine {
-    memory: Vec<UnsafeCell<()>>,
-}
-
-#[expect(unsafe_code, reason = "a cell that is only watched")]
-// SAFETY: no access ever touches the value, which has no bytes.
-unsafe impl Sync for Machine {}
-
-impl Machine {
-    fn cells(&self, pfn: Pfn, order: Order) -> &[UnsafeCell<()>] {
-        let first = (pfn.as_u32() - FIRST.as_u32()) as usize;
-        &self.memory[first..first + order.pages() as usize]
-    }
-
-    fn read(&self, pfn: Pfn) {
-        self.cells(pfn, SINGLE)[0].with(|_| ());
-    }
-
-    fn write(&self, pfn: Pfn, order: Order) {
-        self.cells(pfn, order).iter().for_each(|cell| cell.with_mut(|_| ()));
-    }
-}
-
-impl Platform for Machine {
-    type Masked = ();
-
-    fn mask(&self) {}
-
-    fn cpu(&self, (): &()) -> usize {
-        CPU.with(Cell::get)
-    }
-
-    fn contended(&self) {}
-
-    fn fill(&self, pfn: Pfn, order: Order, _: u8) {
-        self.write(pfn, order);
-    }
-
-    fn first_other_than(&self, _: Pfn, _: Order, _: u8) -> Option<(PhysAddr, u8)> {
-        None
-    }
-
-    fn call_site(&self) -> u32 {
-        0
-    }
-
-    fn wait(&self, _: &Shortage) -> Answer {
-        thread::yield_now();
-        Answer::Retry
-    }
-
-    fn report(&self, report: &Report<'_>) {
-        panic!("{report}");
-    }
-}
+type Pages = PageAllocator<'static, Machine<()>, CPUS>;
 
 /// A zone of `count` frames whose levels are these, all of it free. A stack of a CPU has room for two
 /// single pages, or for one larger block.
 fn machine(count: u32, marks: Watermarks) -> Arc<Pages> {
     quietly(|| {
-        // Lost in each run, since `loom`'s threads want what lives for ever.
-        let pages: Vec<Page> = (0..count).map(|_| Page::reserved()).collect();
-        let mobilities = vec![AtomicU8::new(0)];
-        let table = FrameTable::new(FIRST, pages.leak(), mobilities.leak()).unwrap();
-        let range = table.range();
-        assert_eq!(PageBlocks::bytes_for(range), 1);
-        let spans = ZoneKind::ALL.map(|kind| match kind {
-            ZoneKind::Dma => ZoneSpan { kind, range, present: count },
-            _ => ZoneSpan::empty(kind),
-        });
-        let memory = (0..count).map(|_| UnsafeCell::new(())).collect();
-        let pages = Pages::new(table, &spans, Machine { memory }).unwrap();
-        pages.release(range).unwrap();
-        pages.start();
+        let pages = loom_machine::pages(ZoneKind::Dma, count, ());
         zone(&pages).set_limits(&marks, &[0; 4]);
         for cpu in 0..CPUS {
             become_cpu(cpu);

@@ -129,6 +129,8 @@ pub mod gfp;
 mod give;
 mod hold;
 #[cfg(all(test, loom))]
+pub(crate) mod loom_machine;
+#[cfg(all(test, loom))]
 mod loom_tests;
 pub mod owner;
 pub mod page_alloc;

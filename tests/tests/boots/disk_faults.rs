@@ -45,6 +45,11 @@ impl Image {
         run(&[&options[..], &[name, value.to_str().unwrap()]].concat(), commands)
     }
 
+    /// The file holds just these bytes.
+    fn is_as_written(&self) -> bool {
+        fs::read(self.path()).unwrap() == self.bytes
+    }
+
     fn sum(&self) -> String {
         format!("CRC-32 of {} bytes: {:08x}\n", self.bytes.len(), crc32fast::hash(&self.bytes))
     }
@@ -113,7 +118,7 @@ fn read_only() {
         &image.sum(),
     ]);
     keeps_nothing(&run);
-    assert!(fs::read(image.path()).unwrap() == image.bytes);
+    assert!(image.is_as_written());
 }
 
 /// A file that ends within a sector: the last sector is filled up with zeroes, and can be written.
@@ -138,7 +143,7 @@ fn odd_size() {
         &image.sum(),
     ]);
     keeps_nothing(&run);
-    assert!(fs::read(image.path()).unwrap() == image.bytes);
+    assert!(image.is_as_written());
 }
 
 /// A device that does not answer for longer than anybody waits: it keeps its buffers, which are said to be in use, and
@@ -161,7 +166,7 @@ fn time_out() {
     let outputs = dma_in_use(&run);
     assert_ne!(outputs[0], outputs[1], "{}", run.text);
     assert_eq!(outputs[1], outputs[2], "{}", run.text);
-    assert!(fs::read(image.path()).unwrap() == image.bytes);
+    assert!(image.is_as_written());
 }
 
 /// The boots of this file.

@@ -12,7 +12,6 @@
 //! free. Each test says what it was seen to find: faults that were put into the code on purpose.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
@@ -21,31 +20,25 @@ use loom::thread::{self, JoinHandle};
 
 use super::*;
 use crate::addr::{PhysAddr, PhysRange};
-use crate::frame::{FrameTable, Page, PageBlocks};
 use crate::map::duty::Fresh;
 use crate::map::kmap::WhyNotMapped;
 use crate::map::slots::page_at;
-use crate::sync::AtomicU8;
 use crate::sync::loom_support::{outcomes, outcomes_within, quietly};
-use crate::zone::{PageBlock, ZoneKind, ZoneSpan};
+use crate::zone::loom_machine::{self, CPUS, FIRST, Listener, Machine, become_cpu};
+use crate::zone::{PageBlock, ZoneKind};
 
 /// A zone so small is all below its levels.
 const GFP: Gfp = Gfp::GFP_HIGHUSER.union(Gfp::__GFP_MEMALLOC);
-const CPUS: usize = 2;
-/// The first frame; those before it would be lowmem.
-const FIRST: Pfn = Pfn::new(64);
+/// Frames of HighMem; those before them would be lowmem.
 const FRAMES: u32 = 8;
 const PAGE_OFFSET: u32 = 0xc000_0000;
 const REGION: VirtRange =
     VirtRange::new(VirtAddr::new(PAGE_OFFSET - REGION_BYTES), VirtAddr::new(PAGE_OFFSET));
 
-type Pages = PageAllocator<'static, Machine, CPUS>;
-type Map = Pkmap<'static, 'static, Machine, &'static Table, CPUS>;
-type Block = PageBlock<'static, 'static, Machine, CPUS>;
-
-loom::thread_local! {
-    static CPU: Cell<usize> = Cell::new(0);
-}
+type Model = Machine<Told>;
+type Pages = PageAllocator<'static, Model, CPUS>;
+type Map = Pkmap<'static, 'static, Model, &'static Table, CPUS>;
+type Block = PageBlock<'static, 'static, Model, CPUS>;
 
 /// What a model's thread was told, and how often it waited. No part of what is tried.
 #[derive(Default)]
@@ -57,9 +50,8 @@ struct Seen {
     waits_after: u32,
 }
 
-/// CPUs that nothing interrupts, and memory that `loom` watches.
-struct Machine {
-    memory: Vec<UnsafeCell<()>>,
+/// Who keeps that, and what he tells who waits.
+struct Told {
     seen: Mutex<Seen>,
     answer: Answer,
 }
@@ -82,51 +74,27 @@ struct Table {
 
 #[expect(unsafe_code, reason = "cells that are only watched")]
 // SAFETY: no access ever touches the values, which have no bytes.
-unsafe impl Sync for Machine {}
-#[expect(unsafe_code, reason = "cells that are only watched")]
-// SAFETY: no access ever touches the values, which have no bytes.
 unsafe impl Sync for Table {}
 
-fn cell(pages: &Pages, pfn: Pfn) -> &UnsafeCell<()> {
-    &pages.platform().memory[(pfn.as_u32() - FIRST.as_u32()) as usize]
-}
-
-impl Machine {
+impl Told {
     fn seen<T>(&self, f: impl FnOnce(&mut Seen) -> T) -> T {
         f(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Platform for Machine {
-    type Masked = ();
-
-    fn mask(&self) {}
-
-    fn cpu(&self, (): &()) -> usize {
-        CPU.with(Cell::get)
-    }
-
-    fn contended(&self) {}
-
-    fn fill(&self, _: Pfn, _: Order, _: u8) {
+impl Listener for Told {
+    fn fills(&self) {
         panic!("nobody wants it filled");
     }
 
-    fn first_other_than(&self, _: Pfn, _: Order, _: u8) -> Option<(PhysAddr, u8)> {
-        None
-    }
-
-    fn call_site(&self) -> u32 {
-        0
-    }
-
-    fn wait(&self, _: &Shortage) -> Answer {
+    fn waits(&self) {
         self.seen(|seen| {
             seen.waits += 1;
             seen.waits_after += u32::from(seen.is_over);
         });
-        // What others have stored is seen after a yield, at the latest.
-        thread::yield_now();
+    }
+
+    fn answer(&self) -> Answer {
         self.answer
     }
 
@@ -212,20 +180,9 @@ struct World {
 
 /// All frames are free, all slots are. Who waits is told `answer`.
 fn world(answer: Answer) -> World {
+    let told = Told { seen: Mutex::default(), answer };
+    let pages = loom_machine::pages(ZoneKind::HighMem, FRAMES, told);
     // Lost in each run, since `loom`'s threads want what lives for ever.
-    let frames: Vec<Page> = (0..FRAMES).map(|_| Page::reserved()).collect();
-    let table = FrameTable::new(FIRST, frames.leak(), vec![AtomicU8::new(0)].leak()).unwrap();
-    let range = table.range();
-    assert_eq!(PageBlocks::bytes_for(range), 1);
-    let spans = ZoneKind::ALL.map(|kind| match kind {
-        ZoneKind::HighMem => ZoneSpan { kind, range, present: FRAMES },
-        _ => ZoneSpan::empty(kind),
-    });
-    let memory = (0..FRAMES).map(|_| UnsafeCell::new(())).collect();
-    let machine = Machine { memory, seen: Mutex::default(), answer };
-    let pages = Pages::new(table, &spans, machine).unwrap();
-    pages.release(range).unwrap();
-    pages.start();
     let pages: &'static Pages = Box::leak(Box::new(pages));
     let table = Table {
         cells: std::array::from_fn(|_| UnsafeCell::new(())),
@@ -244,7 +201,7 @@ impl World {
         let block = self.pages.alloc_page(GFP).unwrap();
         let pfn = block.pfn();
         assert!(!self.table.knows(pfn), "pfn {pfn} is free, and mapped");
-        cell(self.pages, pfn).with_mut(|_| ());
+        self.pages.platform().write(pfn, Order::ZERO);
         block
     }
 
@@ -254,7 +211,7 @@ impl World {
         let is_there =
             self.table.at(virt, |entries, index| entries[index] == Entry::Published(pfn));
         assert!(is_there, "{virt} is used, and is not pfn {pfn}'s");
-        cell(self.pages, pfn).with(|_| ());
+        self.pages.platform().read(pfn);
     }
 
     /// Maps, reads, unmaps; says in which slot.
@@ -267,13 +224,13 @@ impl World {
     }
 
     fn mistakes(self) -> u32 {
-        self.pages.platform().seen(|seen| seen.mistakes)
+        self.pages.platform().listener.seen(|seen| seen.mistakes)
     }
 
     /// Runs `act` on the other CPU.
     fn on_cpu_1<T: 'static>(self, act: impl FnOnce(Self) -> T + 'static) -> JoinHandle<T> {
         thread::spawn(move || {
-            CPU.with(|own| own.set(1));
+            become_cpu(1);
             act(self)
         })
     }
@@ -290,7 +247,7 @@ impl World {
             assert!(self.table.at(REGION.start(), is_empty));
             drop(blocks);
             for cpu in (0..CPUS).chain([0]) {
-                CPU.with(|own| own.set(cpu));
+                become_cpu(cpu);
                 self.pages.tick();
                 self.pages.drain();
             }
@@ -408,12 +365,12 @@ fn who_waits_for_a_slot_gets_the_one_that_is_given_up() {
         let other = world.on_cpu_1(move |world| world.visit(c));
         world.read(first.address(), a);
         drop(first);
-        world.pages.platform().seen(|seen| seen.is_over = true);
+        world.pages.platform().listener.seen(|seen| seen.is_over = true);
         assert_eq!(other.join().unwrap(), slot, "the other one is in use");
         world.read(second.address(), b);
         drop(second);
         world.come_to_rest(blocks);
-        world.pages.platform().seen(|seen| (seen.waits.min(1), seen.waits_after))
+        world.pages.platform().listener.seen(|seen| (seen.waits.min(1), seen.waits_after))
     });
     assert!(answers.iter().any(|&(waits, _)| waits == 0), "the user was gone before: {answers:?}");
     assert!(answers.iter().any(|&(waits, _)| waits == 1), "{answers:?}");
