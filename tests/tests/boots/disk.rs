@@ -7,8 +7,11 @@
 use std::fs;
 use std::io::Read as _;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use crate::run::{Run, run};
+use crate::serial::Serial;
 
 const SECTOR: usize = 512;
 /// No multiple of what one request moves.
@@ -182,8 +185,28 @@ fn numbers() {
     ]);
 }
 
+/// Ctrl-C ends the sum of a disk that would take hours, and the disk works on.
+pub fn stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disk.img");
+    // As large as a disk can be of which all sectors have a number, and empty.
+    fs::File::create(&path).unwrap().set_len(2 << 40).unwrap();
+    let drive = format!("file={},if=none,format=raw,id=d0", path.display());
+    let mut serial = Serial::boot(&["-drive", &drive, "-device", "virtio-blk-device,drive=d0"]);
+    serial.send("blk-sum\r");
+    serial.wait_for("blk-sum\n");
+    thread::sleep(Duration::from_secs(1));
+    let stopped = serial.exchange("\x03");
+    assert!(stopped.contains("error: stopped by Ctrl-C after "), "{stopped}");
+    assert!(serial.exchange("blk-read 4294967294\r").contains("\n0x00000000: 00000000 "));
+    serial.send("poweroff\r");
+    let (_, rest) = serial.end();
+    assert!(rest.ends_with("vmsplit: power off\n"), "{rest}");
+}
+
 /// The boots of this file.
-pub const BOOTS: [(&str, fn()); 5] = [
+pub const BOOTS: [(&str, fn()); 6] = [
+    ("disk: Ctrl-C ends the sum of a large one", stopped),
     ("disk: disks have the numbers of their options", numbers),
     ("disk: sectors that have no number are refused", larger_than_numbers),
     ("disk: what is read and written is what the host has", transfers),
