@@ -136,9 +136,10 @@ impl Gate {
             Step::Host => succeed(&mut host("test --workspace --exclude kernel --exclude tests")),
             Step::Host32 => {
                 let mut cargo = self.toolchain(Target::Host32)?.cargo(&self.workspace, "test");
-                for package in
-                    ["mm", "board", "arch-arm", "monitor", "symbols", "workload", "testkit"]
-                {
+                for package in [
+                    "mm", "board", "arch-arm", "modules", "monitor", "newc", "printk", "symbols",
+                    "workload", "testkit",
+                ] {
                     cargo.args(["--package", package]);
                 }
                 succeed(&mut cargo)
