@@ -36,6 +36,8 @@ mod kmap;
 #[cfg(target_os = "none")]
 mod maps;
 #[cfg(target_os = "none")]
+mod modules;
+#[cfg(target_os = "none")]
 mod monitor;
 #[cfg(target_os = "none")]
 mod pages;

@@ -8,6 +8,7 @@ use arch_arm::clear;
 use arch_arm::interrupt::{self, MaskGuard};
 use mm::addr::{Order, Pfn, PhysAddr, VirtAddr};
 use mm::kfence::PageGuard;
+use mm::map::module_area::FullRegions;
 use mm::platform::{Answer, Lowmem, Platform, Report, Shortage};
 use mm::report::{self as text, show_mem, slab_bug};
 
@@ -75,7 +76,9 @@ impl Platform for Hardware {
 
     fn report(&self, report: &Report<'_>) {
         let limit = match report {
-            Report::AllocationFailed { .. } | Report::NoArea { .. } => &FAILURES,
+            Report::AllocationFailed { .. }
+            | Report::NoArea { .. }
+            | Report::NoModuleArea { .. } => &FAILURES,
             Report::WrongFree { .. } | Report::StackCut { .. } | Report::WrongArea { .. } => {
                 &WRONG_FREES
             }
@@ -111,6 +114,11 @@ impl Platform for Hardware {
             // The console can not fail.
             let _ = failure.write(&mut Out, &site);
             println!();
+        } else if let Report::NoModuleArea { bytes, gfp, caller, error, full } = *report {
+            let bare = FullRegions::NONE;
+            println!("{}", Report::NoModuleArea { bytes, gfp, caller, error, full: bare });
+            let _ = full.write(&mut Out, &site);
+            println!();
         } else {
             println!("{report}");
         }
@@ -135,7 +143,7 @@ impl Platform for Hardware {
                 println!("Call site: {}", Site(self.call_site()));
             }
             Report::ObjectTrace { .. } | Report::Sampled { .. } => {}
-            Report::NoArea { caller, .. } => println!("Call site: {}", Site(*caller)),
+            Report::NoArea { caller, .. } | Report::NoModuleArea { caller, .. } => println!("Call site: {}", Site(*caller)),
             Report::WrittenWhileFree { freed_by, .. } => {
                 if let Some(site) = *freed_by {
                     println!("Last freed by: {}", Site(site));

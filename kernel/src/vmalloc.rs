@@ -1,4 +1,4 @@
-//! The vmalloc region, and device memory in it, where everybody finds them.
+//! The vmalloc region, device memory in it, and memory for modules, where everybody finds them.
 
 use mm::addr::VirtAddr;
 #[cfg(feature = "bench")]
@@ -8,6 +8,7 @@ use mm::map::Prot;
 use mm::map::ioremap::IoMap;
 #[cfg(feature = "bench")]
 use mm::map::ioremap::IoremapError;
+use mm::map::module_area::ModuleArea;
 #[cfg(feature = "bench")]
 use mm::map::vmalloc::VmallocError;
 use mm::map::vmalloc::{AreaError, MappedRegion};
@@ -22,8 +23,12 @@ use crate::platform::Hardware;
 pub type Vmalloc = MappedRegion<'static, 'static, Hardware, Maps>;
 /// Device memory in it.
 pub type Io = IoMap<'static, 'static, 'static, Hardware, Maps>;
+/// Memory for modules: the modules region, or else the vmalloc region.
+pub type Modules = ModuleArea<'static, 'static, 'static, Hardware, Maps>;
 
 static VMALLOC: Once<Vmalloc> = Once::new();
+static MODULES_REGION: Once<Vmalloc> = Once::new();
+static MODULES: Once<Modules> = Once::new();
 static IO: Once<Io> = Once::new();
 
 /// Makes `region` the one that everybody shares. Called once, at boot; a second one is lost.
@@ -34,6 +39,13 @@ pub fn publish(region: Vmalloc) -> &'static Vmalloc {
 /// The vmalloc region; `None` before boot has made it.
 pub fn get() -> Option<&'static Vmalloc> {
     VMALLOC.get()
+}
+
+/// Makes `region` the modules region that everybody shares, and `vmalloc` the one that is asked when it is full. Called
+/// once, at boot; a second one is lost.
+pub fn publish_modules(region: Vmalloc, vmalloc: &'static Vmalloc) -> &'static Modules {
+    let region = MODULES_REGION.call_once(|| region);
+    MODULES.call_once(|| ModuleArea::new(region, vmalloc))
 }
 
 /// Makes `io` the one that everybody shares. Called once, at boot; a second one is lost.

@@ -13,6 +13,7 @@ use crate::frame::{FreeError, PageState};
 use crate::kfence::{KfenceReport, PageGuard};
 use crate::map::area::{Failure, RegionName};
 use crate::map::kmap::WrongUnmap;
+use crate::map::module_area::{FullRegions, ModuleAreaError};
 use crate::map::vmalloc::{AreaError, VmallocError};
 use crate::object::guarded::{Fault, LiveObject, ObjectState, Way};
 use crate::object::{Busy, Name, ObjectError};
@@ -215,6 +216,19 @@ pub enum Report<'r> {
         /// What the region looks like, if it has no room.
         failure: Option<&'r Failure>,
     },
+    /// An area for a module was not made, and the request did not say `__GFP_NOWARN`.
+    NoModuleArea {
+        /// What was asked for, in bytes.
+        bytes: u32,
+        /// The request's flags.
+        gfp: Gfp,
+        /// The return address in who asked; 0 if it is not known.
+        caller: u32,
+        /// What each region said.
+        error: &'r ModuleAreaError,
+        /// What those of them look like that have no room.
+        full: FullRegions<'r>,
+    },
     /// Somebody gave back an area that was not theirs. Nothing has changed.
     WrongArea {
         /// The region.
@@ -267,6 +281,14 @@ impl fmt::Display for Report<'_> {
                     gfp.bits()
                 )?;
                 failure.map_or(Ok(()), |failure| write!(f, "\n{failure}"))
+            }
+            Self::NoModuleArea { bytes, gfp, error, full, .. } => {
+                write!(
+                    f,
+                    "module allocation failure: {bytes} bytes, mode:{:#x}({gfp}): {error}",
+                    gfp.bits()
+                )?;
+                full.fmt(f)
             }
             Self::WrongArea { name, error } => write!(f, "BUG: bad free in {name}: {error}"),
         }

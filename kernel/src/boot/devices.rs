@@ -1,4 +1,4 @@
-//! The vmalloc region, and the registers of the devices that the kernel itself drives, mapped in it by `ioremap`.
+//! The vmalloc and the modules region, and the registers of the devices that the kernel itself drives, mapped in it by `ioremap`.
 
 use alloc::vec::Vec;
 
@@ -18,7 +18,7 @@ use crate::console;
 use crate::maps::Maps;
 use crate::pages::Pages;
 use crate::slabs::Slabs;
-use crate::vmalloc::{self, Io, Vmalloc};
+use crate::vmalloc::{self, Io, Modules, Vmalloc};
 
 /// In reports, boot is nobody's return address.
 const BOOT: u32 = 0;
@@ -32,17 +32,20 @@ pub struct GicRegisters {
     pub cpu_interface: Mmio<CpuInterfaceRegisters>,
 }
 
-/// Makes the vmalloc region of `layout`, and device memory in it.
+/// Makes the vmalloc region of `layout`, device memory in it, and memory for modules.
 pub fn make(
     layout: &Layout,
     memory: &Memory,
     pages: &'static Pages,
     slabs: &'static Slabs,
     maps: &'static Maps,
-) -> (&'static Vmalloc, &'static Io) {
+) -> (&'static Vmalloc, &'static Io, &'static Modules) {
     let region = MappedRegion::new(RegionName::Vmalloc, layout.vmalloc(), pages, slabs, maps);
     let region = vmalloc::publish(stop_for(region, "can not make the vmalloc region"));
-    (region, vmalloc::publish_io(IoMap::new(region, ram(memory))))
+    let near = MappedRegion::new(RegionName::Modules, layout.modules(), pages, slabs, maps);
+    let near = stop_for(near, "can not make the modules region");
+    let modules = vmalloc::publish_modules(near, region);
+    (region, vmalloc::publish_io(IoMap::new(region, ram(memory))), modules)
 }
 
 /// All memory that is mapped, or may be: no device's. It does not change any more.

@@ -83,14 +83,26 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     let maps = maps::adopt(&tables, &layout, slabs);
     kmap::start(&tables, &regions, pages, maps);
     kfence::begin(memory.command_line, pages, tables.linear(), maps, slabs);
-    let (vmalloc, io) = devices::make(&layout, &memory, pages, slabs, maps);
+    let (vmalloc, io, modules) = devices::make(&layout, &memory, pages, slabs, maps);
     dma::make(&machine, memory.command_line, tables.linear(), pages, slabs, maps);
     devices::map_console(io, &machine);
     let gic = devices::map_gic(io, &machine);
     paging::report_wx(&tables);
     let disks = Vec::new();
-    let mut kernel =
-        Kernel { machine, memory, layout, tables, regions, pages, slabs, maps, vmalloc, io, disks };
+    let mut kernel = Kernel {
+        machine,
+        memory,
+        layout,
+        tables,
+        regions,
+        pages,
+        slabs,
+        maps,
+        vmalloc,
+        io,
+        modules,
+        disks,
+    };
     log_layout(&kernel);
     interrupts::start(&kernel.machine, gic);
     kernel.disks = virtio::start(&kernel);

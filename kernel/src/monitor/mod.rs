@@ -38,7 +38,7 @@ use crate::maps::Maps;
 use crate::pages::Pages;
 use crate::slabs::Slabs;
 use crate::virtio::block::Disk;
-use crate::vmalloc::{Io, Vmalloc};
+use crate::vmalloc::{Io, Modules, Vmalloc};
 
 const PROMPT: &str = "vmsplit> ";
 /// Bytes of lines that are remembered.
@@ -66,6 +66,8 @@ pub struct Kernel {
     pub vmalloc: &'static Vmalloc,
     /// Device memory in it.
     pub io: &'static Io,
+    /// Memory for modules.
+    pub modules: &'static Modules,
     /// The disks that were found.
     pub disks: Vec<Disk>,
 }

@@ -126,7 +126,7 @@ use to it.",
     Command {
         name: "vmallocinfo",
         args: &[],
-        help: "areas of the vmalloc region",
+        help: "areas of the modules and the vmalloc region",
         details: "\
 As /proc/vmallocinfo, guard pages included: upwards, then areas that wait for a flush, and last those
 that are kept for the next request of their size.",
@@ -135,7 +135,7 @@ that are kept for the next request of their size.",
     Command {
         name: "vmallocmap",
         args: &[],
-        help: "holes of the vmalloc region by size",
+        help: "holes of the vmalloc and the modules region by size",
         details: "And the largest area that fits at each alignment.",
         run: vmalloc::vmallocmap,
     },

@@ -1,4 +1,4 @@
-//! The vmalloc region: who has which addresses, and what is left of them.
+//! The vmalloc and the modules region: who has which addresses, and what is left of them.
 
 use mm::report::{vmalloc_holes, vmallocinfo as info};
 use monitor::argument::Args;
@@ -10,17 +10,16 @@ use crate::platform::Site;
 
 pub fn vmallocinfo(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
     // The console can not fail, here as below.
-    let _ = info::write(&mut Out, || kernel.vmalloc.areas(), &|out, site| {
-        write!(out, "{}", Site(site))
-    });
+    let areas = || kernel.modules.modules().areas().chain(kernel.vmalloc.areas());
+    let _ = info::write(&mut Out, areas, &|out, site| write!(out, "{}", Site(site)));
     Ok(())
 }
 
 pub fn vmallocmap(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {
-    let region = kernel.vmalloc;
-    let _ =
-        vmalloc_holes::write(&mut Out, region.name(), &region.figures(), region.holes(), |shift| {
-            region.largest_area(shift)
-        });
+    for region in [kernel.vmalloc, kernel.modules.modules()] {
+        let figures = region.figures();
+        let largest = |shift| region.largest_area(shift);
+        let _ = vmalloc_holes::write(&mut Out, region.name(), &figures, region.holes(), largest);
+    }
     Ok(())
 }

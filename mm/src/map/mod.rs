@@ -11,6 +11,7 @@ pub mod linear;
 pub mod lowmem;
 pub mod mmio;
 pub mod mmu;
+pub mod module_area;
 pub mod prot;
 pub mod slots;
 #[cfg(all(test, not(loom)))]

@@ -325,6 +325,7 @@ impl Platform for TestMachine<'_> {
             | Report::Sampled { .. }
             | Report::CacheBusy { .. }
             | Report::NoArea { .. }
+            | Report::NoModuleArea { .. }
             | Report::WrongArea { .. } => panic!("no objects and no areas here"),
             Report::Dma { .. } => panic!("no devices here"),
             Report::WrittenWhileFree { pfn, order, at, found, freed_by } => {

@@ -187,6 +187,23 @@ impl<M: Machine + Copy> LiveTables<M> {
         self.change(range, Change::NeverExecute, gfp)
     }
 
+    /// Ends the writing of a module: `text` becomes what is read and executed, and `rodata`, right behind it, what is
+    /// read. Both are whole pages that are writable and not executable; either may be empty. See
+    /// [`set_memory_ro`](Self::set_memory_ro), and [`set_memory_x`](Self::set_memory_x) for the caches.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError`]; where it is about the second step, both are read-only.
+    pub fn seal(&self, text: VirtRange, rodata: VirtRange, gfp: Gfp) -> Result<(), ChangeError> {
+        debug_assert!(text.end() == rodata.start(), "{text} and {rodata} are apart");
+        let both = VirtRange::new(text.start(), rodata.end());
+        if both.is_empty() {
+            return Ok(());
+        }
+        self.set_memory_ro(both, gfp)?;
+        if text.is_empty() { Ok(()) } else { self.set_memory_x(text, gfp) }
+    }
+
     fn change(&self, range: VirtRange, change: Change, gfp: Gfp) -> Result<(), ChangeError> {
         let is_pages = range.start().is_aligned(PAGE_SIZE) && range.end().is_aligned(PAGE_SIZE);
         if !is_pages || range.start() < self.kernel_start {

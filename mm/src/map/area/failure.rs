@@ -124,6 +124,20 @@ impl Failure {
         f: &mut dyn fmt::Write,
         site: &dyn Fn(&mut dyn fmt::Write, u32) -> fmt::Result,
     ) -> fmt::Result {
+        self.write_state(f, site)?;
+        write!(f, "\n  {}", self.remedy())
+    }
+
+    /// As [`write`](Self::write), but for what would make room.
+    ///
+    /// # Errors
+    ///
+    /// When `f` does.
+    pub fn write_state(
+        &self,
+        f: &mut dyn fmt::Write,
+        site: &dyn Fn(&mut dyn fmt::Write, u32) -> fmt::Result,
+    ) -> fmt::Result {
         let kib = |bytes: u32| u64::from(bytes) / KIB;
         let Self { name, region, want, free, largest, largest_aligned, waiting, holders } = self;
         let Want { bytes, align_shift, within } = *want;
@@ -146,7 +160,7 @@ impl Failure {
             }
             write!(f, ": {} kB in {areas} areas", kib(*bytes))?;
         }
-        write!(f, "\n  {}", self.remedy())
+        Ok(())
     }
 }
 

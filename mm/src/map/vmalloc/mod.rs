@@ -68,7 +68,7 @@ pub mod stack;
 #[cfg(not(loom))]
 pub(in crate::map) mod state;
 #[cfg(all(test, not(loom)))]
-mod tests;
+pub(in crate::map) mod tests;
 #[cfg(not(loom))]
 pub mod vmap;
 

@@ -45,11 +45,11 @@ struct Tables {
 
 /// Page tables whose TLBs never forget by themselves.
 #[derive(Default)]
-struct Fake {
+pub(in crate::map) struct Fake {
     tables: RefCell<Tables>,
     /// Tables that can be made before one can not; no limit if it is 0.
-    fails_at: Cell<u32>,
-    asked: Cell<u32>,
+    pub(in crate::map) fails_at: Cell<u32>,
+    pub(in crate::map) asked: Cell<u32>,
 }
 
 fn pages_of(range: VirtRange) -> std::ops::Range<u32> {
@@ -71,11 +71,11 @@ impl Fake {
         assert_eq!(watch::held(), 0, "under a lock");
     }
 
-    fn mapped(&self) -> usize {
+    pub(in crate::map) fn mapped(&self) -> usize {
         self.tables.borrow().entries.len()
     }
 
-    fn held(&self) -> u32 {
+    pub(in crate::map) fn held(&self) -> u32 {
         self.tables.borrow().held.values().sum()
     }
 
@@ -214,7 +214,7 @@ impl Mmu for Fake {
     }
 }
 
-type Bench<'r, 'a> = test_region::Bench<'r, 'a, Fake>;
+pub(in crate::map) type Bench<'r, 'a> = test_region::Bench<'r, 'a, Fake>;
 
 /// Runs a test with so many pages of memory, and a region. Afterwards all that the test gave back must be free.
 fn with_region(pages: u32, region: VirtRange, test: impl FnOnce(&Bench<'_, '_>)) {
@@ -237,7 +237,7 @@ impl Bench<'_, '_> {
     }
 
     /// Nothing is mapped, held or waiting, and the region is one gap.
-    fn is_as_new(&self) {
+    pub(in crate::map) fn is_as_new(&self) {
         self.region.make_room();
         self.region.validate().unwrap();
         let figures = self.region.figures();
