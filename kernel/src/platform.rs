@@ -12,7 +12,7 @@ use mm::map::module_area::FullRegions;
 use mm::platform::{Answer, Lowmem, Platform, Report, Shortage};
 use mm::report::{self as text, show_mem, slab_bug};
 
-use crate::console::{Out, println};
+use crate::console::{Out, print, println};
 use crate::interrupts::tick;
 use crate::kfence;
 use crate::kmap;
@@ -116,7 +116,7 @@ impl Platform for Hardware {
             println!();
         } else if let Report::NoModuleArea { bytes, gfp, caller, error, full } = *report {
             let bare = FullRegions::NONE;
-            println!("{}", Report::NoModuleArea { bytes, gfp, caller, error, full: bare });
+            print!("{}", Report::NoModuleArea { bytes, gfp, caller, error, full: bare });
             let _ = full.write(&mut Out, &site);
             println!();
         } else {

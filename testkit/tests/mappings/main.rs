@@ -12,6 +12,7 @@ mod ioremap;
 mod kit;
 mod kmap;
 mod live_tables;
+mod modules;
 mod place;
 mod random;
 mod rights;

@@ -5,9 +5,9 @@ use core::fmt::{Result, Write};
 use mm::addr::{VirtAddr, VirtRange};
 
 use super::dump::write_words;
-use super::{Location, Names};
+use super::{Function, InModule, Location, Names};
 use crate::trap::TrapFrame;
-use crate::trap::unwind::{Code, End, Frame, Place, ReadMemory, Unwinder};
+use crate::trap::unwind::{End, FindCode, Frame, Place, ReadMemory, Unwinder};
 
 /// The most lines, not counting repeated ones.
 const MAX_LINES: usize = 64;
@@ -24,7 +24,7 @@ pub fn write<M: ReadMemory>(
     out: &mut dyn Write,
     memory: &M,
     names: &impl Names,
-    code: Code,
+    code: impl FindCode,
     frame: &TrapFrame,
 ) -> Result {
     writeln!(out, "Backtrace:")?;
@@ -69,7 +69,9 @@ fn write_repeated(out: &mut dyn Write, repeated: &mut u32) -> Result {
 fn write_call(out: &mut dyn Write, names: &impl Names, here: &Frame, caller: &Frame) -> Result {
     let at = here.pc;
     match names.find(here.instruction()) {
-        Some((name, ..)) => write!(out, "[<{at:08x}>] ({name})")?,
+        Some(Function { name, module, .. }) => {
+            write!(out, "[<{at:08x}>] ({name}{})", InModule(module))?;
+        }
         None => write!(out, "[<{at:08x}>] ({at:#x})")?,
     }
     let from = match caller.place {

@@ -11,7 +11,7 @@
 //! The forms are those of Linux 6.1 (`arch/arm/kernel/traps.c`, `arch/arm/mm/fault.c`), with the kind of
 //! access at the end of the first line as newer kernels have it. The back-trace is that of a kernel with
 //! `CONFIG_BACKTRACE_VERBOSE`, since an address can be looked up in a disassembly and a name can not.
-//! What stands for processes and modules there is left out.
+//! What stands for processes there is left out.
 
 pub mod backtrace;
 pub mod dump;
@@ -25,12 +25,36 @@ use mm::addr::VirtAddr;
 pub trait Names {
     /// A function's name.
     type Name: fmt::Display;
+    /// A module's.
+    type Module: fmt::Display;
 
-    /// The function around `address`: its name, its first address, its size in bytes.
-    fn find(&self, address: VirtAddr) -> Option<(Self::Name, VirtAddr, u32)>;
+    /// The function around `address`.
+    fn find(&self, address: VirtAddr) -> Option<Function<Self::Name, Self::Module>>;
 }
 
-/// An address in code, as Linux's `%pS` prints it: `name+0x1c/0x40`, or as a number.
+/// A function.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Function<N, M> {
+    /// Its name.
+    pub name: N,
+    /// Its first address.
+    pub start: VirtAddr,
+    /// Its size in bytes.
+    pub size: u32,
+    /// The module that it is in; `None` for the kernel.
+    pub module: Option<M>,
+}
+
+/// What Linux has behind a name: ` [module]`, or nothing for the kernel's own.
+pub struct InModule<M>(pub Option<M>);
+
+impl<M: fmt::Display> fmt::Display for InModule<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |module| write!(f, " [{module}]"))
+    }
+}
+
+/// An address in code, as Linux's `%pS` prints it: `name+0x1c/0x40`, `name+0x1c/0x40 [module]`, or as a number.
 #[derive(Clone, Copy, Debug)]
 pub struct Location<'n, N> {
     names: &'n N,
@@ -57,9 +81,9 @@ impl<'n, N: Names> Location<'n, N> {
 impl<N: Names> fmt::Display for Location<'_, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.names.find(self.instruction) {
-            Some((name, start, size)) => {
+            Some(Function { name, start, size, module }) => {
                 let offset = self.address.as_u32().wrapping_sub(start.as_u32());
-                write!(f, "{name}+{offset:#x}/{size:#x}")
+                write!(f, "{name}+{offset:#x}/{size:#x}{}", InModule(module))
             }
             None => write!(f, "{:#x}", self.address),
         }
@@ -82,16 +106,20 @@ mod test_machine {
         }
     }
 
-    /// `(name, first address, size)`.
+    /// `(name, first address, size)`. A name of the form `function module` is in a module.
     pub(super) struct Table(pub(super) &'static [(&'static str, u32, u32)]);
 
     impl Names for Table {
         type Name = &'static str;
+        type Module = &'static str;
 
-        fn find(&self, address: VirtAddr) -> Option<(&'static str, VirtAddr, u32)> {
+        fn find(&self, address: VirtAddr) -> Option<Function<&'static str, &'static str>> {
             let at = address.as_u32();
             let found = self.0.iter().find(|(_, start, size)| (*start..start + size).contains(&at));
-            found.map(|&(name, start, size)| (name, VirtAddr::new(start), size))
+            found.map(|&(full, start, size)| {
+                let (name, module) = full.split_once(' ').unzip();
+                Function { name: name.unwrap_or(full), start: VirtAddr::new(start), size, module }
+            })
         }
     }
 }
@@ -111,5 +139,15 @@ mod tests {
         );
         assert_eq!((exact(0), return_to(0)), ("0x0".into(), "0x0".into()));
         assert_eq!(exact(0xc020_0000), "0xc0200000");
+    }
+
+    #[test]
+    fn a_modules_function_names_its_module() {
+        let names = test_machine::Table(&[("work", 0x1000, 0x40), ("work hello", 0x2000, 0x18)]);
+        let exact = |at| Location::exact(&names, VirtAddr::new(at)).to_string();
+        assert_eq!(
+            (exact(0x1004), exact(0x2004)),
+            ("work+0x4/0x40".into(), "work+0x4/0x18 [hello]".into())
+        );
     }
 }

@@ -9,6 +9,7 @@
 //!        table      frame
 //! ```
 //!
+//! - [`code`] says which code there is: the kernel's, and that of modules, each with an index of its own;
 //! - `table` finds a function's entry and the bytes of its unwind instructions;
 //! - `frame` carries them out;
 //! - `prologue` says what to do instead where an exception struck before the frame was complete.
@@ -16,10 +17,15 @@
 //! A back-trace crosses exceptions, and calls on other stacks ([`call_on`](super)). The stubs' own entry tells where the interrupted registers lie, pc
 //! included, which no compiled function saves: that is how such a frame is known.
 //!
+//! Modules may be Thumb code. Their tables say the same things; bit 0 of an address to return to is left out. Of
+//! their prologues no more is known than where they begin: where an exception strikes within one, the frame of that
+//! one function may be told wrongly.
+//!
 //! Invariants: a walk ends, whatever stack and tables hold. It reads memory only through
-//! [`ReadMemory`], pc stays in the code, and the stack pointer moves up with every call that is left, unless that was
+//! [`ReadMemory`], pc stays in what [`FindCode`] calls code, and the stack pointer moves up with every call that is left, unless that was
 //! one on another stack.
 
+pub mod code;
 mod frame;
 mod prologue;
 mod table;
@@ -27,28 +33,24 @@ mod table;
 pub(super) mod tests;
 
 use core::fmt;
+use core::mem::offset_of;
 
-use mm::addr::{VirtAddr, VirtRange};
+use mm::addr::VirtAddr;
 
-use super::registers::TrapFrame;
+use super::registers::{Psr, TrapFrame};
+pub use code::{Code, FindCode};
 use frame::{Caller, Stack};
 
 /// The most frames that a back-trace goes up: more than fit the boot stack.
 const MAX_FRAMES: usize = 4096;
 
+/// Bit 0 of an address to go to: the instructions there are Thumb's.
+const THUMB: u32 = 1 << 0;
+
 /// Memory, for one who follows addresses that may be corrupt.
 pub trait ReadMemory {
     /// The word at `address`; `None` unless it is a multiple of 4 and can be read.
     fn word(&self, address: VirtAddr) -> Option<u32>;
-}
-
-/// Where code and its unwind tables are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Code {
-    /// The instructions.
-    pub text: VirtRange,
-    /// The index, `.ARM.exidx`: two words for each function, sorted by address.
-    pub index: VirtRange,
 }
 
 /// What a frame's pc is.
@@ -139,21 +141,23 @@ impl From<&TrapFrame> for Registers {
 
 /// A walk up the stack, one frame at a time, the one that it starts with included.
 #[derive(Debug)]
-pub struct Unwinder<'m, M> {
+pub struct Unwinder<'m, M, C> {
     memory: &'m M,
-    code: Code,
+    code: C,
     registers: Registers,
     place: Place,
+    /// Where `place` is [exact](Place::Exact): are the instructions there Thumb's?
+    is_thumb: bool,
     frames: usize,
     end: Option<End>,
 }
 
-impl<'m, M: ReadMemory> Unwinder<'m, M> {
+impl<'m, M: ReadMemory, C: FindCode> Unwinder<'m, M, C> {
     /// Starts at what `frame` holds.
     #[must_use]
-    pub fn new(memory: &'m M, code: Code, frame: &TrapFrame) -> Self {
-        let registers = Registers::from(frame);
-        Self { memory, code, registers, place: Place::Exact, frames: 0, end: None }
+    pub fn new(memory: &'m M, code: C, frame: &TrapFrame) -> Self {
+        let (registers, is_thumb) = (Registers::from(frame), frame.psr.is_thumb());
+        Self { memory, code, registers, place: Place::Exact, is_thumb, frames: 0, end: None }
     }
 
     /// Why there are no more frames; `None` while there may be.
@@ -171,19 +175,24 @@ impl<'m, M: ReadMemory> Unwinder<'m, M> {
     fn step(&mut self) -> Result<(), End> {
         let here = self.frame();
         let instruction = here.instruction();
-        if !self.code.text.contains(instruction) {
+        let Some(code) = self.code.code_at(instruction) else {
             // A jump to nowhere: lr says where it came from, if it was a call.
             return self.return_by_lr(End::NotCode(here.pc));
-        }
-        let entry = table::find(self.memory, self.code.index, instruction)
-            .ok_or(End::CannotUnwind(here.pc))?;
+        };
+        let Some(entry) = table::find(self.memory, &code, instruction) else {
+            return self.return_by_lr(End::CannotUnwind(here.pc));
+        };
         let instructions = match table::instructions(self.memory, &entry) {
             Ok(Some(instructions)) => instructions,
             // Assembly: as long as it calls nobody, lr is still its own.
             Ok(None) => return self.return_by_lr(End::CannotUnwind(here.pc)),
             Err(table::BadEntry) => return Err(End::BadTable(here.pc)),
         };
-        if here.place == Place::Exact {
+        if here.place == Place::Exact && self.is_thumb {
+            if here.pc == entry.function.start() {
+                return self.return_by_lr(End::BadTable(here.pc));
+            }
+        } else if here.place == Place::Exact {
             match prologue::state(self.memory, entry.function, here.pc) {
                 prologue::State::Complete => {}
                 prologue::State::NotBegun => return self.return_by_lr(End::BadTable(here.pc)),
@@ -207,12 +216,13 @@ impl<'m, M: ReadMemory> Unwinder<'m, M> {
     /// where an exception struck, since every call overwrites lr.
     fn return_by_lr(&mut self, otherwise: End) -> Result<(), End> {
         let Registers(r) = self.registers;
-        let leads_on = r[LR] == 0 || self.code.text.contains(VirtAddr::new(r[LR].wrapping_sub(1)));
+        let last_byte = VirtAddr::new((r[LR] & !THUMB).wrapping_sub(1));
+        let leads_on = r[LR] == 0 || self.code.code_at(last_byte).is_some();
         if self.place != Place::Exact || r[LR] == r[PC] || !leads_on {
             return Err(otherwise);
         }
         let mut caller = self.registers;
-        caller.0[PC] = r[LR];
+        caller.0[PC] = r[LR] & !THUMB;
         // Nothing says that sp is any good, so it is not asked to have moved.
         self.registers = caller;
         self.place = Place::Return;
@@ -227,7 +237,16 @@ impl<'m, M: ReadMemory> Unwinder<'m, M> {
         if !moves_up || !new.is_multiple_of(4) {
             return Err(End::BadStack(VirtAddr::new(new)));
         }
+        if place == Place::Exact {
+            // Across an exception: the stub's frame begins with the registers that it saved.
+            let psr = old.checked_add(offset_of!(TrapFrame, psr) as u32).map(VirtAddr::new);
+            let psr = psr.and_then(|at| self.memory.word(at));
+            self.is_thumb = psr.is_some_and(|word| Psr::new(word).is_thumb());
+        }
         self.registers = caller;
+        if place == Place::Return {
+            self.registers.0[PC] &= !THUMB;
+        }
         self.place = place;
         self.check_outermost()
     }
@@ -240,7 +259,7 @@ impl<'m, M: ReadMemory> Unwinder<'m, M> {
     }
 }
 
-impl<M: ReadMemory> Iterator for Unwinder<'_, M> {
+impl<M: ReadMemory, C: FindCode> Iterator for Unwinder<'_, M, C> {
     type Item = Frame;
 
     fn next(&mut self) -> Option<Frame> {

@@ -14,7 +14,7 @@
 
 use mm::addr::{VirtAddr, VirtRange};
 
-use super::ReadMemory;
+use super::{Code, ReadMemory, THUMB};
 
 /// Bytes of an index entry.
 const ENTRY_BYTES: u32 = 8;
@@ -36,13 +36,16 @@ pub(super) struct Entry {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct BadEntry;
 
-/// The entry of the function that holds `address`: the last one that does not start above it. `None`
-/// where the index can not be read, or starts above.
-pub(super) fn find(memory: &impl ReadMemory, index: VirtRange, address: VirtAddr) -> Option<Entry> {
+/// The entry of the function that holds `address`, in `code`: the last one that does not start above it. `None`
+/// where the index can not be read, or starts above, or is empty.
+pub(super) fn find(memory: &impl ReadMemory, code: &Code, address: VirtAddr) -> Option<Entry> {
+    let index = code.index;
     let at = |number: u32| index.start().checked_add(number * ENTRY_BYTES);
     let function = |number: u32| {
         let at = at(number)?;
-        Some(prel31(at, memory.word(at)?))
+        let start = prel31(at, memory.word(at)?);
+        // Where a function is Thumb's, an assembler may say so here.
+        Some(VirtAddr::new(start.as_u32() & !THUMB))
     };
     let count = index.len() / ENTRY_BYTES;
     let (mut low, mut high) = (0, count);
@@ -58,8 +61,9 @@ pub(super) fn find(memory: &impl ReadMemory, index: VirtRange, address: VirtAddr
         }
     }
     let start = function(low)?;
-    // The last entry is the linker's end mark, so the last function has a next one as well.
-    let end = function(low + 1).filter(|_| low + 1 < count).unwrap_or(start);
+    // The last entry is the linker's end mark, so that the kernel's last function has a next one as well. A module
+    // was not linked: its last function ends with the text.
+    let end = if low + 1 < count { function(low + 1)? } else { code.text.end() };
     let at = at(low)?.checked_add(4)?;
     Some(Entry { function: VirtRange::new(start, end), at, word: memory.word(at)? })
 }

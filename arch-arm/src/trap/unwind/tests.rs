@@ -136,8 +136,24 @@ impl Program {
         }
     }
 
+    /// The same code as two pieces, as if all functions from number `first` on were a module's.
+    fn pieces(&self, first: usize) -> [Code; 2] {
+        let Code { text, index } = self.code();
+        let (text_cut, index_cut) = (FUNCTION_BYTES * first as u32, 8 * first as u32);
+        let cut = |range: VirtRange, at: u32| {
+            let at = range.start().checked_add(at).unwrap();
+            (VirtRange::new(range.start(), at), VirtRange::new(at, range.end()))
+        };
+        let ((kernel, module), (kernels, modules)) = (cut(text, text_cut), cut(index, index_cut));
+        [Code { text: module, index: modules }, Code { text: kernel, index: kernels }]
+    }
+
     fn trace(&self, frame: &TrapFrame) -> (Vec<Frame>, Option<End>) {
-        let mut unwinder = Unwinder::new(&self.memory, self.code(), frame);
+        self.trace_in(self.code(), frame)
+    }
+
+    fn trace_in(&self, code: impl FindCode, frame: &TrapFrame) -> (Vec<Frame>, Option<End>) {
+        let mut unwinder = Unwinder::new(&self.memory, code, frame);
         let frames = unwinder.by_ref().collect();
         (frames, unwinder.end())
     }
@@ -167,13 +183,15 @@ pub(in crate::trap) struct Cpu {
     pub(in crate::trap) r: [u32; 16],
     /// What a back-trace should say, outermost first: `(pc, place, sp)`.
     expected: Vec<(u32, Place, u32)>,
+    /// As in a return address: 1 for a program whose instructions are said to be Thumb's.
+    thumb: u32,
 }
 
 impl Cpu {
     fn new() -> Self {
         let mut r: [u32; 16] = core::array::from_fn(|n| 0x1111_1111 * n as u32);
         (r[FP], r[SP], r[LR]) = (0, STACK_TOP, 0);
-        Self { r, expected: Vec::new() }
+        Self { r, expected: Vec::new(), thumb: 0 }
     }
 
     pub(in crate::trap) fn frame(&self) -> TrapFrame {
@@ -182,7 +200,7 @@ impl Cpu {
             sp: self.r[SP],
             lr: self.r[LR],
             pc: self.r[PC],
-            psr: Psr::new(0x1d3),
+            psr: Psr::new(0x1d3 | self.thumb << 5),
         }
     }
 
@@ -220,8 +238,8 @@ impl Cpu {
 
     /// Calls the function at `target` with the instruction at pc.
     fn call(&mut self, target: u32) {
-        self.r[LR] = self.r[PC] + 4;
-        self.expected.push((self.r[LR], Place::Return, self.r[SP]));
+        self.r[LR] = self.r[PC] + 4 | self.thumb;
+        self.expected.push((self.r[PC] + 4, Place::Return, self.r[SP]));
         self.r[PC] = target;
     }
 }
@@ -230,7 +248,10 @@ impl Cpu {
 /// number `struck` before it calls; its handler goes on with the next on the stack given. The last
 /// function executes `last` instructions.
 pub(in crate::trap) fn run(program: &mut Program, struck: Option<(usize, u32)>, last: u32) -> Cpu {
-    let mut cpu = Cpu::new();
+    run_as(Cpu::new(), program, struck, last)
+}
+
+fn run_as(mut cpu: Cpu, program: &mut Program, struck: Option<(usize, u32)>, last: u32) -> Cpu {
     cpu.r[PC] = TEXT;
     let stub = program.stub();
     let shapes = program.shapes.clone();
@@ -249,7 +270,7 @@ pub(in crate::trap) fn run(program: &mut Program, struck: Option<(usize, u32)>, 
                 for (number, value) in cpu.r.into_iter().enumerate() {
                     program.memory.0.insert(frame + 4 * number as u32, value);
                 }
-                program.memory.0.insert(frame + 64, 0x1d3);
+                program.memory.0.insert(frame + 64, 0x1d3 | cpu.thumb << 5);
                 (cpu.r[SP], cpu.r[PC]) = (frame, stub + 8);
             }
             _ => cpu.run(shape, shape.before + 6, &mut program.memory),
@@ -291,6 +312,23 @@ proptest! {
         prop_assert_eq!(end, Some(End::Outermost));
     }
 
+    /// And wherever the kernel ends and a module begins, calls and exceptions going either way.
+    #[test]
+    fn every_caller_is_found_in_several_pieces(
+        shapes in prop::collection::vec(shape(), 2..12),
+        struck in prop::option::of((0_usize..10, 0_u32..1000)),
+        last in 0..FUNCTION_BYTES / 4,
+        first in any::<prop::sample::Index>(),
+    ) {
+        let first = first.index(shapes.len() + 1);
+        let mut program = Program::new(shapes);
+        let cpu = run(&mut program, struck, last);
+        let pieces = program.pieces(first);
+        let (frames, end) = program.trace_in(&pieces[..], &cpu.frame());
+        prop_assert_eq!(as_expected(&frames), cpu.expected);
+        prop_assert_eq!(end, Some(End::Outermost));
+    }
+
     #[test]
     fn a_damaged_machine_still_gives_an_end(
         shapes in prop::collection::vec(shape(), 1..8),
@@ -310,6 +348,9 @@ proptest! {
             cpu.r[number] = value;
         }
         let (frames, end) = program.trace(&cpu.frame());
+        prop_assert!(frames.len() <= MAX_FRAMES && end.is_some());
+        let pieces = program.pieces(1);
+        let (frames, end) = program.trace_in(&pieces[..], &cpu.frame());
         prop_assert!(frames.len() <= MAX_FRAMES && end.is_some());
     }
 }
@@ -397,6 +438,42 @@ fn a_call_on_another_stack_leads_back_to_the_first() {
             assert_eq!(as_expected(&frames), cpu.expected, "{executed} executed");
             assert_eq!(end, Some(End::Outermost));
         }
+    }
+}
+
+/// A function of a module that is gone, between two of the kernel's.
+#[test]
+fn what_is_no_code_any_more_ends_the_walk() {
+    let mut program = Program::new(vec![plain(), plain(), plain()]);
+    let cpu = run(&mut program, None, 6);
+    let [module, _] = program.pieces(2);
+    let [_, kernel] = program.pieces(1);
+    let (frames, end) = program.trace_in(&[module, kernel][..], &cpu.frame());
+    assert_eq!(frames.len(), 2);
+    assert_eq!(end, Some(End::NotCode(frames[1].pc)));
+    // Code without an index is as assembly is: lr leads on, as long as nothing was pushed.
+    let mut program = Program::new(vec![plain(), plain(), plain()]);
+    let cpu = run(&mut program, None, 0);
+    let bare = Code { index: VirtRange::new(module.index.start(), module.index.start()), ..module };
+    let (frames, end) = program.trace_in(&[bare, program.pieces(2)[1]][..], &cpu.frame());
+    assert_eq!(as_expected(&frames), cpu.expected);
+    assert_eq!(end, Some(End::Outermost));
+}
+
+/// Bit 0 of an address to return to is no part of it, and words of Thumb code are no prologues.
+#[test]
+fn thumb_code_is_walked_through() {
+    for (struck, last) in [(None, 0), (None, 6), (None, 9), (Some((1, 4)), 6), (Some((1, 4)), 0)] {
+        let mut program = Program::new(vec![plain(), plain(), plain()]);
+        let cpu = run_as(Cpu { thumb: 1, ..Cpu::new() }, &mut program, struck, last);
+        // What looks like the end of a function, to one who reads ARM instructions.
+        for number in 0..4 {
+            program.memory.0.insert(TEXT + FUNCTION_BYTES * number + 12, 0xe8bd_4800);
+            program.memory.0.insert(TEXT + FUNCTION_BYTES * number + 20, 0xe8bd_4800);
+        }
+        let (frames, end) = program.trace(&cpu.frame());
+        assert_eq!(as_expected(&frames), cpu.expected, "{struck:?}, {last}");
+        assert_eq!(end, Some(End::Outermost));
     }
 }
 
@@ -493,7 +570,8 @@ fn registers_come_off_the_stack_lowest_first() {
 #[test]
 fn the_index_answers_for_its_functions_only() {
     let program = Program::new(vec![plain(), plain()]);
-    let find = |at: u32| table::find(&program.memory, program.code().index, VirtAddr::new(at));
+    let code = program.code();
+    let find = |at: u32| table::find(&program.memory, &code, VirtAddr::new(at));
     assert_eq!(find(TEXT - 1), None);
     for number in 0..3 {
         let start = TEXT + FUNCTION_BYTES * number;
@@ -502,6 +580,13 @@ fn the_index_answers_for_its_functions_only() {
             assert_eq!(find(at).unwrap().function.len(), FUNCTION_BYTES);
         }
     }
+    // Without an end mark the last function ends with the text.
+    let without = VirtRange::new(code.index.start(), VirtAddr::new(INDEX + 8 * 3));
+    let stub = program.stub();
+    let last = Code { index: without, ..code };
+    let last = table::find(&program.memory, &last, VirtAddr::new(stub + 4)).unwrap();
+    assert_eq!(last.function, VirtRange::new(VirtAddr::new(stub), code.text.end()));
     let empty = VirtRange::new(VirtAddr::new(INDEX), VirtAddr::new(INDEX));
-    assert_eq!(table::find(&program.memory, empty, VirtAddr::new(TEXT)), None);
+    let empty = Code { index: empty, ..code };
+    assert_eq!(table::find(&program.memory, &empty, VirtAddr::new(TEXT)), None);
 }

@@ -1,11 +1,11 @@
 //! The modules region is asked first, then the vmalloc region; who gives back is found by the address.
 
 use super::error::{FullRegions, ModuleAreaError};
+use crate::addr::{PAGE_SIZE, VirtAddr, VirtRange};
 use crate::map::area::{AreaInfo, AreaKind, Failure};
 use crate::map::mmu::Mmu;
 use crate::map::prot::Prot;
 use crate::map::vmalloc::{AreaError, AreaSpec, MappedRegion, VmallocError};
-use crate::addr::{PAGE_SIZE, VirtAddr, VirtRange};
 use crate::platform::{Lowmem, Report};
 use crate::zone::Gfp;
 
@@ -44,12 +44,7 @@ impl<'r, 's, 'a, P: Lowmem, T: Mmu, const CPUS: usize> ModuleArea<'r, 's, 'a, P,
     /// # Errors
     ///
     /// [`ModuleAreaError`], which is reported unless `gfp` says `__GFP_NOWARN`. No bytes are refused.
-    pub fn alloc(
-        &self,
-        bytes: u32,
-        gfp: Gfp,
-        caller: u32,
-    ) -> Result<VirtRange, ModuleAreaError> {
+    pub fn alloc(&self, bytes: u32, gfp: Gfp, caller: u32) -> Result<VirtRange, ModuleAreaError> {
         let spec = AreaSpec::new(AreaKind::Module, Prot::KERNEL, caller);
         let silent = gfp | Gfp::__GFP_NOWARN;
         let near = match self.modules.alloc(bytes, silent, &spec) {
@@ -104,7 +99,13 @@ impl<'r, 's, 'a, P: Lowmem, T: Mmu, const CPUS: usize> ModuleArea<'r, 's, 'a, P,
         let modules: Option<Failure> = full(self.modules, Some(error.modules));
         let vmalloc = full(self.vmalloc, error.vmalloc);
         let full = FullRegions { modules: modules.as_ref(), vmalloc: vmalloc.as_ref() };
-        self.modules.pages.platform().report(&Report::NoModuleArea { bytes, gfp, caller, error, full });
+        self.modules.pages.platform().report(&Report::NoModuleArea {
+            bytes,
+            gfp,
+            caller,
+            error,
+            full,
+        });
     }
 }
 

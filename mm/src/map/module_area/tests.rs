@@ -102,7 +102,9 @@ fn nothing_is_no_area() {
         assert_eq!(error, ModuleAreaError { modules: VmallocError::Empty, vmalloc: None });
         assert_eq!(
             bench.told(),
-            ["module allocation failure: 0 bytes, mode:0xcc0(GFP_KERNEL): modules: an area of no bytes"]
+            [
+                "module allocation failure: 0 bytes, mode:0xcc0(GFP_KERNEL): modules: an area of no bytes"
+            ]
         );
         for bytes in [u32::MAX, u32::MAX - PAGE_SIZE + 1, 1 << 31] {
             let error = area.alloc(bytes, QUIET, 0).unwrap_err();
