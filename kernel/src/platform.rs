@@ -190,7 +190,7 @@ impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let site = VirtAddr::new(self.0);
         match report::function_at(site) {
-            Some(name) => write!(f, "{site} in {name}"),
+            Some(caller) => write!(f, "{site} in {caller}"),
             None => write!(f, "{site}"),
         }
     }

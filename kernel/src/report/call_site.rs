@@ -1,26 +1,26 @@
 //! Who asked: the place in the kernel that an allocation came from.
 //!
 //! The stack is unwound as reports do it, past the allocator and past what the kernel wraps around it,
-//! to the first function that is the kernel's own. What stands between the two (closures in iterators,
-//! locks, the traits of other crates) is nobody who asks.
+//! to the first function that is the kernel's own, or a module's. What stands between the two (closures in
+//! iterators, locks, the traits of other crates) is nobody who asks.
 //!
 //! It never faults, allocates nothing, takes no lock and waits for nobody: it serves the allocator
 //! while that holds a lock, and handlers of interrupts.
 
 use arch_arm::trap::TrapFrame;
-use arch_arm::trap::report::Names;
 use arch_arm::trap::unwind::Unwinder;
 
-use super::machine::{self, Memory, Symbols};
+use super::machine::{AllCode, Memory, Symbols};
 
 /// Frames that are looked at.
 const MAX_FRAMES: usize = 32;
 
 /// Whose functions ask.
 const KERNEL: &str = env!("CARGO_CRATE_NAME");
-/// Those of them that ask on behalf of others: the wrappers around the allocator, what it calls, and
-/// this.
-const WRAPPERS: [&str; 7] = [
+/// Those of them that ask on behalf of others: the wrappers around the allocator, among them what modules call, what
+/// it calls, and this.
+const WRAPPERS: [&str; 8] = [
+    concat!(env!("CARGO_CRATE_NAME"), "::exports"),
     concat!(env!("CARGO_CRATE_NAME"), "::heap"),
     concat!(env!("CARGO_CRATE_NAME"), "::kmap"),
     concat!(env!("CARGO_CRATE_NAME"), "::pages"),
@@ -36,12 +36,13 @@ const WRAPPERS: [&str; 7] = [
 pub fn call_site() -> u32 {
     let frame = TrapFrame::here();
     let memory = Memory::now();
-    let symbols = Symbols::of_image();
-    let asks = |name: &symbols::Name<'_>| {
-        name.is_in(KERNEL) && !WRAPPERS.iter().any(|wrapper| name.is_in(wrapper))
+    let symbols = Symbols::new(&memory);
+    let asks = |at| match symbols.of_image(at) {
+        Some(name) => name.is_in(KERNEL) && !WRAPPERS.iter().any(|wrapper| name.is_in(wrapper)),
+        None => symbols.is_in_module(at),
     };
-    Unwinder::new(&memory, machine::code(), &frame)
+    Unwinder::new(&memory, AllCode(&memory), &frame)
         .take(MAX_FRAMES)
-        .find(|frame| symbols.find(frame.instruction()).is_some_and(|(name, ..)| asks(&name)))
+        .find(|frame| asks(frame.instruction()))
         .map_or(0, |frame| frame.pc.as_u32())
 }

@@ -36,7 +36,7 @@ use arch_arm::trap::{Cause, ExceptionKind, TrapFrame};
 use mm::addr::{VirtAddr, VirtRange};
 use tock_registers::interfaces::Readable;
 
-use super::machine::{self, Memory};
+use super::machine::{AllCode, Memory};
 
 /// `DIED`.
 const MAGIC: u32 = u32::from_le_bytes(*b"DIED");
@@ -208,7 +208,7 @@ fn record_frames(frame: &TrapFrame) {
     let memory = Memory::now();
     let mut last = None;
     let mut count = 0;
-    for frame in Unwinder::new(&memory, machine::code(), frame) {
+    for frame in Unwinder::new(&memory, AllCode(&memory), frame) {
         if count == FRAMES {
             break;
         }

@@ -29,27 +29,54 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use arch_arm::cp15::{DACR, MPIDR, SCTLR, TTBR0};
 use arch_arm::interrupt;
 use arch_arm::trap::report::headline::{self, Reason};
-use arch_arm::trap::report::{Location, Names, backtrace, dump};
+use arch_arm::trap::report::{Function, InModule, Location, Names, backtrace, dump};
 use arch_arm::trap::{Cause, TrapFrame};
 use mm::addr::{VirtAddr, VirtRange};
 use mm::report::show_mem;
 use spin::Once;
-use symbols::Name;
 use tock_registers::interfaces::Readable;
 
 use crate::console::{Out, println};
+use crate::modules::loaded;
 use crate::stacks::{self, Known};
 use crate::{boot, image, interrupts, pages};
 use death::Kind;
-use machine::{Memory, Symbols};
+use machine::{AllCode, Memory, Name, Symbols};
 
 pub use call_site::call_site;
 
-/// The function that calls what returns to `site`; `None` if it is none of the image's, or the image has
-/// no symbol table.
-pub fn function_at(site: VirtAddr) -> Option<Name<'static>> {
-    let (name, ..) = Symbols::of_image().find(site.checked_sub(1)?)?;
-    Some(name)
+/// The function that calls what returns to `site`, and its module, if it is a module's; `None` if it is nobody's
+/// that has a symbol table. Of a module that is gone no more is known: another one may lie there by now.
+pub fn function_at(site: VirtAddr) -> Option<Caller> {
+    let memory = Memory::now();
+    let Function { name, module, .. } = Symbols::new(&memory).find(site.checked_sub(1)?)?;
+    Some(Caller { name, module })
+}
+
+/// A function that calls: `name`, or `name [module]`.
+#[derive(Clone, Copy)]
+pub struct Caller {
+    name: Name,
+    module: Option<loaded::Name>,
+}
+
+impl Caller {
+    /// Is it a function of the kernel's below this path?
+    pub fn is_in(&self, path: &str) -> bool {
+        self.name.is_in(path)
+    }
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.name, InModule(self.module))
+    }
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// How a report ends.
@@ -112,8 +139,8 @@ pub fn exception(cause: &Cause, frame: &TrapFrame, ending: Ending) {
     }
     // The console can not fail, here as below.
     let _ = headline::write(&mut Out, cause, frame, translation.as_ref(), count);
-    let symbols = Symbols::of_image();
-    write_machine();
+    let symbols = Symbols::new(&memory);
+    write_machine(&memory);
     println!("PC is at {}", Location::exact(&symbols, VirtAddr::new(frame.pc)));
     println!("LR is at {}", Location::return_to(&symbols, VirtAddr::new(frame.lr)));
     write_registers(frame);
@@ -180,9 +207,10 @@ pub fn panic(info: &PanicInfo<'_>) -> ! {
     println!();
     println!("Kernel panic - not syncing: {message}");
     println!("panic{}", At(info));
-    write_machine();
+    let memory = Memory::now();
+    write_machine(&memory);
     write_registers(&frame);
-    write_stack(&Memory::now(), &Symbols::of_image(), &frame);
+    write_stack(&memory, &Symbols::new(&memory), &frame);
     write_memory_state();
     println!("---[ end Kernel panic - not syncing: {message} ]---");
     last_line(reason)
@@ -212,7 +240,9 @@ pub fn last_line(reason: fmt::Arguments<'_>) -> ! {
 }
 
 /// Which CPU of which machine runs what.
-fn write_machine() {
+fn write_machine(memory: &Memory) {
+    let _ = loaded::write_linked_in(&mut Out, memory);
+    println!();
     println!(
         "CPU: {} Comm: vmsplit {} ({}, {} split)",
         MPIDR.get() & 3,
@@ -237,7 +267,7 @@ fn write_stack(memory: &Memory, symbols: &impl Names, frame: &TrapFrame) {
     let unknown_end = VirtAddr::new(frame.sp.saturating_add(UNKNOWN_STACK_BYTES));
     let end = stacks::of(sp).map_or(unknown_end, |stack| stack.range.end());
     let _ = dump::write_words(&mut Out, memory, "Stack: ", VirtRange::new(sp, end), STACK_ROWS);
-    let _ = backtrace::write(&mut Out, memory, symbols, machine::code(), frame);
+    let _ = backtrace::write(&mut Out, memory, symbols, AllCode(memory), frame);
 }
 
 /// The figures are counters that are read without a lock, whatever the allocator was interrupted at.

@@ -120,10 +120,15 @@ fn a_module_far_away_is_no_other() {
     kit_needs_all_but(1, &redundant, |kit| {
         let (near, far) = (modules(kit), region(kit));
         let area = ModuleArea::new(&near, &far);
-        // Addresses that somebody else has, all with the same page, which nobody looks at.
+        // Addresses that somebody else has, all with the same page.
         let frame = kit.pages.alloc_raw(KERNEL, Order::ZERO).unwrap();
         let others = near.vmap(&[frame; PAGES as usize - 10], Prot::KERNEL, KERNEL, 0).unwrap();
-        let [first, second, third] = [(); 3].map(|()| load(kit, &area));
+        kit.on.store(others.as_u32(), 1);
+        let [first, second, third] = [(); 3].map(|()| {
+            let got = load(kit, &area);
+            is_sealed(kit, got);
+            got
+        });
         assert!(near.region().contains(second.start()) && VMALLOC.contains(third.start()));
         for got in [first, third, second] {
             is_sealed(kit, got);
@@ -132,6 +137,7 @@ fn a_module_far_away_is_no_other() {
             kit.on.0.emulated.range_reused(got);
         }
         near.vunmap(others).unwrap();
+        assert!(kit.on.here().load_u32(others).is_err());
         give(kit, &[frame]);
     });
 }
