@@ -100,7 +100,7 @@ mod tests {
         let bytes = bytes_for(rows.iter().map(|row| row.2)).unwrap();
         let mut table = vec![0; bytes as usize];
         write(&mut table, rows).unwrap();
-        assert_eq!(write(&mut table[1..], rows), None);
+        assert_eq!(write(&mut table.clone()[1..], rows), None);
         table
     }
 
