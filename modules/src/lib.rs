@@ -8,3 +8,5 @@
 
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
+
+pub mod reloc;
