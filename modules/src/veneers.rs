@@ -12,8 +12,8 @@ use alloc::vec::Vec;
 use crate::reloc::State;
 use crate::reloc::veneer::VENEER_BYTES;
 
-/// Symbol, addend, is it a branch in Thumb state?
-type Want = (u32, i32, bool);
+/// Symbol, addend, state of the branch.
+type Want = (u32, i32, State);
 
 /// The wants of one area's branches.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ pub(crate) struct Veneers {
 impl Veneers {
     /// A branch in state `from` goes to `symbol` and `addend`. `None` when there is no memory.
     pub fn want(&mut self, symbol: u32, addend: i32, from: State) -> Option<()> {
-        let want = want(symbol, addend, from);
+        let want = (symbol, addend, from);
         // Calls of one function often stand side by side.
         if self.wants.last() != Some(&want) {
             self.wants.try_reserve(1).ok()?;
@@ -37,18 +37,14 @@ impl Veneers {
     pub fn sort(&mut self) -> Option<u32> {
         self.wants.sort_unstable();
         self.wants.dedup();
-        u32::try_from(self.wants.len()).ok()?.checked_mul(VENEER_BYTES as u32)
+        u32::try_from(self.wants.len()).ok()?.checked_mul(VENEER_BYTES)
     }
 
     /// The slot of a branch, as an offset from the first one.
     pub fn slot(&self, symbol: u32, addend: i32, from: State) -> Option<u32> {
-        let found = self.wants.binary_search(&want(symbol, addend, from)).ok()?;
-        u32::try_from(found * VENEER_BYTES).ok()
+        let found = self.wants.binary_search(&(symbol, addend, from)).ok()?;
+        u32::try_from(found).ok()?.checked_mul(VENEER_BYTES)
     }
-}
-
-const fn want(symbol: u32, addend: i32, from: State) -> Want {
-    (symbol, addend, matches!(from, State::Thumb))
 }
 
 #[cfg(test)]
@@ -75,7 +71,7 @@ mod tests {
         assert_eq!(slots[0], slots[1]);
         assert_eq!(slots[2], slots[5]);
         slots.sort_unstable();
-        assert_eq!(slots, [0, 0, 8, 8, 16, 24].map(|slot| slot));
+        assert_eq!(slots, [0, 0, 8, 8, 16, 24]);
         assert_eq!(veneers.slot(3, 0, State::Arm), None);
         assert_eq!(Veneers::default().sort(), Some(0));
     }

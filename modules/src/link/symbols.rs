@@ -9,18 +9,7 @@ use super::memory::Memory;
 use crate::error::LoadError;
 use crate::object::{Definition, Object, Symbol};
 use crate::plan::{Home, Part, Place, Plan};
-use crate::reloc;
-
-/// What a symbol turned out to be.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Value {
-    /// It is at an address.
-    At(reloc::Symbol),
-    /// It is of others: this address, whose bit 0 may say that there is a function in Thumb state.
-    Import(u32),
-    /// It is weak, and nobody has it.
-    Nowhere,
-}
+use crate::reloc::{self, Kind};
 
 /// The symbols of others.
 pub(crate) struct Resolved {
@@ -57,15 +46,20 @@ impl Resolved {
         }
     }
 
-    /// Where a symbol is.
-    pub fn value(&self, plan: &Plan<'_>, memory: &Memory<'_>, symbol: &Symbol) -> Value {
-        let at = |address, is_thumb| Value::At(reloc::Symbol { address, is_thumb });
+    /// Where a symbol is, for a relocation of this `kind`. `None` for a weak one that nobody has.
+    pub fn symbol(
+        &self,
+        plan: &Plan<'_>,
+        memory: &Memory<'_>,
+        symbol: &Symbol,
+        kind: Kind,
+    ) -> Option<reloc::Symbol> {
         let place = match symbol.definition {
-            Definition::Absolute => return at(symbol.value, symbol.is_thumb),
+            Definition::Absolute => return Some(of_module(symbol, symbol.value, kind)),
             Definition::Undefined => {
                 let found = plan.imports.binary_search_by_key(&symbol.index, |it| it.symbol);
-                let address = found.ok().and_then(|found| *self.addresses.get(found)?);
-                return address.map_or(Value::Nowhere, Value::Import);
+                let address = (*self.addresses.get(found.ok()?)?)?;
+                return Some(of_others(address, kind));
             }
             Definition::Common => {
                 let at = plan.common(symbol.index);
@@ -74,11 +68,30 @@ impl Resolved {
             Definition::Section(section) => plan.place(section),
         };
         // Relocations whose symbol is not loaded were refused, and others do not ask.
-        let Some(place) = place else { return Value::Nowhere };
-        let base = memory.address(place);
-        match symbol.definition {
-            Definition::Common => at(base, false),
-            _ => at(base.wrapping_add(symbol.value), symbol.is_thumb),
-        }
+        let base = memory.address(place?);
+        // A common symbol's value is its alignment.
+        let is_common = symbol.definition == Definition::Common;
+        let offset = if is_common { 0 } else { symbol.value };
+        Some(of_module(symbol, base.wrapping_add(offset), kind))
+    }
+}
+
+/// A symbol that the object defines.
+const fn of_module(symbol: &Symbol, address: u32, kind: Kind) -> reloc::Symbol {
+    if symbol.is_function {
+        reloc::Symbol { address, is_thumb: symbol.is_thumb }
+    } else {
+        reloc::Symbol::label(address, kind)
+    }
+}
+
+/// A symbol of others, whose address has bit 0 set if it is a function in Thumb state, or a variable
+/// at an odd address. The address as it is serves both as a value; only branches know that it is a
+/// function's.
+const fn of_others(address: u32, kind: Kind) -> reloc::Symbol {
+    if kind.state_of_branch().is_some() {
+        reloc::Symbol::function(address)
+    } else {
+        reloc::Symbol { address, is_thumb: false }
     }
 }

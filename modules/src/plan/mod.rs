@@ -24,6 +24,7 @@ use alloc::vec::Vec;
 use crate::error::{LoadError, SymbolFault};
 use crate::functions;
 use crate::object::{Definition, Object};
+use crate::reloc::veneer::VENEER_ALIGN;
 use crate::veneers::Veneers;
 
 pub use layout::{Home, Part, Sizes};
@@ -114,7 +115,7 @@ impl<'f> Plan<'f> {
         plan.see_relocations(object)?;
         for area in [&mut plan.core, &mut plan.init] {
             let bytes = area.veneers.sort();
-            let at = bytes.and_then(|bytes| area.layout.push(Part::Text, bytes, 4));
+            let at = bytes.and_then(|bytes| area.layout.push(Part::Text, bytes, VENEER_ALIGN));
             area.veneers_at = at.ok_or(LoadError::Memory)?;
         }
         plan.place_functions(object)?;
