@@ -35,11 +35,6 @@ impl Initrd {
         Self { range }
     }
 
-    /// Where it lies.
-    pub const fn range(&self) -> PhysRange {
-        self.range
-    }
-
     /// The archive that it should be. Nothing is read yet.
     pub const fn archive(&self) -> Archive<&Self> {
         Archive::new(self)

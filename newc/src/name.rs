@@ -50,7 +50,25 @@ impl Name {
     /// below `/`. A name of which not all is held leads nowhere.
     #[must_use]
     pub fn is(&self, path: &[u8]) -> bool {
-        self.is_whole() && from_root(self.as_bytes()) == from_root(path)
+        self.is_whole() && self.path() == from_root(path)
+    }
+
+    /// Does it lead to something in the folder `path`, or in a folder in that? Everything is in `/` but that itself.
+    #[must_use]
+    pub fn is_in(&self, path: &[u8]) -> bool {
+        let folder = from_root(path);
+        let folder = folder.strip_suffix(b"/").unwrap_or(folder);
+        match self.path().strip_prefix(folder) {
+            Some(rest) if folder.is_empty() => !rest.is_empty(),
+            Some(rest) => rest.len() > 1 && rest.starts_with(b"/"),
+            None => false,
+        }
+    }
+
+    /// The name without slashes and `./` before it, or as much of that as is held.
+    #[must_use]
+    pub fn path(&self) -> &[u8] {
+        from_root(self.as_bytes())
     }
 }
 
@@ -111,6 +129,24 @@ mod tests {
             assert!(!name(other).is(b"lib/a.ko") && !name(b"lib/a.ko").is(other));
         }
         assert!(name(b".hidden").is(b"./.hidden"));
+    }
+
+    #[test]
+    fn what_is_in_a_folder_has_a_name_below_it() {
+        for folder in [&b"lib"[..], b"lib/", b"/lib", b"./lib/"] {
+            for inside in [&b"lib/a.ko"[..], b"./lib/a.ko", b"/lib/sub/a.ko"] {
+                assert!(name(inside).is_in(folder));
+            }
+            for outside in [&b"lib"[..], b"lib/", b"liba/a.ko", b"li", b"a/lib/a.ko", b""] {
+                assert!(!name(outside).is_in(folder));
+            }
+        }
+        for root in [&b""[..], b"/", b"./"] {
+            assert!(name(b"lib/a.ko").is_in(root));
+        }
+        assert!(!name(b"/").is_in(b"/"));
+        // A name of which not all is held lies where what is held says.
+        assert!(Name::new(&[b"lib/".as_slice(), &[b'x'; 251]].concat(), 300).is_in(b"lib"));
     }
 
     #[test]

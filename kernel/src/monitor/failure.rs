@@ -167,7 +167,8 @@ impl fmt::Display for Failure {
                 "there is no initrd: QEMU's -initrd brings one, or --initrd of cargo xtask run",
             ),
             Self::NoInitrd { refused: Some(refused) } => {
-                write!(f, "there is no initrd: {refused}")
+                let Refused { range, reason } = refused;
+                write!(f, "there is no initrd: boot refused that at {range} ({reason})")
             }
             Self::Initrd(error) => write!(f, "the initrd can not be read: {error}"),
             Self::NoFile { name, nearest: None } => write!(f, "no file {name} in the initrd"),

@@ -6,7 +6,7 @@ use crc32fast::Hasher;
 use monitor::argument::Args;
 use monitor::nearest::Nearest;
 use monitor::plain::{NotText, Pieces};
-use newc::{Entry, File, Kind, Name};
+use newc::{Entry, File, Kind};
 
 use super::Kernel;
 use super::failure::{Failure, typed};
@@ -24,7 +24,8 @@ pub fn list(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
     let mut listed = 0;
     for entry in initrd.archive().entries() {
         let entry = entry.map_err(Failure::Initrd)?;
-        if wanted.is_none_or(|path| is_at_or_below(&entry.name, path)) {
+        let name = &entry.name;
+        if wanted.is_none_or(|path| name.is(path.as_bytes()) || name.is_in(path.as_bytes())) {
             listed += 1;
             show(initrd, &entry).map_err(Failure::Initrd)?;
         }
@@ -91,7 +92,7 @@ pub fn each_name(initrd: &Initrd, see: &mut dyn FnMut(&str)) {
     let entries = archive.entries();
     let files = entries.map_while(Result::ok).filter(|entry| entry.kind() == Kind::File);
     for entry in files.filter(|entry| entry.name.is_whole()) {
-        if let Ok(name) = str::from_utf8(from_root(entry.name.as_bytes()))
+        if let Ok(name) = str::from_utf8(entry.name.path())
             && !name.contains(char::is_control)
         {
             see(name);
@@ -103,24 +104,6 @@ fn no_file(initrd: &Initrd, path: &str) -> Failure {
     let mut nearest = Nearest::new(path);
     each_name(initrd, &mut |name| nearest.see(name));
     Failure::NoFile { name: typed(path), nearest: nearest.found().map(|name| typed(&name)) }
-}
-
-/// Is it the entry `path`, or one in the folder `path`?
-fn is_at_or_below(name: &Name, path: &str) -> bool {
-    let path = from_root(path.as_bytes());
-    let folder = path.strip_suffix(b"/").unwrap_or(path);
-    match from_root(name.as_bytes()).strip_prefix(folder) {
-        Some(rest) => folder.is_empty() || rest.is_empty() || rest.starts_with(b"/"),
-        None => false,
-    }
-}
-
-/// A path without what leads to the root: everything lies below that.
-fn from_root(mut path: &[u8]) -> &[u8] {
-    while let [b'/', rest @ ..] | [b'.', b'/', rest @ ..] = path {
-        path = rest;
-    }
-    path
 }
 
 /// One line of a list.

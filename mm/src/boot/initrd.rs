@@ -68,6 +68,19 @@ pub enum Reason {
     },
 }
 
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotMemory { at } => write!(f, "no usable memory at {at}"),
+            Self::InUse { by } => write!(f, "{by} is in use"),
+            Self::Overwritten => f.write_str("the kernel or its device tree was loaded there"),
+            Self::NoHighMem { lowmem_end } => {
+                write!(f, "lowmem ends at {lowmem_end}, and there is no HighMem")
+            }
+        }
+    }
+}
+
 /// An initrd that is not kept. Its text is Linux's line, and what Linux does not say in brackets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Refused {
@@ -85,15 +98,8 @@ impl fmt::Display for Refused {
             Reason::InUse { .. } | Reason::Overwritten => "overlaps in-use memory region",
             Reason::NoHighMem { .. } => "lies above lowmem",
         };
-        write!(f, "INITRD: {start}+{len:#010x} {what} - disabling initrd ")?;
-        match self.reason {
-            Reason::NotMemory { at } => write!(f, "(no usable memory at {at})"),
-            Reason::InUse { by } => write!(f, "({by})"),
-            Reason::Overwritten => f.write_str("(where the kernel or its device tree was loaded)"),
-            Reason::NoHighMem { lowmem_end } => {
-                write!(f, "(lowmem ends at {lowmem_end}, and there is no HighMem)")
-            }
-        }
+        let why = self.reason;
+        write!(f, "INITRD: {start}+{len:#010x} {what} - disabling initrd ({why})")
     }
 }
 
@@ -109,8 +115,8 @@ pub fn check(memblock: &Memblock<'_>, range: PhysRange) -> Result<(), Refused> {
     if let Some(at) = first_hole(memblock, range) {
         return refused(Reason::NotMemory { at });
     }
-    let reserved = memblock.reserved().regions().iter().map(|region| region.range);
-    match { reserved }.find(|by| by.overlaps(&range)) {
+    let mut reserved = memblock.reserved().regions().iter().map(|region| region.range);
+    match reserved.find(|by| by.overlaps(&range)) {
         Some(by) => refused(Reason::InUse { by }),
         None => Ok(()),
     }
@@ -142,7 +148,7 @@ fn first_hole(memblock: &Memblock<'_>, range: PhysRange) -> Option<PhysAddr> {
     (end < range.end()).then_some(end)
 }
 
-/// The parts of `len` bytes from `start` on that lie in one page each, upwards: what can be read in one piece when
+/// The parts of `range` that lie in one page each, upwards: what can be read in one piece when
 /// the pages are mapped one by one.
 pub fn pages_of(range: PhysRange) -> impl Iterator<Item = PhysRange> {
     let page = u64::from(PAGE_SIZE);
@@ -269,7 +275,7 @@ mod tests {
                 assert!(
                     line(start, end).ends_with(
                         " overlaps in-use memory region - disabling initrd \
-                         ([0x40200000-0x403fffff])"
+                         ([0x40200000-0x403fffff] is in use)"
                     ),
                     "{}",
                     line(start, end)
