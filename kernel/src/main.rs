@@ -28,6 +28,8 @@ mod heap;
 #[cfg(target_os = "none")]
 mod image;
 #[cfg(target_os = "none")]
+mod initrd;
+#[cfg(target_os = "none")]
 mod interrupts;
 #[cfg(target_os = "none")]
 mod kfence;

@@ -25,6 +25,11 @@ pub trait Names {
 
     /// What `name` stands for.
     fn address(&self, name: &str) -> Option<u32>;
+
+    /// Calls `see` with the name of every file that can be named; without files, never.
+    fn files(&self, see: &mut dyn FnMut(&str)) {
+        let _ = see;
+    }
 }
 
 /// No names.
@@ -69,6 +74,8 @@ pub enum Kind {
     Flag,
     /// The name of a command.
     Command,
+    /// The name of a file: any word is one, and those of [`Names::files`] are offered.
+    File,
     /// Any word.
     Text,
 }
@@ -148,6 +155,12 @@ impl Arg {
         Self::new(name, Kind::Command)
     }
 
+    /// The name of a file; what is given is a [text](Args::text).
+    #[must_use]
+    pub const fn file(name: &'static str) -> Self {
+        Self::new(name, Kind::File)
+    }
+
     /// Any word.
     #[must_use]
     pub const fn text(name: &'static str) -> Self {
@@ -194,7 +207,7 @@ impl Arg {
             Kind::Flag if word == what => Ok(Value::Flag),
             Kind::Flag => Err(ParseError::TooMuch { word }),
             Kind::Command => (known.command)(word).map(Value::Command),
-            Kind::Joined(_) | Kind::Text => Ok(Value::Text(word)),
+            Kind::Joined(_) | Kind::File | Kind::Text => Ok(Value::Text(word)),
         }
     }
 
@@ -216,6 +229,7 @@ impl Arg {
             Kind::Choice(words) | Kind::OneOf(words) => words.iter().for_each(|word| see(word)),
             Kind::Flag => see(self.name),
             Kind::Address => names.each(see),
+            Kind::File => names.files(see),
             Kind::Number { .. } | Kind::Size { .. } | Kind::Command | Kind::Text => {}
         }
     }

@@ -18,7 +18,9 @@
 //! | [`argument`] | the arguments that a command declares, and those it was given |
 //! | [`command`] | the table of commands, and the way from a line to one of them |
 //! | [`error`] | why a line is no command |
+//! | [`nearest`] | which known name somebody meant who typed an unknown one |
 //! | [`dump`] | memory as rows of hexadecimal and text |
+//! | [`plain`] | is it text, what comes in pieces? |
 //!
 //! Everything is a value of fixed size; nothing allocates, waits or knows a device. The owner feeds
 //! bytes in and lends a [`core::fmt::Write`] for what the terminal must be sent. A line feed in
@@ -42,5 +44,6 @@ pub mod exercise;
 pub mod history;
 pub mod keys;
 pub mod line;
-mod nearest;
+pub mod nearest;
+pub mod plain;
 pub mod words;

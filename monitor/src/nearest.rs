@@ -5,7 +5,9 @@
 //! than one slip for every three letters is another word. (`strsim` computes the same, and needs a
 //! heap.)
 
-/// The longest name that is looked at, in bytes.
+use crate::line::Text;
+
+/// The longest name whose slips are counted, in bytes.
 const MAX: usize = 24;
 
 /// The best of `names` for `typed`, if any is near; the first of equals.
@@ -13,14 +15,48 @@ pub fn nearest(
     typed: &str,
     names: impl Iterator<Item = &'static str> + Clone,
 ) -> Option<&'static str> {
-    if typed.len() >= 2
-        && let Some(name) = names.clone().find(|name| name.starts_with(typed))
-    {
-        return Some(name);
+    let near = names.filter_map(|name| Some((rank(typed, name)?, name)));
+    near.min_by_key(|&(rank, _)| rank).map(|(_, name)| name)
+}
+
+/// The same of names that come one by one and do not stay.
+#[derive(Clone, Debug)]
+pub struct Nearest<'t> {
+    typed: &'t str,
+    best: Option<(usize, Text)>,
+}
+
+impl<'t> Nearest<'t> {
+    /// No name has come yet.
+    #[must_use]
+    pub const fn new(typed: &'t str) -> Self {
+        Self { typed, best: None }
     }
-    let near = names.filter_map(|name| Some((distance(typed, name)?, name)));
-    let (slips, name) = near.min_by_key(|&(slips, _)| slips)?;
-    (slips * 3 <= typed.len()).then_some(name)
+
+    /// The next name. One longer than a line can not be typed, and is left out.
+    pub fn see(&mut self, name: &str) {
+        let Some(rank) = rank(self.typed, name) else { return };
+        if self.best.as_ref().is_none_or(|(best, _)| rank < *best)
+            && let Ok(name) = Text::from(name)
+        {
+            self.best = Some((rank, name));
+        }
+    }
+
+    /// The best of them, if any is near.
+    #[must_use]
+    pub fn found(self) -> Option<Text> {
+        self.best.map(|(_, name)| name)
+    }
+}
+
+/// How far `name` is from what was typed: 0 for one that begins with it; `None` when it is another word.
+fn rank(typed: &str, name: &str) -> Option<usize> {
+    if typed.len() >= 2 && name.starts_with(typed) {
+        return Some(0);
+    }
+    let slips = distance(typed, name)?;
+    (slips * 3 <= typed.len()).then_some(1 + slips)
 }
 
 /// How many slips make `b` of `a`, in bytes; `None` when one of them is longer than [`MAX`].
@@ -71,7 +107,19 @@ mod tests {
             ("a-name-that-is-much-longer-than-any", None),
         ] {
             assert_eq!(nearest(typed, NAMES.into_iter()), expected, "{typed}");
+            let mut passing = Nearest::new(typed);
+            NAMES.into_iter().for_each(|name| passing.see(name));
+            assert_eq!(passing.found().as_deref(), expected, "{typed}");
         }
+    }
+
+    #[test]
+    fn a_name_that_is_longer_than_a_line_is_left_out() {
+        let mut passing = Nearest::new("lo");
+        passing.see(&"long".repeat(64));
+        assert_eq!(passing.clone().found(), None);
+        passing.see("longer");
+        assert_eq!(passing.found().as_deref(), Some("longer"));
     }
 
     /// The definition, straight: the fewest slips by which the last letters can be explained.

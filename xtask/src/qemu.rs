@@ -34,7 +34,8 @@ pub struct MachineArgs {
     /// Boot with this device tree; QEMU sets its memory size and /chosen
     #[arg(long, value_name = "FILE", value_parser = existing_file)]
     dtb: Option<PathBuf>,
-    /// Load this initial RAM disk; QEMU does so for a raw image only
+    /// Load this initial RAM disk, a cpio archive of the newc form; implies the raw image, since QEMU loads none for
+    /// an ELF file
     #[arg(long, value_name = "FILE", value_parser = existing_file)]
     initrd: Option<PathBuf>,
     /// Plug in a disk with what this file holds, behind a virtio transport; may be given more than once, and the
@@ -185,17 +186,15 @@ impl MachineArgs {
         let mut qemu = Command::new("qemu-system-arm");
         qemu.args(["-M", board, "-cpu", cpu, "-m", &self.memory.to_string()]);
         qemu.args(["-nographic", "-nic", "none", "-no-reboot"]);
+        let needs_raw = !self.entry.is_qemus_own() || self.initrd.is_some();
+        if let (true, Some(ImageKind::Elf)) = (needs_raw, self.image) {
+            crate::note("--load, --dtb-raw, --r2 and --initrd take the raw image: no --image elf");
+        }
         if !self.entry.is_qemus_own() {
-            if let Some(ImageKind::Elf) = self.image {
-                crate::note("--load, --dtb-raw and --r2 take the raw image: no --image elf");
-            }
             qemu.args(self.entry.arguments(self.around(), image)?);
-        } else if let Some(ImageKind::Raw) = self.image {
+        } else if needs_raw || matches!(self.image, Some(ImageKind::Raw)) {
             qemu.arg("-kernel").arg(&image.raw);
         } else {
-            if self.initrd.is_some() {
-                crate::note("QEMU ignores --initrd for an ELF file: add --image raw");
-            }
             qemu.arg("-kernel").arg(&image.elf);
         }
         if let Some(text) = &self.append {

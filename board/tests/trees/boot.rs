@@ -12,6 +12,7 @@ use board::{
 use mm::{
     addr::{KIB, MIB, PAGE_SIZE, PHYS_LIMIT_32, PhysAddr, PhysRange, align_up},
     boot::{
+        initrd,
         layout::{Layout, Settings},
         memblock::{Limit, Memblock, MemblockError, Region},
         memory::{self, Given, phys_offset_of_bank},
@@ -98,7 +99,8 @@ fn len_from(start: PhysAddr, len: u64) -> PhysRange {
 impl Boot<'_, '_> {
     fn loaded(&self, image: PhysAddr, dtb: PhysAddr, dtb_len: u64) -> Loaded {
         let (image, dtb) = (len_from(image, IMAGE), len_from(dtb, dtb_len));
-        Loaded { image, dtb, initrd: self.machine.chosen.initrd }
+        let initrd = initrd::named(self.machine.chosen.initrd, self.command_line, &mut |_| ());
+        Loaded { image, dtb, initrd }
     }
 
     /// No copy writes on what is still needed or taken, and everything ends where the plan says.
@@ -143,10 +145,8 @@ impl Boot<'_, '_> {
 
         fits(memblock.reserve(at.image));
         fits(memblock.reserve(at.dtb));
-        if let Some(initrd) = at.initrd
-            && memblock.memory().covers(initrd)
-            && !memblock.reserved().overlaps(initrd)
-        {
+        let kept = at.initrd.filter(|initrd| initrd::check(&memblock, *initrd).is_ok());
+        if let Some(initrd) = kept {
             fits(memblock.reserve(initrd));
         }
         self.machine.memreserve().for_each(|range| fits(memblock.reserve(range)));
@@ -166,6 +166,15 @@ impl Boot<'_, '_> {
         memblock.set_current_limit(layout.lowmem_end);
         if let Some(lost) = layout.lost(&memblock) {
             fits(memblock.remove(lost));
+            if let Some(initrd) = kept
+                && let Err(refused) = initrd::check_dropped(&memblock, initrd, layout.lowmem_end)
+            {
+                digest.add(refused.to_string());
+                fits(memblock.free(initrd));
+                for held in self.reserved.iter().filter_map(|held| held.intersection(&initrd)) {
+                    fits(memblock.reserve(held));
+                }
+            }
         }
         assert_eq!(memblock.validate(), Ok(()));
         assert!(memblock.reserved().covers(at.image) && memblock.reserved().covers(at.dtb));

@@ -9,6 +9,7 @@ use board::dt::Placement;
 use mm::addr::{MIB, PAGE_SIZE, PhysAddr, PhysRange};
 use mm::boot::explain::Reservation;
 use mm::boot::explain::class::Owner;
+use mm::boot::initrd::{self, Refused};
 use mm::boot::layout::{Layout, Settings};
 use mm::boot::memblock::{Limit, Memblock, Region, RegionStorage};
 use mm::boot::memory::{self, Given, phys_offset_of_bank};
@@ -56,8 +57,10 @@ pub struct Memory {
     pub warnings: Warnings,
     /// What the boot loader loaded, where it lies now.
     pub loaded: Loaded,
-    /// The initial RAM disk, if it is kept.
+    /// The initial RAM disk, if it is kept: reserved for good.
     pub initrd: Option<PhysRange>,
+    /// Why there is one that is not kept.
+    pub refused_initrd: Option<Refused>,
     /// The children of `/reserved-memory` that boot found a place for.
     pub placed: ArrayVec<Reservation<'static>, KEPT_PLACES>,
     /// RAM that was taken out of memblock for want of HighMem.
@@ -77,8 +80,15 @@ pub fn describe(
     // `place` made sure that there is such a bank.
     let bank = machine.banks().find(|bank| bank.contains_range(&image)).unwrap_or_default();
     let phys_offset = phys_offset_of_bank(bank.start());
-    let loaded = Loaded { image, dtb: dtb.range, initrd: place::initrd(machine, registers) };
-    let in_use = [image, dtb.range, loaded.initrd.unwrap_or_default()];
+    let named = place::initrd(machine, registers);
+    let loaded = Loaded { image, dtb: dtb.range, initrd: named.ok().flatten() };
+    // One that can not be kept is no obstacle.
+    let can_be = |initrd: &PhysRange| {
+        place::is_memory(machine, initrd)
+            && !initrd.overlaps(&image)
+            && !initrd.overlaps(&dtb.range)
+    };
+    let in_use = [image, dtb.range, loaded.initrd.filter(can_be).unwrap_or_default()];
     let (taken, memory, reserved) = region_arrays(machine, bank, phys_offset, in_use, early);
     let mut all = Memory {
         memblock: Memblock::new(memory, reserved),
@@ -87,6 +97,7 @@ pub fn describe(
         warnings: Warnings::new(),
         loaded,
         initrd: None,
+        refused_initrd: None,
         placed: ArrayVec::new(),
         dropped: None,
     };
@@ -101,7 +112,12 @@ pub fn describe(
     }
     all.reserve(image, "the kernel");
     all.reserve(dtb.range, "the device tree");
-    all.reserve_initrd();
+    // Its place is known already; this is for what is to be said of the command line.
+    let _ = initrd::named(None, command_line, &mut |warning| all.warnings.note(warning));
+    match named {
+        Ok(range) => all.reserve_initrd(range),
+        Err(refused) => all.refuse_initrd(refused),
+    }
     for range in machine.memreserve() {
         all.reserve(range, "/memreserve/");
     }
@@ -181,11 +197,6 @@ impl RegionStorage<'static> for LinearStorage {
     }
 }
 
-/// Linux's line for an initial RAM disk that can not be kept.
-fn disable_initrd(range: PhysRange, why: &str) {
-    log::error!("INITRD: {}+{:#010x} {why} - disabling initrd", range.start(), range.len());
-}
-
 /// Prints warnings as they come and keeps them.
 trait Note {
     fn note(&mut self, warning: Warning<'static>);
@@ -231,7 +242,7 @@ impl Memory {
         if let Some(lost) = layout.lost(&self.memblock) {
             stop_for(self.memblock.remove(lost), "can not drop HighMem");
             self.dropped = Some(lost);
-            self.drop_lost_initrd();
+            self.drop_lost_initrd(machine, layout.lowmem_end);
         }
         let debug =
             |param: &mm::param::Param<'_>| param.is("memblock") && param.value == Some("debug");
@@ -256,25 +267,33 @@ impl Memory {
     }
 
     /// Keeps the initial RAM disk, unless it lies outside memory or in someone's way.
-    fn reserve_initrd(&mut self) {
-        let Some(range) = self.loaded.initrd.filter(|range| !range.is_empty()) else { return };
-        if !self.memblock.memory().covers(range) {
-            disable_initrd(range, "is not a memory region");
-        } else if self.memblock.reserved().overlaps(range) {
-            disable_initrd(range, "overlaps in-use memory region");
-        } else {
-            self.reserve(range, "the initrd");
-            self.initrd = Some(range);
+    fn reserve_initrd(&mut self, range: Option<PhysRange>) {
+        let Some(range) = range else { return };
+        match initrd::check(&self.memblock, range) {
+            Ok(()) => {
+                self.reserve(range, "the initrd");
+                self.initrd = Some(range);
+            }
+            Err(refused) => self.refuse_initrd(refused),
         }
     }
 
-    /// Gives up an initial RAM disk that lies in memory which has been dropped since.
-    fn drop_lost_initrd(&mut self) {
-        let is_lost = |range: &PhysRange| !self.memblock.memory().covers(*range);
-        let Some(range) = self.initrd.filter(is_lost) else { return };
-        disable_initrd(range, "is not a memory region");
-        stop_for(self.memblock.free(range), "can not drop the initrd");
+    fn refuse_initrd(&mut self, refused: Refused) {
+        log::error!("{refused}");
         self.initrd = None;
+        self.refused_initrd = Some(refused);
+    }
+
+    /// Gives up an initial RAM disk that lies in memory which has been dropped since.
+    fn drop_lost_initrd(&mut self, machine: &Machine<'_>, lowmem_end: PhysAddr) {
+        let Some(range) = self.initrd else { return };
+        let Err(refused) = initrd::check_dropped(&self.memblock, range, lowmem_end) else { return };
+        stop_for(self.memblock.free(range), "can not drop the initrd");
+        // What the tree reserves stays reserved, if that is the same memory: U-Boot names an initrd twice.
+        for held in place::reserved(machine).filter_map(|held| held.intersection(&range)) {
+            self.reserve(held, "what the tree reserves");
+        }
+        self.refuse_initrd(refused);
     }
 
     /// Honours the children of `/reserved-memory` that have a fixed place.

@@ -28,6 +28,7 @@ use tock_registers::interfaces::Readable;
 
 use crate::console::Out;
 use crate::image;
+use crate::initrd::Initrd;
 use crate::interrupts;
 use crate::kmap;
 use crate::monitor::{self, Kernel};
@@ -89,6 +90,9 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     let gic = devices::map_gic(io, &machine);
     paging::report_wx(&tables);
     let disks = Vec::new();
+    // SAFETY: `memory` found 1. that it is memory and nobody else's, and 2. reserved it before anything was
+    // allocated; what the tree keeps from being mapped stays mapped where it shares a page with it.
+    let initrd = memory.initrd.map(|range| unsafe { Initrd::new(range) });
     let mut kernel = Kernel {
         machine,
         memory,
@@ -102,10 +106,14 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
         io,
         modules,
         disks,
+        initrd,
     };
     log_layout(&kernel);
     interrupts::start(&kernel.machine, gic);
     kernel.disks = virtio::start(&kernel);
+    if let Some(initrd) = &kernel.initrd {
+        initrd.announce();
+    }
     // What boot does not need any more, and what was taken together with pages that it asked for.
     vmalloc.make_room();
     slabs.shrink_all();

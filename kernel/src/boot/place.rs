@@ -4,6 +4,7 @@ use arch_arm::entry::{BootRegisters, MoveJob, move_and_restart};
 use board::Machine;
 use board::dt::Placement;
 use mm::addr::{PAGE_SIZE, PhysAddr, PhysRange, VirtRange};
+use mm::boot::initrd::{self, Reason, Refused};
 use mm::boot::layout::FDT;
 use mm::boot::relocate::{self, Loaded, Plan};
 
@@ -13,12 +14,24 @@ use super::stop_for;
 use crate::image;
 use crate::stop::halt;
 
-/// The initial RAM disk, wherever an earlier entry may have moved it.
-pub fn initrd(machine: &Machine<'_>, registers: &BootRegisters) -> Option<PhysRange> {
-    let named = machine.chosen.initrd?;
+/// In the registers of a second start: what is called the initrd lay on the image or the tree. No address of one that
+/// was moved, which starts a page.
+const OVERWRITTEN: u32 = u32::MAX;
+
+/// The initial RAM disk, wherever an earlier start may have moved it; `Err` if what was loaded there was something
+/// else. What is wrong with the command line is said by `memory`, once.
+pub fn initrd(
+    machine: &Machine<'_>,
+    registers: &BootRegisters,
+) -> Result<Option<PhysRange>, Refused> {
+    let command_line = machine.chosen.bootargs.unwrap_or("");
+    let Some(range) = initrd::named(machine.chosen.initrd, command_line, &mut |_| ()) else {
+        return Ok(None);
+    };
     match registers.moved_initrd {
-        0 => Some(named),
-        moved => PhysRange::from_len(PhysAddr::new(u64::from(moved)), named.len()),
+        0 => Ok(Some(range)),
+        OVERWRITTEN => Err(Refused { range, reason: Reason::Overwritten }),
+        moved => Ok(PhysRange::from_len(PhysAddr::new(u64::from(moved)), range.len())),
     }
 }
 
@@ -38,7 +51,7 @@ pub fn reserved<'m>(machine: &'m Machine<'_>) -> impl Iterator<Item = PhysRange>
 }
 
 /// Does the tree say that all of `range` is memory?
-fn is_memory(machine: &Machine<'_>, range: &PhysRange) -> bool {
+pub fn is_memory(machine: &Machine<'_>, range: &PhysRange) -> bool {
     let parts = machine.banks().filter_map(|bank| bank.intersection(range));
     parts.map(|part| part.len()).sum::<u64>() == range.len()
 }
@@ -51,7 +64,8 @@ pub fn ensure_in_place(
     early: &mut EarlyTables,
 ) {
     let image = image_now(registers);
-    let initrd = initrd(machine, registers).filter(|initrd| is_memory(machine, initrd));
+    let initrd = initrd(machine, registers).ok().flatten();
+    let initrd = initrd.filter(|initrd| is_memory(machine, initrd));
     let loaded = Loaded { image, dtb: dtb.range, initrd };
     let Some(bank) = machine.banks().find(|bank| bank.contains_range(&image)) else {
         halt(format_args!("the kernel runs at {image}, outside all memory of the device tree"));
@@ -65,7 +79,9 @@ pub fn ensure_in_place(
         "can not move the kernel",
     );
     if !plan.copies.is_empty() {
-        carry_out(&plan, dtb, registers, early);
+        let is_overwritten = initrd.is_some() && plan.initrd.is_none();
+        let overwritten = if is_overwritten { OVERWRITTEN } else { 0 };
+        carry_out(&plan, overwritten, dtb, registers, early);
     }
 }
 
@@ -99,7 +115,14 @@ fn check_memory(range: PhysRange, in_use: [PhysRange; 2], early: &mut EarlyTable
     }
 }
 
-fn carry_out(plan: &Plan, dtb: &Dtb, registers: &BootRegisters, early: &mut EarlyTables) -> ! {
+/// Makes the copies of `plan` and starts anew, with `unmoved` in the registers for an initrd that is not among them.
+fn carry_out(
+    plan: &Plan,
+    unmoved: u32,
+    dtb: &Dtb,
+    registers: &BootRegisters,
+    early: &mut EarlyTables,
+) -> ! {
     for step in &plan.copies {
         log::info!("moving {} to {}", step.from, step.to);
     }
@@ -115,7 +138,7 @@ fn carry_out(plan: &Plan, dtb: &Dtb, registers: &BootRegisters, early: &mut Earl
     let job = (|| {
         let moved_initrd = match plan.initrd.filter(was_moved) {
             Some(range) => range.start().as_u32()?,
-            None => 0,
+            None => unmoved,
         };
         let image = plan.image.start().as_u32()?;
         let dtb = plan.dtb.start().as_u32()?;

@@ -161,8 +161,7 @@ pub unsafe fn copy_highpage(local: &Local, to: Pfn, from: Pfn) -> Result<(), Too
 ///
 /// # Safety
 ///
-/// 1. `pfn` is memory that the page allocator was given: no device, and nothing that the device tree
-///    keeps from being mapped.
+/// 1. `pfn` is memory: no device, and nothing that the device tree keeps from being mapped.
 /// 2. `f` does not use the pointer for more than the frame, and nobody does when `f` has returned.
 #[inline]
 pub unsafe fn with_page<R>(pfn: Pfn, f: impl FnOnce(*mut u8) -> R) -> R {

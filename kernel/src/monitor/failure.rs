@@ -7,12 +7,14 @@ use core::fmt;
 use arch_arm::probe::Fault;
 use arrayvec::ArrayString;
 use mm::addr::VirtAddr;
+use mm::boot::initrd::Refused;
 use mm::fault::BadFailConfig;
 use mm::frame::FreeError;
 use mm::zone::{AllocError, Gfp};
 use monitor::argument::NotGiven;
 use monitor::dump::Unit;
 
+use crate::initrd::InitrdError;
 use crate::selftest;
 use crate::virtio::block::DiskError;
 
@@ -43,6 +45,25 @@ pub enum Failure {
     Stopped {
         /// Sectors that were done before.
         sectors: u32,
+    },
+    /// There is no initrd.
+    NoInitrd {
+        /// Why one is not kept, if there was one.
+        refused: Option<Refused>,
+    },
+    /// The initrd can not be read.
+    Initrd(InitrdError),
+    /// The initrd has no such file.
+    NoFile {
+        /// What was typed, or the start of it.
+        name: ArrayString<64>,
+        /// What may have been meant, or the start of it.
+        nearest: Option<ArrayString<64>>,
+    },
+    /// Ctrl-C was typed while a file was read.
+    StoppedReading {
+        /// Bytes that were read before.
+        bytes: u32,
     },
     /// Not an object that can be given back.
     NoObject(mm::object::NotGiven),
@@ -142,6 +163,19 @@ impl fmt::Display for Failure {
                 write!(f, "there is no disk {number}: the last is {}", count - 1)
             }
             Self::Disk(error) => error.fmt(f),
+            Self::NoInitrd { refused: None } => f.write_str(
+                "there is no initrd: QEMU's -initrd brings one, or --initrd of cargo xtask run",
+            ),
+            Self::NoInitrd { refused: Some(refused) } => {
+                let Refused { range, reason } = refused;
+                write!(f, "there is no initrd: boot refused that at {range} ({reason})")
+            }
+            Self::Initrd(error) => write!(f, "the initrd can not be read: {error}"),
+            Self::NoFile { name, nearest: None } => write!(f, "no file {name} in the initrd"),
+            Self::NoFile { name, nearest: Some(nearest) } => {
+                write!(f, "no file {name} in the initrd; did you mean {nearest}?")
+            }
+            Self::StoppedReading { bytes } => write!(f, "stopped by Ctrl-C after {bytes} bytes"),
             Self::Stopped { sectors } => write!(f, "stopped by Ctrl-C after {sectors} sectors"),
             Self::NoKfence => f.write_str("there is no pool: boot with kfence.sample_interval="),
             Self::NoTracks => {

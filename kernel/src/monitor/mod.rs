@@ -12,6 +12,7 @@ mod disks;
 mod dma;
 mod fail;
 mod failure;
+mod files;
 mod kfence;
 mod layout;
 mod machine;
@@ -34,6 +35,7 @@ use monitor::editor::{Editor, Step, TooLong};
 
 use crate::boot::{KernelTables, Memory, Regions};
 use crate::console::{self, Out, println};
+use crate::initrd::Initrd;
 use crate::maps::Maps;
 use crate::pages::Pages;
 use crate::slabs::Slabs;
@@ -70,6 +72,8 @@ pub struct Kernel {
     pub modules: &'static Modules,
     /// The disks that were found.
     pub disks: Vec<Disk>,
+    /// The initial RAM disk, if there is one that is kept.
+    pub initrd: Option<Initrd>,
 }
 
 impl Kernel {

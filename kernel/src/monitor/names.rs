@@ -1,10 +1,10 @@
-//! Names that stand for addresses on the monitor's command line: the regions of the layout and the
-//! sections of the image, each by its first address.
+//! Names on the monitor's command line: the regions of the layout and the sections of the image, each
+//! for its first address, and the initrd's files.
 
 use mm::addr::VirtAddr;
 use monitor::argument::Names;
 
-use super::Kernel;
+use super::{Kernel, files};
 use crate::{image, readback};
 
 impl Names for Kernel {
@@ -19,5 +19,11 @@ impl Names for Kernel {
         let section = seen.sections.iter().find(|section| section.name == name);
         let start = region.map(|(_, range)| range).or(section.map(|section| &section.range));
         start.map(|range| VirtAddr::as_u32(range.start()))
+    }
+
+    fn files(&self, see: &mut dyn FnMut(&str)) {
+        if let Some(initrd) = &self.initrd {
+            files::each_name(initrd, see);
+        }
     }
 }

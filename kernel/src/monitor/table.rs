@@ -8,8 +8,8 @@ use monitor::dump::Unit;
 
 use super::failure::Failure;
 use super::{
-    Kernel, access, disks, dma, fail, kfence, layout, machine, memory, objects, pages, power,
-    registers, tables, vmalloc,
+    Kernel, access, disks, dma, fail, files, kfence, layout, machine, memory, objects, pages,
+    power, registers, tables, vmalloc,
 };
 use crate::console::Out;
 use crate::report::provoke;
@@ -306,6 +306,22 @@ lost. Ctrl-C ends it.",
         help: "CRC-32 of a whole disk",
         details: "Of the first disk or number DISK. Ctrl-C ends it.",
         run: disks::sum,
+    },
+    Command {
+        name: "ls",
+        args: &[Arg::file("NAME").optional()],
+        help: "the initrd's files",
+        details: "\
+Mode, size in bytes and name of each: of all, or of NAME and what is in it if that is a folder.",
+        run: files::list,
+    },
+    Command {
+        name: "cat",
+        args: &[Arg::file("NAME")],
+        help: "show a file of the initrd",
+        details: "\
+Text, at most the first 64 KiB. Of a file that is no text its size and its CRC-32. Ctrl-C ends it.",
+        run: files::show_file,
     },
     Command {
         name: "drain",

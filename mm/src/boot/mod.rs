@@ -9,6 +9,7 @@
 
 pub mod edges;
 pub mod explain;
+pub mod initrd;
 pub mod layout;
 pub mod lowmem;
 pub mod memblock;

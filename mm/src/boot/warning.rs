@@ -43,6 +43,13 @@ pub enum Warning<'a> {
         /// What was not read.
         rest: &'a str,
     },
+    /// A value that is no `ADDRESS,SIZE` (Linux ignores it silently).
+    NotARange {
+        /// The parameter.
+        name: &'a str,
+        /// Its value.
+        value: &'a str,
+    },
     /// A value that is none of those that there are.
     NotOneOf {
         /// The parameter.
@@ -127,6 +134,9 @@ impl fmt::Display for Warning<'_> {
             }
             Self::TrailingText { name, value, rest } => {
                 write!(f, "{name}={value}: \"{rest}\" after the size ignored")
+            }
+            Self::NotARange { name, value } => {
+                write!(f, "{name}={value}: ADDRESS,SIZE was expected, parameter ignored")
             }
             Self::NotOneOf { name, value, choices } => {
                 write!(f, "{name}={value}: one of {choices} was expected, parameter ignored")

@@ -15,6 +15,7 @@ mod disk_faults;
 mod entry;
 mod explain;
 mod images;
+mod initrd;
 mod interrupts;
 mod keyboard;
 mod kfence;
@@ -68,7 +69,7 @@ fn main() -> ExitCode {
             Ok(())
         })
     }));
-    let boots: [&[NamedBoot]; 22] = [
+    let boots: [&[NamedBoot]; 23] = [
         &monitor::BOOTS,
         &pages::BOOTS,
         &page_debug::BOOTS,
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
         &vmalloc::BOOTS,
         &disk::BOOTS,
         &disk_faults::BOOTS,
+        &initrd::BOOTS,
         &zones::BOOTS,
         &shortage::BOOTS,
         &soak::BOOTS,

@@ -78,7 +78,7 @@ fn options_reach_qemu() {
     let host = host();
     fs::write(host.path("workspace/board.dtb"), "").unwrap();
     let line = "run -m 512 --cpu cortex-a7 --append -x --dtb board.dtb --initrd board.dtb \
-                --image raw --icount --vmsplit 2g --exec reboot -- -smp 2";
+                --icount --vmsplit 2g --exec reboot -- -smp 2";
     let outcome = host.run(&line.split_whitespace().collect::<Vec<_>>());
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     let image = host.path("target/images/vmsplit-2g-debug.bin");
@@ -139,11 +139,27 @@ fn hyp_is_a_machine_option_and_an_elf_is_not_loaded_raw() {
     let host = host();
     let outcome = host.run(&["run", "--hyp", "--load", "1088M", "--image", "elf"]);
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
-    let note = "xtask: --load, --dtb-raw and --r2 take the raw image: no --image elf\n";
+    let note = "xtask: --load, --dtb-raw, --r2 and --initrd take the raw image: no --image elf\n";
     assert_eq!(outcome.stderr, note);
     let log = host.read("qemu.log");
     assert!(log.starts_with("-M virt,virtualization=on -cpu cortex-a15 -m 1G "), "{log}");
     assert!(log.contains("vmsplit-3g-debug.bin,addr=0x44000000,"), "{log}");
+}
+
+#[test]
+fn an_initrd_implies_the_raw_image() {
+    let host = host();
+    fs::write(host.path("workspace/some.cpio"), "archive?").unwrap();
+    let raw = "-kernel vmsplit-3g-debug.bin -initrd some.cpio";
+    for line in [
+        "run --initrd some.cpio --exec poweroff",
+        "run --initrd some.cpio --image elf --exec poweroff",
+    ] {
+        assert_eq!(kernel_options(&host, line), raw, "{line}");
+    }
+    let outcome = host.run(&["run", "--initrd", "other.cpio"]);
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
+    assert!(outcome.stderr.contains("other.cpio"), "{outcome:?}");
 }
 
 #[test]
