@@ -23,7 +23,8 @@ const INTERNAL: &str = "ERESTARTSYS ERESTARTNOINTR ERESTARTNOHAND ENOIOCTLCMD ER
      EBADTYPE EJUKEBOX EIOCBQUEUED ERECALLCONFLICT ENOGRACE";
 
 /// The name of an error number; `None` if it has none.
-pub(crate) fn name(number: u32) -> Option<&'static str> {
+#[must_use]
+pub fn name(number: u32) -> Option<&'static str> {
     let (names, index) = match number.checked_sub(FIRST_INTERNAL) {
         Some(index) => (INTERNAL, index),
         None => (NAMES, number.checked_sub(1)?),

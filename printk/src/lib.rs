@@ -61,7 +61,7 @@ mod arguments;
 mod bytes;
 mod context;
 mod directive;
-mod errno;
+pub mod errno;
 #[cfg(any(test, feature = "exercise"))]
 pub mod exercise;
 mod format;

@@ -11,6 +11,7 @@ mod linear;
 mod machine;
 mod maps;
 mod memory;
+mod modules;
 mod pages;
 mod paging;
 mod place;
@@ -31,6 +32,7 @@ use crate::image;
 use crate::initrd::Initrd;
 use crate::interrupts;
 use crate::kmap;
+use crate::modules::insert;
 use crate::monitor::{self, Kernel};
 use crate::readback;
 use crate::report;
@@ -84,11 +86,12 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     let maps = maps::adopt(&tables, &layout, slabs);
     kmap::start(&tables, &regions, pages, maps);
     kfence::begin(memory.command_line, pages, tables.linear(), maps, slabs);
-    let (vmalloc, io, modules) = devices::make(&layout, &memory, pages, slabs, maps);
+    let (vmalloc, io, module_area) = devices::make(&layout, &memory, pages, slabs, maps);
     dma::make(&machine, memory.command_line, tables.linear(), pages, slabs, maps);
     devices::map_console(io, &machine);
     let gic = devices::map_gic(io, &machine);
     paging::report_wx(&tables);
+    let modules = modules::make(module_area, maps, slabs);
     let disks = Vec::new();
     // SAFETY: `memory` found 1. that it is memory and nobody else's, and 2. reserved it before anything was
     // allocated; what the tree keeps from being mapped stays mapped where it shares a page with it.
@@ -104,6 +107,7 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
         maps,
         vmalloc,
         io,
+        module_area,
         modules,
         disks,
         initrd,
@@ -120,6 +124,7 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     pages.drain();
     debugging.begin(pages);
     slabs::begin_failures(slabs, kernel.memory.command_line);
+    insert::at_boot(&mut kernel);
     monitor::run(kernel)
 }
 

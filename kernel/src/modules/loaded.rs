@@ -38,10 +38,11 @@ pub const NAME_BYTES: usize = 59;
 /// The most modules that a reader looks at: more than the modules region has room for.
 const MOST: usize = 4096;
 
-/// Words of a record: the next one's address, the state, then what does not change.
+/// Words of a record: the next one's address, the state, the uses that the module counts, then what does not change.
 const NEXT: u32 = 0;
 const STATE: u32 = 1;
-const CORE: u32 = 2;
+const USES: u32 = 2;
+const CORE: u32 = 3;
 const INIT: u32 = CORE + HALF_WORDS;
 const FUNCTIONS: u32 = INIT + HALF_WORDS;
 const NAME: u32 = FUNCTIONS + 2;
@@ -172,6 +173,11 @@ impl Published {
         compiler_fence(Ordering::SeqCst);
     }
 
+    /// How many uses the module counts: of those [`hold`] has begun, how many [`let_go`] has not ended.
+    pub fn uses(&self) -> u32 {
+        self.words().get(USES as usize).map_or(0, |uses| uses.load(Ordering::Relaxed))
+    }
+
     fn address(&self) -> u32 {
         self.record.as_ptr() as u32
     }
@@ -213,6 +219,47 @@ impl Drop for Published {
         // The record goes after this, and what it names.
         compiler_fence(Ordering::SeqCst);
     }
+}
+
+/// One use more of the module whose core holds `address`, unless it is going: it stays until [`let_go`]. Says whether there
+/// is such a module. Any context. Linux's `try_module_get`.
+pub fn hold(address: VirtAddr) -> bool {
+    change_uses(address, |state, uses| (state != State::Going).then(|| uses.checked_add(1))?)
+}
+
+/// One use less. Says whether there was one. Any context. Linux's `module_put`.
+pub fn let_go(address: VirtAddr) -> bool {
+    change_uses(address, |_, uses| uses.checked_sub(1))
+}
+
+/// The uses that the module counts whose core holds `address`; 0 if there is none.
+pub fn uses(address: VirtAddr) -> u32 {
+    let mut seen = 0;
+    change_uses(address, |_, uses| {
+        seen = uses;
+        None
+    });
+    seen
+}
+
+/// Has `change` say what the module's uses are from now on. Says whether it said anything.
+fn change_uses(address: VirtAddr, change: impl FnOnce(State, u32) -> Option<u32>) -> bool {
+    let _changing = CHANGE.lock();
+    let mut at = FIRST.load(Ordering::Relaxed);
+    while at != 0 {
+        // SAFETY: as in `drop`: it is linked, and stays so under the lock.
+        let record = unsafe { &*(at as *const Record) };
+        let word = |number: u32| record[number as usize].load(Ordering::Relaxed);
+        if (word(CORE)..word(CORE + 1)).contains(&address.as_u32()) {
+            let new = State::from_word(word(STATE)).and_then(|state| change(state, word(USES)));
+            if let Some(uses) = new {
+                record[USES as usize].store(uses, Ordering::Relaxed);
+            }
+            return new.is_some();
+        }
+        at = word(NEXT);
+    }
+    false
 }
 
 /// Start and end; of nothing, two zeroes.

@@ -31,20 +31,20 @@ use arch_arm::cache;
 use arch_arm::mmu::live::ChangeError;
 use mm::addr::{PAGE_SIZE, VirtAddr, VirtRange};
 use mm::map::module_area::ModuleAreaError;
+use mm::map::vmalloc::VmallocError;
 use mm::zone::Gfp;
+use modules::Sizes;
 
 use crate::maps::Maps;
 use crate::vmalloc::Modules;
 
-/// How many bytes of each there are to be. Each is rounded up to pages; one that is 0 has none.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Sizes {
-    /// Instructions.
-    pub text: u32,
-    /// What is only read.
-    pub rodata: u32,
-    /// What is read and written.
-    pub data: u32,
+/// Which region is asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Placement {
+    /// The modules region, and the vmalloc region when that is full.
+    NearFirst,
+    /// The vmalloc region.
+    Far,
 }
 
 /// Where each lies, whole pages, side by side.
@@ -73,6 +73,8 @@ pub enum MemoryError {
     TooLarge(Sizes),
     /// There is no such area; it was reported, unless who asked did not want that.
     NoArea(ModuleAreaError),
+    /// There is none far away.
+    NoFarArea(VmallocError),
 }
 
 impl fmt::Display for MemoryError {
@@ -83,6 +85,7 @@ impl fmt::Display for MemoryError {
                 "{text} bytes of text, {rodata} of read-only data and {data} of data are more than 4 GiB"
             ),
             Self::NoArea(error) => error.fmt(f),
+            Self::NoFarArea(error) => error.fmt(f),
         }
     }
 }
@@ -142,6 +145,7 @@ impl ModuleMemory {
     pub fn alloc(
         home: &'static Modules,
         sizes: Sizes,
+        placement: Placement,
         gfp: Gfp,
         caller: u32,
     ) -> Result<Self, MemoryError> {
@@ -154,8 +158,11 @@ impl ModuleMemory {
         let Some((text, rodata, all)) = lengths() else {
             return Err(MemoryError::TooLarge(sizes));
         };
-        let whole =
-            home.alloc(all, gfp | Gfp::__GFP_ZERO, caller).map_err(MemoryError::NoArea)?;
+        let zeroed = gfp | Gfp::__GFP_ZERO;
+        let whole = match placement {
+            Placement::NearFirst => home.alloc(all, zeroed, caller).map_err(MemoryError::NoArea)?,
+            Placement::Far => home.alloc_far(all, zeroed, caller).map_err(MemoryError::NoFarArea)?,
+        };
         let at = |offset: u32| VirtAddr::new(whole.start().as_u32() + offset);
         let parts = Parts {
             text: VirtRange::new(at(0), at(text)),
@@ -169,6 +176,12 @@ impl ModuleMemory {
     #[must_use]
     pub fn parts(&self) -> Parts {
         self.area.parts
+    }
+
+    /// All of it, for the loader.
+    pub fn as_area(&mut self) -> modules::Area<'_> {
+        let base = self.area.parts.text.start();
+        modules::Area { base, bytes: self.bytes_mut() }
     }
 
     /// All bytes, text first.

@@ -20,6 +20,8 @@ use crate::virtio::block::DiskError;
 
 /// Why a command failed.
 pub enum Failure {
+    /// The line was printed already, by who had the value at fault.
+    Told,
     /// A row does not declare what its function asks for.
     Arguments(NotGiven),
     /// No pages.
@@ -153,6 +155,7 @@ pub const fn address_limit(virt: bool) -> u64 {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Told => Ok(()),
             Self::Arguments(error) => error.fmt(f),
             Self::NoPages(error) => error.fmt(f),
             Self::Free(error) => error.fmt(f),

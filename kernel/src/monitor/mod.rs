@@ -17,6 +17,7 @@ mod kfence;
 mod layout;
 mod machine;
 mod memory;
+mod modules;
 mod names;
 mod objects;
 mod pages;
@@ -36,7 +37,9 @@ use monitor::editor::{Editor, Step, TooLong};
 use crate::boot::{KernelTables, Memory, Regions};
 use crate::console::{self, Out, println};
 use crate::initrd::Initrd;
+use failure::Failure;
 use crate::maps::Maps;
+use crate::modules::registry::Registry;
 use crate::pages::Pages;
 use crate::slabs::Slabs;
 use crate::virtio::block::Disk;
@@ -69,7 +72,9 @@ pub struct Kernel {
     /// Device memory in it.
     pub io: &'static Io,
     /// Memory for modules.
-    pub modules: &'static Modules,
+    pub module_area: &'static Modules,
+    /// The modules that are loaded.
+    pub modules: Registry,
     /// The disks that were found.
     pub disks: Vec<Disk>,
     /// The initial RAM disk, if there is one that is kept.
@@ -116,8 +121,9 @@ fn read_line(editor: &mut Editor<HISTORY>, kernel: &Kernel) -> Step {
 fn execute(kernel: &mut Kernel, line: &str) {
     match table::COMMANDS.parse(line, kernel) {
         Ok(Some(invocation)) => {
-            if let Err(failure) = invocation.run(kernel) {
-                println!("error: {failure}");
+            match invocation.run(kernel) {
+                Ok(()) | Err(Failure::Told) => {}
+                Err(failure) => println!("error: {failure}"),
             }
         }
         Ok(None) => {}

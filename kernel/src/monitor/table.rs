@@ -8,7 +8,7 @@ use monitor::dump::Unit;
 
 use super::failure::Failure;
 use super::{
-    Kernel, access, disks, dma, fail, files, kfence, layout, machine, memory, objects, pages,
+    Kernel, access, disks, dma, fail, files, kfence, layout, machine, memory, modules, objects, pages,
     power, registers, tables, vmalloc,
 };
 use crate::console::Out;
@@ -277,6 +277,50 @@ the command line there is no pkmap.",
 The region of uncached addresses, what was taken out of the linear map for it, the pools, the devices, and
 with dma_debug=on on the command line each mapping that a device has.",
         run: dma::dmainfo,
+    },
+    Command {
+        name: "insmod",
+        args: &[
+            Arg::flag("--far"),
+            Arg::text("NAME"),
+            Arg::text("PARAMETER=VALUE").repeated(),
+        ],
+        help: "insert a module",
+        details: "\
+NAME is a file of the initrd, or the name of a module that a .ko or .o there gives. NAME.PARAMETER=VALUE on the
+command line come before what is typed. With --far it lies in the vmalloc region, where branches need veneers, even if
+there is room in the modules region.",
+        run: modules::insmod,
+    },
+    Command {
+        name: "rmmod",
+        args: &[Arg::text("NAME")],
+        help: "remove a module",
+        details: "Runs its exit function. A module that is in use stays.",
+        run: modules::rmmod,
+    },
+    Command {
+        name: "lsmod",
+        args: &[],
+        help: "the modules that are loaded",
+        details: "",
+        run: modules::lsmod,
+    },
+    Command {
+        name: "modules",
+        args: &[],
+        help: "the same, as /proc/modules",
+        details: "\
+Name, bytes, uses, the modules that use it, state, and where its text lies. [permanent] are modules without
+an exit function.",
+        run: modules::proc_modules,
+    },
+    Command {
+        name: "modinfo",
+        args: &[Arg::text("NAME")],
+        help: "what a module's file says of itself",
+        details: "NAME as of insmod.",
+        run: modules::modinfo,
     },
     Command { name: "blk", args: &[], help: "the disks", details: "", run: disks::list },
     Command {

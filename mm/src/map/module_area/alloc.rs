@@ -63,6 +63,17 @@ impl<'r, 's, 'a, P: Lowmem, T: Mmu, const CPUS: usize> ModuleArea<'r, 's, 'a, P,
         Err(error)
     }
 
+    /// As [`alloc`](Self::alloc), far away whether or not there is room near: to see what veneers do. The failure is that of
+    /// the vmalloc region, as anybody's.
+    ///
+    /// # Errors
+    ///
+    /// [`VmallocError`], which is reported unless `gfp` says `__GFP_NOWARN`.
+    pub fn alloc_far(&self, bytes: u32, gfp: Gfp, caller: u32) -> Result<VirtRange, VmallocError> {
+        let spec = AreaSpec::new(AreaKind::Module, Prot::KERNEL, caller);
+        Ok(whole_pages(self.vmalloc.alloc(bytes, gfp, &spec)?, bytes))
+    }
+
     /// Gives back what [`alloc`](Self::alloc) made, by its first address. When it returns the area faults, on all CPUs.
     /// Any context; it flushes what else waits in the area's region.
     ///
