@@ -17,6 +17,7 @@ mod dma;
 mod edges;
 mod examples;
 mod exceptions;
+mod exports;
 mod faults;
 mod heap;
 mod hoard;
@@ -45,6 +46,7 @@ mod tables;
 mod ticks;
 mod user_faults;
 mod user_mode;
+mod variadic;
 mod vmalloc;
 mod window;
 mod zones;
@@ -89,6 +91,7 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "kfence", what: "what is done beside an object is found", run: kfence::run },
     Suite { name: "meminit", what: "who asks for zeroes gets them", run: meminit::run },
     Suite { name: "examples", what: "what the first modules in books do", run: examples::run },
+    Suite { name: "exports", what: "what modules call does what C says", run: exports::run },
     Suite { name: "heap", what: "collections get memory, and give it back", run: heap::run },
     Suite { name: "window", what: "every frame can be looked at, lowmem or not", run: window::run },
     Suite { name: "kmap", what: "frames are mapped for a while, and then not", run: kmap::run },
@@ -106,6 +109,7 @@ pub const SUITES: &[Suite] = &[
         run: call_site::run,
     },
     Suite { name: "probe", what: "accesses that may fault, and translations", run: probe::run },
+    Suite { name: "variadic", what: "arguments of C lie in a row", run: variadic::run },
     Suite { name: "kuser", what: "the helpers that user mode calls", run: kuser::run },
     Suite { name: "user-faults", what: "what user mode may not do", run: user_faults::run },
     Suite { name: "irqs", what: "interrupts reach their handler, or are disabled", run: irqs::run },

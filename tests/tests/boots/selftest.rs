@@ -21,6 +21,7 @@ const SUITES: [&str; 19] = [
     "exceptions",
     "call-site",
     "probe",
+    "variadic",
     "kuser",
     "user-faults",
 ];
