@@ -22,18 +22,21 @@ use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 use kernel::Line;
 use record::{Parameter, modinfo};
 
-modinfo!(VERMAGIC, "vermagic=vmsplit 1 ARMv7");
-modinfo!(LICENSE, "license=Dual MIT/Apache-2.0");
-modinfo!(DESCRIPTION, "description=An example: a module in Rust");
-modinfo!(COUNT_TYPE, "parmtype=count:int");
-modinfo!(COUNT_TEXT, "parm=count:how many squares to sum up");
+modinfo! {
+    "vermagic=vmsplit 1 ARMv7",
+    "license=Dual MIT/Apache-2.0",
+    "author=The vmsplit authors",
+    "description=A module in Rust",
+    "parmtype=count:int",
+    "parm=count:how many squares to sum up",
+}
 
 /// Parameter `count`: the loader writes it before init is called.
 static COUNT: AtomicI32 = AtomicI32::new(10);
 
 #[used]
 #[unsafe(link_section = "__param")]
-static COUNT_RECORD: Parameter = Parameter::int(c"count", &COUNT);
+static PARAMETERS: [Parameter; 1] = [Parameter::int(c"count", &COUNT)];
 
 /// The squares' memory, which init leaves for exit to give back; and how many fit there.
 static SQUARES: AtomicPtr<u32> = AtomicPtr::new(core::ptr::null_mut());

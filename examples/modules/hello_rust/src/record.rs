@@ -6,20 +6,13 @@
 use core::ffi::{CStr, c_char, c_void};
 use core::sync::atomic::AtomicI32;
 
-/// A string `tag=value` in `.modinfo`.
+/// The strings `tag=value` of `.modinfo`, each with a byte 0 behind it.
 macro_rules! modinfo {
-    ($name:ident, $text:literal) => {
+    ($($text:literal),+ $(,)?) => {
         #[used]
         #[unsafe(link_section = ".modinfo")]
-        static $name: [u8; concat!($text, "\0").len()] = {
-            let mut bytes = [0; concat!($text, "\0").len()];
-            let mut at = 0;
-            while at < $text.len() {
-                bytes[at] = $text.as_bytes()[at];
-                at += 1;
-            }
-            bytes
-        };
+        static MODINFO: [u8; concat!($($text, "\0"),+).len()] =
+            *concat!($($text, "\0"),+).as_bytes().first_chunk().unwrap();
     };
 }
 pub(crate) use modinfo;
