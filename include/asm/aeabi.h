@@ -36,6 +36,14 @@ void __aeabi_memclr(void *to, unsigned int bytes);
 void __aeabi_memclr4(void *to, unsigned int bytes);
 void __aeabi_memclr8(void *to, unsigned int bytes);
 
+/* GCC's own, where a CPU has no instruction for it. */
+int __clzsi2(unsigned int number);
+int __clzdi2(unsigned long long number);
+int __ctzsi2(unsigned int number);
+int __ctzdi2(unsigned long long number);
+unsigned int __bswapsi2(unsigned int number);
+unsigned long long __bswapdi2(unsigned long long number);
+
 /* Unwinding. */
 void __aeabi_unwind_cpp_pr0(void);
 void __aeabi_unwind_cpp_pr1(void);

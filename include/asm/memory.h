@@ -14,9 +14,13 @@ void *phys_to_virt(phys_addr_t address);
 struct page *virt_to_page(const void *address);
 unsigned long page_to_pfn(const struct page *page);
 struct page *pfn_to_page(unsigned long number);
+/* Is there RAM behind a frame number? Is it an address of lowmem? */
+bool pfn_valid(unsigned long number);
+bool virt_addr_valid(const void *address);
 
 /* These take an address as a number too, as it comes from __get_free_pages. */
 #define virt_to_page(address) (virt_to_page)((const void *)(unsigned long)(address))
+#define virt_addr_valid(address) (virt_addr_valid)((const void *)(unsigned long)(address))
 #define virt_to_head_page(address) virt_to_page(address)
 #define __pa(address) virt_to_phys((const volatile void *)(unsigned long)(address))
 #define __va(address) phys_to_virt((phys_addr_t)(address))

@@ -1,6 +1,9 @@
 /* What a mapping means: the kind of memory in bits 0 and 1, what the kernel may do there in bits 4 and 5.
  * There is no way to say writable and executable. The numbers are ours: Linux keeps the bits of a page
- * table's entry here. */
+ * table's entry here.
+ *
+ * vmap takes write-back memory only: lowmem is mapped so already, and a page must not be mapped as two kinds of
+ * memory (ARM DDI 0406C, A3.5.7). It gives NULL for the others. */
 #pragma once
 
 typedef unsigned int pgprot_t;

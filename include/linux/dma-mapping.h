@@ -26,6 +26,11 @@ dma_addr_t dma_map_single(struct device *device, void *memory, size_t bytes,
 			  enum dma_data_direction direction);
 void dma_unmap_single(struct device *device, dma_addr_t handle, size_t bytes,
 		      enum dma_data_direction direction);
+/* The same for part of a page, which need not have an address. */
+dma_addr_t dma_map_page(struct device *device, struct page *page, size_t offset, size_t bytes,
+			enum dma_data_direction direction);
+void dma_unmap_page(struct device *device, dma_addr_t handle, size_t bytes,
+		    enum dma_data_direction direction);
 /* Hands mapped memory back and over again, in between. */
 void dma_sync_single_for_cpu(struct device *device, dma_addr_t handle, size_t bytes,
 			     enum dma_data_direction direction);
@@ -34,19 +39,8 @@ void dma_sync_single_for_device(struct device *device, dma_addr_t handle, size_t
 /* 0 for an address, -ENOMEM for none. */
 int dma_mapping_error(struct device *device, dma_addr_t handle);
 
-/* The one device reaches 32 bits, and is not asked to reach less. */
-static inline int dma_set_mask(struct device *device, u64 mask)
-{
-	(void)device;
-	return mask < DMA_BIT_MASK(32) ? -EIO : 0;
-}
-
-static inline int dma_set_coherent_mask(struct device *device, u64 mask)
-{
-	return dma_set_mask(device, mask);
-}
-
-static inline int dma_set_mask_and_coherent(struct device *device, u64 mask)
-{
-	return dma_set_mask(device, mask);
-}
+/* The addresses that the device reaches. 0, or -EIO for a mask of less than 32 bits: all modules share the
+ * device. */
+int dma_set_mask(struct device *device, u64 mask);
+int dma_set_coherent_mask(struct device *device, u64 mask);
+int dma_set_mask_and_coherent(struct device *device, u64 mask);

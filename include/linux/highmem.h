@@ -17,13 +17,18 @@ void kunmap_local(const void *address);
 
 /* The same, by the older name. */
 void *kmap_atomic(struct page *page);
-#define kunmap_atomic(address) kunmap_local(address)
+void kunmap_atomic(const void *address);
+
+/* The page behind an address of kmap's or of the linear map, or NULL. */
+struct page *kmap_to_page(const void *address);
+/* Ends the mappings that kmap keeps for the next one who asks. */
+void kmap_flush_unused(void);
 
 static inline void clear_highpage(struct page *page)
 {
 	void *address = kmap_local_page(page);
 
-	memset(address, 0, PAGE_SIZE);
+	clear_page(address);
 	kunmap_local(address);
 }
 
@@ -32,7 +37,7 @@ static inline void copy_highpage(struct page *to, struct page *from)
 	void *source = kmap_local_page(from);
 	void *target = kmap_local_page(to);
 
-	memcpy(target, source, PAGE_SIZE);
+	copy_page(target, source);
 	kunmap_local(target);
 	kunmap_local(source);
 }

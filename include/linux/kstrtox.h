@@ -17,6 +17,12 @@ int __must_check kstrtoull(const char *text, unsigned int base, unsigned long lo
 /* `y`, `n`, `t`, `f`, `1`, `0`, `on`, `off`. */
 int __must_check kstrtobool(const char *text, bool *truth);
 
+/* The number at the front of a text, and where it ends, if `end` is not NULL. What does not fit is cut. */
+unsigned long simple_strtoul(const char *text, char **end, unsigned int base);
+long simple_strtol(const char *text, char **end, unsigned int base);
+unsigned long long simple_strtoull(const char *text, char **end, unsigned int base);
+long long simple_strtoll(const char *text, char **end, unsigned int base);
+
 #define __kstrto(name, type, wide, parse, least, greatest) \
 	static inline int __must_check name(const char *text, unsigned int base, type *number) \
 	{ \

@@ -15,6 +15,9 @@
 void *page_address(const struct page *page);
 phys_addr_t page_to_phys(const struct page *page);
 
+/* The pages that the allocators have. */
+unsigned long totalram_pages(void);
+
 #define lowmem_page_address(page) page_address(page)
 /* The page `count` pages further on in the same block. */
 #define nth_page(page, count) pfn_to_page(page_to_pfn(page) + (count))

@@ -40,35 +40,26 @@
  * power of 2. NULL when there is none. */
 void *kmalloc(size_t bytes, gfp_t flags) __malloc;
 void *kzalloc(size_t bytes, gfp_t flags) __malloc;
+/* `count` objects of `bytes` bytes side by side; NULL where the product has more than 32 bits. */
+void *kmalloc_array(size_t count, size_t bytes, gfp_t flags) __malloc;
+void *kcalloc(size_t count, size_t bytes, gfp_t flags) __malloc;
 /* As C's realloc. On failure `object` is as it was. */
 void *__must_check krealloc(const void *object, size_t bytes, gfp_t flags);
 /* NULL is nothing to free. */
 void kfree(const void *object);
+/* Leaves nothing behind that somebody could read. */
+void kfree_sensitive(const void *object);
 /* The bytes that an object really has. */
 size_t ksize(const void *object);
 
 /* kmalloc, or vmalloc where that has nothing or it is too much. */
 void *kvmalloc(size_t bytes, gfp_t flags) __malloc;
+void *kvzalloc(size_t bytes, gfp_t flags) __malloc;
 void kvfree(const void *memory);
-
-static inline void *kmalloc_array(size_t count, size_t bytes, gfp_t flags)
-{
-	return kmalloc(size_mul(count, bytes), flags);
-}
-
-static inline void *kcalloc(size_t count, size_t bytes, gfp_t flags)
-{
-	return kzalloc(size_mul(count, bytes), flags);
-}
 
 static inline void *__must_check krealloc_array(void *object, size_t count, size_t bytes, gfp_t flags)
 {
 	return krealloc(object, size_mul(count, bytes), flags);
-}
-
-static inline void *kvzalloc(size_t bytes, gfp_t flags)
-{
-	return kvmalloc(bytes, flags | __GFP_ZERO);
 }
 
 static inline void *kvmalloc_array(size_t count, size_t bytes, gfp_t flags)
@@ -81,17 +72,6 @@ static inline void *kvcalloc(size_t count, size_t bytes, gfp_t flags)
 	return kvzalloc(size_mul(count, bytes), flags);
 }
 
-/* Leaves nothing behind that somebody could read. */
-static inline void kfree_sensitive(const void *object)
-{
-	if (!ZERO_OR_NULL_PTR(object)) {
-		memset((void *)object, 0, ksize(object));
-		/* The compiler may not see that nobody reads these zeroes. */
-		__asm__ volatile("" : : "r"(object) : "memory");
-	}
-	kfree(object);
-}
-
 struct kmem_cache;
 
 /* A cache of objects of `bytes` bytes, aligned to `align`, 0 for whatever fits. `constructor`, if not NULL, is
@@ -102,15 +82,11 @@ struct kmem_cache *kmem_cache_create(const char *name, unsigned int bytes, unsig
 /* Every object must have been freed. NULL is nothing to do. May sleep. */
 void kmem_cache_destroy(struct kmem_cache *cache);
 void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t flags) __malloc;
+void *kmem_cache_zalloc(struct kmem_cache *cache, gfp_t flags) __malloc;
 void kmem_cache_free(struct kmem_cache *cache, void *object);
 /* Gives slabs without objects back. 0 when none is left. */
 int kmem_cache_shrink(struct kmem_cache *cache);
 unsigned int kmem_cache_size(struct kmem_cache *cache);
-
-static inline void *kmem_cache_zalloc(struct kmem_cache *cache, gfp_t flags)
-{
-	return kmem_cache_alloc(cache, flags | __GFP_ZERO);
-}
 
 /* A cache for objects of a structure, by its name, alignment and size. */
 #define KMEM_CACHE(structure, flags) \

@@ -15,6 +15,8 @@
 /* May sleep. NULL when there is no memory, or no room in the region. */
 void *vmalloc(unsigned long bytes) __malloc;
 void *vzalloc(unsigned long bytes) __malloc;
+/* By flags, which say what its pages are. */
+void *__vmalloc(unsigned long bytes, gfp_t flags) __malloc;
 /* NULL is nothing to free. */
 void vfree(const void *memory);
 
