@@ -50,7 +50,7 @@ pub struct Args {
     /// Put the object here
     #[arg(short, value_name = "FILE.ko", conflicts_with = "pack")]
     output: Option<PathBuf>,
-    /// Pack all of them into an archive, for run --initrd
+    /// Pack all of them into an archive, for run --initrd, and leave nothing but that
     #[arg(long, value_name = "FILE.cpio")]
     pack: Option<PathBuf>,
     /// More options for the C compiler, as they are
@@ -183,7 +183,7 @@ pub fn needs(sources: &[Source]) -> Vec<Need> {
     needs
 }
 
-/// Makes one module and leaves it in `target/modules`. What [`needs`] names must be there.
+/// Makes one module. What [`needs`] names must be there.
 ///
 /// # Errors
 ///
@@ -205,13 +205,7 @@ pub fn make(
         Kind::Object => fs::read(&source.path).map_err(anyhow::Error::from),
     };
     let bytes = bytes.with_context(|| source.path.display().to_string())?;
-    image::publish(&published(workspace, &source.name), &bytes)?;
     Ok(Module { name: source.name.clone(), bytes })
-}
-
-/// Where [`make`] leaves a module.
-fn published(workspace: &Workspace, name: &str) -> PathBuf {
-    workspace.target_dir.join("modules").join(format!("{name}.ko"))
 }
 
 /// The command.
@@ -238,12 +232,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut modules = Vec::new();
     for source in &sources {
         let module = make(&workspace, source, instructions, &args.compiler)?;
-        match &args.output {
-            Some(path) => {
-                write(path, &module.bytes)?;
-                say(path, &module.bytes)?;
-            }
-            None => say(&published(&workspace, &module.name), &module.bytes)?,
+        if args.pack.is_none() {
+            let own = workspace.target_dir.join("modules").join(format!("{}.ko", module.name));
+            let path = args.output.as_ref().unwrap_or(&own);
+            write(path, &module.bytes)?;
+            say(path, &module.bytes)?;
         }
         modules.push(module);
     }
