@@ -197,7 +197,7 @@ fn run_brings_modules_and_tells_the_kernel() {
     let outcome =
         host.run(&["run", "--module", "one.c", "--initrd", "own.cpio", "--exec", "poweroff"]);
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
-    assert!(host.read("archive").starts_with("an archive\0\0070701"));
+    assert!(host.read("archive").starts_with("an archive\0\x00070701"));
     assert!(host.read("qemu.log").contains("-append modules-load=one -initrd "));
 }
 
