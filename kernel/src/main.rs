@@ -24,6 +24,8 @@ mod exception;
 #[cfg(target_os = "none")]
 mod explain;
 #[cfg(target_os = "none")]
+mod exports;
+#[cfg(target_os = "none")]
 mod heap;
 #[cfg(target_os = "none")]
 mod image;

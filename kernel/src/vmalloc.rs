@@ -41,6 +41,11 @@ pub fn publish_io(io: Io) -> &'static Io {
     IO.call_once(|| io)
 }
 
+/// Device memory; `None` before boot has made the region.
+pub fn io() -> Option<&'static Io> {
+    IO.get()
+}
+
 /// Takes an area with pages of its own, out of line: what the benchmark counts.
 ///
 /// # Errors

@@ -169,6 +169,11 @@ pub unsafe fn with_page<R>(pfn: Pfn, f: impl FnOnce(*mut u8) -> R) -> R {
     local().with_page(pfn, |at| f(at.as_u32() as *mut u8))
 }
 
+/// The linear map; `None` before boot has published how frames are mapped.
+pub fn linear() -> Option<&'static LinearMap> {
+    LINEAR.get()
+}
+
 /// Where the linear map holds all of `range`; `None` if it does not.
 pub fn in_linear_map(range: PhysRange) -> Option<*mut u8> {
     LINEAR.get()?.pointer(range)

@@ -20,7 +20,8 @@ const MAX_FRAMES: usize = 32;
 const KERNEL: &str = env!("CARGO_CRATE_NAME");
 /// Those of them that ask on behalf of others: the wrappers around the allocator, what it calls, and
 /// this.
-const WRAPPERS: [&str; 7] = [
+const WRAPPERS: [&str; 8] = [
+    concat!(env!("CARGO_CRATE_NAME"), "::exports"),
     concat!(env!("CARGO_CRATE_NAME"), "::heap"),
     concat!(env!("CARGO_CRATE_NAME"), "::kmap"),
     concat!(env!("CARGO_CRATE_NAME"), "::pages"),

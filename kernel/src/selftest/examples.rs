@@ -84,13 +84,13 @@ static MADE: AtomicU32 = AtomicU32::new(0);
 const BYTES: u32 = 48;
 const READY: u8 = 0x5e;
 
-unsafe fn construct(object: NonNull<u8>) {
+unsafe extern "C" fn construct(object: NonNull<u8>) {
     MADE.fetch_add(1, Ordering::Relaxed);
     // SAFETY: the caches' objects have so many bytes.
     unsafe { object.write_bytes(READY, BYTES as usize) };
 }
 
-unsafe fn destruct(_: NonNull<u8>) {
+unsafe extern "C" fn destruct(_: NonNull<u8>) {
     MADE.fetch_sub(1, Ordering::Relaxed);
 }
 

@@ -184,7 +184,7 @@ fn constructed(slabs: &Slabs, checks: &mut Checks) {
 /// # Safety
 ///
 /// 1. The object has 48 bytes.
-unsafe fn construct(object: NonNull<u8>) {
+unsafe extern "C" fn construct(object: NonNull<u8>) {
     // SAFETY: 1.
     unsafe { object.write_bytes(b'x', 48) };
 }

@@ -124,7 +124,7 @@ fn memory_of(slabs: &Slabs, bytes: u32, checks: &mut Checks) {
     }
 }
 
-unsafe fn construct(object: NonNull<u8>) {
+unsafe extern "C" fn construct(object: NonNull<u8>) {
     // SAFETY: the cache's objects have so many bytes.
     unsafe { object.write_bytes(CONSTRUCTED, READY as usize) };
 }

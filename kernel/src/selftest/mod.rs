@@ -17,6 +17,7 @@ mod dma;
 mod edges;
 mod examples;
 mod exceptions;
+mod exports;
 mod faults;
 mod heap;
 mod hoard;
@@ -89,6 +90,7 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "kfence", what: "what is done beside an object is found", run: kfence::run },
     Suite { name: "meminit", what: "who asks for zeroes gets them", run: meminit::run },
     Suite { name: "examples", what: "what the first modules in books do", run: examples::run },
+    Suite { name: "exports", what: "what modules call does what C says", run: exports::run },
     Suite { name: "heap", what: "collections get memory, and give it back", run: heap::run },
     Suite { name: "window", what: "every frame can be looked at, lowmem or not", run: window::run },
     Suite { name: "kmap", what: "frames are mapped for a while, and then not", run: kmap::run },

@@ -12,8 +12,8 @@ use crate::sync::Ordering::Relaxed;
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, Lock};
 
 /// Brings the memory of an object into the state in which it is handed out, once, when its slab is
-/// made; who gives it back has brought it into that state again.
-pub type Constructor = unsafe fn(object: NonNull<u8>);
+/// made; who gives it back has brought it into that state again. By C's calling convention, so that C can have one.
+pub type Constructor = unsafe extern "C" fn(object: NonNull<u8>);
 
 /// Takes apart what a [`Constructor`] made, once, when the object's slab is given back.
 ///
@@ -21,7 +21,7 @@ pub type Constructor = unsafe fn(object: NonNull<u8>);
 /// one that gives back an object of it, on any CPU, a request that finds memory short, a tick, or the cache's
 /// end. So it does not sleep, takes no lock that may be held where any of these is called, and leaves its own
 /// cache alone.
-pub type Destructor = unsafe fn(object: NonNull<u8>);
+pub type Destructor = unsafe extern "C" fn(object: NonNull<u8>);
 
 /// Slabs that no CPU owns.
 #[derive(Debug)]

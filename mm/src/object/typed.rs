@@ -226,12 +226,12 @@ pub trait Construct: Sized + Send + 'static {
     fn construct() -> Self;
 }
 
-unsafe fn construct<T: Construct>(place: NonNull<u8>) {
+unsafe extern "C" fn construct<T: Construct>(place: NonNull<u8>) {
     // SAFETY: the cache's objects are as large and aligned as a `T`, and this one is nobody's.
     unsafe { place.cast::<T>().write(T::construct()) };
 }
 
-unsafe fn destruct<T: Construct>(place: NonNull<u8>) {
+unsafe extern "C" fn destruct<T: Construct>(place: NonNull<u8>) {
     // SAFETY: `construct` made the value, and nobody has it.
     unsafe { place.cast::<T>().drop_in_place() };
 }

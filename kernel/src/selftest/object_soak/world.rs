@@ -83,7 +83,7 @@ impl Fault {
     ];
 }
 
-unsafe fn construct(object: NonNull<u8>) {
+unsafe extern "C" fn construct(object: NonNull<u8>) {
     // SAFETY: the cache's objects have so many bytes.
     unsafe { object.write_bytes(CONSTRUCTED, READY as usize) };
 }

@@ -107,13 +107,13 @@ thread_local! {
     static MADE: Cell<i32> = const { Cell::new(0) };
 }
 
-unsafe fn construct(object: NonNull<u8>) {
+unsafe extern "C" fn construct(object: NonNull<u8>) {
     MADE.set(MADE.get() + 1);
     // SAFETY: objects have 40 bytes.
     unsafe { object.write_bytes(0xc7, 40) };
 }
 
-unsafe fn destruct(object: NonNull<u8>) {
+unsafe extern "C" fn destruct(object: NonNull<u8>) {
     MADE.set(MADE.get() - 1);
     // SAFETY: objects have 40 bytes.
     unsafe { assert_eq!(object.read(), 0xc7) };

@@ -72,7 +72,7 @@ fn memory_of_each_size() {
     });
 }
 
-unsafe fn construct<const BYTES: usize>(object: NonNull<u8>) {
+unsafe extern "C" fn construct<const BYTES: usize>(object: NonNull<u8>) {
     // SAFETY: objects have so many bytes.
     unsafe { object.write_bytes(CONSTRUCTED, BYTES) };
 }

@@ -64,7 +64,7 @@ const KINDS: [Kind; 12] = [
 const CONSTRUCTED: u8 = 0xc5;
 const MADE: u32 = 40;
 
-fn construct(object: NonNull<u8>) {
+extern "C" fn construct(object: NonNull<u8>) {
     // SAFETY: no cache with this constructor has smaller objects.
     unsafe { object.write_bytes(CONSTRUCTED, MADE as usize) };
 }

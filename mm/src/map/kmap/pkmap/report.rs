@@ -63,6 +63,17 @@ impl<P: Platform, T: SlotTable, const CPUS: usize> Pkmap<'_, '_, P, T, CPUS> {
         figures
     }
 
+    /// Where the frame is mapped, in lowmem or in a slot; `None` if it is not. A slot that is idle may be flushed at any
+    /// time, so its address is good for its users alone. Any context. Linux's `page_address`.
+    #[must_use]
+    pub fn page_address(&self, pfn: Pfn) -> Option<VirtAddr> {
+        self.lowmem.address(pfn).or_else(|| {
+            let _masked = self.pages.platform().mask();
+            let books = self.books();
+            self.place_of(&books, pfn).map(|place| self.address(place))
+        })
+    }
+
     /// The slots that are not free, upwards.
     pub fn slots(&self) -> impl Iterator<Item = SlotUse> {
         self.words.iter().zip(0..).filter_map(|(word, slot)| {

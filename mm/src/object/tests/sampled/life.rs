@@ -97,7 +97,7 @@ static DESTRUCTED: AtomicU32 = AtomicU32::new(0);
 /// # Safety
 ///
 /// The object has 48 bytes.
-unsafe fn construct(object: NonNull<u8>) {
+unsafe extern "C" fn construct(object: NonNull<u8>) {
     CONSTRUCTED.fetch_add(1, Relaxed);
     // SAFETY: the caller's.
     unsafe { object.write_bytes(b'x', 48) };
@@ -106,7 +106,7 @@ unsafe fn construct(object: NonNull<u8>) {
 /// # Safety
 ///
 /// The object has a byte.
-unsafe fn destruct(object: NonNull<u8>) {
+unsafe extern "C" fn destruct(object: NonNull<u8>) {
     DESTRUCTED.fetch_add(1, Relaxed);
     // SAFETY: the caller's.
     assert_eq!(unsafe { object.read() }, b'x');

@@ -10,6 +10,7 @@ fn lowmem_has_its_address_and_no_slot() {
         let virt = VirtAddr::new(PAGE_OFFSET + (block.pfn().as_u32() << PAGE_SHIFT));
         assert_eq!(map.address(), virt);
         assert_eq!(pkmap.kmap_to_pfn(virt), Some(block.pfn()));
+        assert_eq!(pkmap.page_address(block.pfn()), Some(virt));
         assert_eq!(table.mapped(), 0);
         drop(map);
         pkmap.kunmap_raw(virt).unwrap();
@@ -23,10 +24,12 @@ fn a_frame_has_one_slot_whoever_maps_it() {
     with_pkmap::<1>(|pkmap, pages, table| {
         let block = high(pages);
         let pfn = block.pfn();
+        assert_eq!(pkmap.page_address(pfn), None);
         let maps: Vec<_> = (0..5).map(|_| pkmap.kmap(pfn).unwrap()).collect();
         assert!(maps.iter().all(|map| map.address() == slot(1)), "the first slot is 1");
         assert_eq!(table.read(slot(1)), pfn);
         assert_eq!((pkmap.figures().used, pkmap.figures().users), (1, 5));
+        assert_eq!(pkmap.page_address(pfn), Some(slot(1)));
         drop(maps);
         let figures = pkmap.figures();
         assert_eq!((figures.used, figures.idle, figures.free), (0, 1, 511));
@@ -34,6 +37,8 @@ fn a_frame_has_one_slot_whoever_maps_it() {
         assert_eq!(pkmap.kmap_to_pfn(VirtAddr::new(slot(1).as_u32() + 77)), Some(pfn));
         assert_eq!(pkmap.kmap(pfn).unwrap().address(), slot(1), "and is found again");
         assert!(table.flushes().is_empty());
+        pkmap.flush_unused();
+        assert_eq!(pkmap.page_address(pfn), None);
     });
 }
 
