@@ -85,7 +85,7 @@ pub enum LoadError<'f> {
         /// What is wrong.
         fault: ValueFault,
     },
-    /// The memory that was given to load into.
+    /// An area of memory: what the object needs, or what was given.
     Area {
         /// Which area.
         area: &'static str,
@@ -151,7 +151,7 @@ pub enum SectionFault {
         /// How many there are.
         size: u32,
         /// Bytes of the file.
-        len: u32,
+        len: usize,
     },
     /// Its alignment is no power of two.
     NoAlignment(u32),
@@ -403,9 +403,11 @@ impl fmt::Display for RecordFault {
     }
 }
 
-/// What is wrong with the memory that was given to load into: a fault of who called.
+/// What is wrong with an area of memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AreaFault {
+    /// No address space has room for what the object has it hold.
+    TooLarge,
     /// It does not begin at a page.
     Base(VirtAddr),
     /// It is not as long as was planned, or ends past the last address.
@@ -420,6 +422,7 @@ pub enum AreaFault {
 impl fmt::Display for AreaFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::TooLarge => f.write_str("would be larger than the address space"),
             Self::Base(base) => write!(f, "{base} is no page's address"),
             Self::Bytes { given, planned } => {
                 write!(f, "{given:#x} bytes were given, and {planned:#x} are needed")

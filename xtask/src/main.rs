@@ -5,7 +5,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `setup` `build` `run` `layout` `gdb` `bench` `test` | the commands |
+//! | `setup` `build` `run` `module` `layout` `gdb` `bench` `test` | the commands |
 //! | `machine` | what this host has, asked of its own tools |
 //! | `toolchain` | which Rust builds for the target, and how cargo is called for it |
 //! | `workspace` | where the sources and the target directory are |
@@ -24,6 +24,7 @@ mod image;
 mod layout;
 mod loader;
 mod machine;
+mod module;
 mod placement;
 mod qemu;
 mod run;
@@ -45,7 +46,8 @@ const EXIT_USAGE: u8 = 2;
     name = "cargo xtask",
     bin_name = "cargo xtask",
     about = "Build, boot and test the vmsplit kernel",
-    after_help = "VMSPLIT_TOOLCHAIN=installed|debian|rustup overrides the choice of toolchain."
+    after_help = "VMSPLIT_TOOLCHAIN=installed|debian|rustup overrides the choice of toolchain, \
+                  VMSPLIT_CC=PROGRAM that of the C compiler for modules."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -60,6 +62,8 @@ enum Command {
     Build(build::ImageArgs),
     /// Boot the kernel under QEMU
     Run(run::Args),
+    /// Make a kernel module of a C source or a Rust crate
+    Module(module::Args),
     /// Predict the layout without booting
     Layout(layout::Args),
     /// Boot under QEMU, stopped, with a debugger attached
@@ -75,6 +79,7 @@ fn main() -> ExitCode {
         Command::Setup(args) => setup::run(&args),
         Command::Build(args) => build::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Module(args) => module::run(&args),
         Command::Layout(args) => layout::run(&args),
         Command::Gdb(args) => gdb::run(&args),
         Command::Bench(args) => bench::run(&args),
@@ -89,6 +94,8 @@ fn main() -> ExitCode {
         if error.is::<toolchain::BadOverride>()
             || error.is::<placement::Misplaced>()
             || error.is::<bench::NoSuchOperation>()
+            || error.is::<module::NotAModule>()
+            || error.is::<module::c::NoSuchCompiler>()
         {
             return ExitCode::from(EXIT_USAGE);
         }

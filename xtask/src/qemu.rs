@@ -162,6 +162,24 @@ impl MachineArgs {
         }
     }
 
+    /// The initial RAM disk that the user named.
+    pub fn initrd(&self) -> Option<&Path> {
+        self.initrd.as_deref()
+    }
+
+    /// Boots with `archive` as the initial RAM disk, and has the kernel insert modules `names` of it.
+    /// QEMU loads one for the raw image only.
+    pub fn insert_modules(&mut self, archive: &Path, names: &[&str]) {
+        self.initrd = Some(archive.to_owned());
+        self.image = Some(ImageKind::Raw);
+        let line = self.append.get_or_insert_default();
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str("modules-load=");
+        line.push_str(&names.join(","));
+    }
+
     /// Finds what is wrong with the addresses that were given, before anything is built.
     ///
     /// # Errors

@@ -5,17 +5,22 @@
 //! session says what to send.
 
 use anyhow::{Context as _, Result};
+use std::fs;
 use std::io::{self, IsTerminal as _, Read, Write as _};
+use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
+use tempfile::NamedTempFile;
 
 use crate::build::{self, ImageArgs};
 use crate::console::{self, Action, Session};
+use crate::module::{self, InstructionSet, Source};
 use crate::note;
 use crate::qemu::{Guard, MachineArgs};
 use crate::setup;
+use crate::toolchain::{Target, Toolchain};
 use crate::workspace::Workspace;
 
 /// As `timeout` of coreutils has it.
@@ -41,6 +46,11 @@ pub struct Args {
     /// zoneinfo; poweroff]
     #[arg(long, value_name = "COMMANDS", value_parser = parse_script)]
     exec: Option<Script>,
+    /// Make a module of this (see `module --help`), and have the kernel insert it before the prompt;
+    /// may be given more than once, in the order of insertion. `--append NAME.PARAMETER=VALUE` gives
+    /// it parameters
+    #[arg(long, value_name = "FILE", conflicts_with = "dtb_raw")]
+    module: Vec<PathBuf>,
     /// More options for QEMU, as they are
     #[arg(last = true, value_name = "QEMU OPTION")]
     qemu: Vec<String>,
@@ -64,9 +74,18 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     };
     let interactive = script.is_none();
     args.machine.check()?;
-    let image = build::set_up_and_build(&Workspace::find()?, &setup::FOR_RUN, &args.image)?;
+    let modules = Source::find_all(&args.module)?;
+    let workspace = Workspace::find()?;
+    let needs = [&setup::FOR_RUN[..], &module::needs(&modules)].concat();
+    let host = setup::ensure(&needs)?;
+    let mut machine = args.machine.clone();
+    // Removed when QEMU has ended.
+    let _archive =
+        if modules.is_empty() { None } else { Some(insert(&workspace, &mut machine, &modules)?) };
+    let toolchain = Toolchain::new(&host, Target::Kernel)?;
+    let image = build::build(&workspace, &toolchain, &args.image)?;
 
-    let mut command = args.machine.command(&image)?;
+    let mut command = machine.command(&image)?;
     command.args(&args.qemu).stdout(Stdio::piped());
     let given = args.timeout.map(|seconds| Duration::from_secs(seconds.into()));
     let (mut session, timeout) = match script {
@@ -102,6 +121,34 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         note(fault);
     }
     Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Makes `sources`, and adds them to the machine's initial RAM disk.
+fn insert(
+    workspace: &Workspace,
+    machine: &mut MachineArgs,
+    sources: &[Source],
+) -> Result<NamedTempFile> {
+    let mut modules = Vec::new();
+    for source in sources {
+        modules.push(module::make(workspace, source, InstructionSet::Arm, &[])?);
+    }
+    let mut bytes = Vec::new();
+    if let Some(initrd) = machine.initrd() {
+        bytes = fs::read(initrd).with_context(|| initrd.display().to_string())?;
+        // Where another archive may begin behind one.
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+    }
+    bytes.extend(module::pack(&modules)?);
+    let folder = workspace.target_dir.join("modules");
+    let mut archive = tempfile::Builder::new()
+        .suffix(".cpio")
+        .tempfile_in(&folder)
+        .with_context(|| folder.display().to_string())?;
+    archive.write_all(&bytes)?;
+    let names: Vec<_> = modules.iter().map(|module| module.name.as_str()).collect();
+    machine.insert_modules(archive.path(), &names);
+    Ok(archive)
 }
 
 /// How the wait for QEMU ended.

@@ -12,6 +12,7 @@ use std::io::{self, Write as _};
 use std::process::{Command, ExitCode};
 
 use crate::machine::{DEBIAN_TOOLCHAIN, Machine, find_in_path, output_of};
+use crate::module::c;
 use crate::note;
 use crate::toolchain::{MIN_RUST, Route, Target, choose, forced_route};
 use crate::workspace::host_cargo;
@@ -41,6 +42,8 @@ pub enum Need {
     KernelClippy,
     /// A C library and linker for 32-bit programs.
     Multilib,
+    /// A C compiler for ARM, which makes modules.
+    CCompiler,
     /// `dtc`, which makes the device trees of the boot tests.
     Dtc,
 }
@@ -50,7 +53,7 @@ pub const FOR_BUILD: [Need; 2] = [Need::Compiler(Target::Kernel), Need::Linker];
 /// What it takes to boot it.
 pub const FOR_RUN: [Need; 3] = [Need::Compiler(Target::Kernel), Need::Linker, Need::Qemu];
 
-const EVERYTHING: [Need; 9] = [
+const EVERYTHING: [Need; 10] = [
     Need::Compiler(Target::Kernel),
     Need::Linker,
     Need::Qemu,
@@ -58,6 +61,7 @@ const EVERYTHING: [Need; 9] = [
     Need::KernelClippy,
     Need::Compiler(Target::Host32),
     Need::Multilib,
+    Need::CCompiler,
     Need::Dtc,
     Need::Gdb,
 ];
@@ -95,6 +99,7 @@ impl Need {
             Self::HostLints => "cargo fmt, cargo clippy".into(),
             Self::KernelClippy => "clippy for the kernel".into(),
             Self::Multilib => "32-bit C library".into(),
+            Self::CCompiler => "C compiler for ARM".into(),
             Self::Dtc => "device-tree compiler".into(),
         }
     }
@@ -114,6 +119,10 @@ fn inspect(machine: &Machine, need: Need) -> Result<State> {
         },
         Need::Qemu => program("qemu-system-arm", "qemu-system-arm"),
         Need::Gdb => program("gdb-multiarch", "gdb-multiarch"),
+        Need::CCompiler => match c::find()? {
+            Some(path) => State::Found(path.display().to_string()),
+            None => State::Missing(Remedy::Packages(vec![c::PACKAGE])),
+        },
         Need::Dtc => program("dtc", "device-tree-compiler"),
         Need::HostLints => host_lints(machine),
         Need::KernelClippy => match route(machine, Target::Kernel)? {

@@ -87,7 +87,7 @@ impl Step {
             Self::Host32 => vec![Need::Compiler(Target::Host32), Need::Multilib],
             Self::Images => setup::FOR_BUILD.to_vec(),
             Self::Bench => setup::FOR_RUN.to_vec(),
-            Self::Boot => [&setup::FOR_RUN[..], &[Need::Dtc]].concat(),
+            Self::Boot => [&setup::FOR_RUN[..], &[Need::Dtc, Need::CCompiler]].concat(),
         }
     }
 }

@@ -22,11 +22,6 @@ pub enum FileFault {
         /// Its bytes.
         len: usize,
     },
-    /// It is larger than 4 GiB.
-    Large {
-        /// Its bytes.
-        len: usize,
-    },
     /// It does not begin as ELF files do.
     NotElf,
     /// It is for 64-bit machines.
@@ -76,7 +71,6 @@ impl fmt::Display for FileFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Short { len } => write!(f, "{len} bytes are fewer than an ELF header"),
-            Self::Large { len } => write!(f, "{len} bytes are more than ELF32 can have"),
             Self::NotElf => f.write_str("not an ELF file"),
             Self::Not32Bit => f.write_str("not ELF for a 32-bit machine"),
             Self::BigEndian => f.write_str("not little-endian"),
@@ -112,9 +106,6 @@ pub(super) fn section_headers(
     let short = FileFault::Short { len };
     let ident = file.get(..abi::EI_NIDENT).ok_or(short)?;
     let ident = parse_ident::<AnyEndian>(ident).map_err(|_| FileFault::NotElf)?;
-    if u32::try_from(len).is_err() {
-        return Err(FileFault::Large { len });
-    }
     if ident.1 != Class::ELF32 {
         return Err(FileFault::Not32Bit);
     }

@@ -168,5 +168,5 @@ fn bytes_of<'f>(file: &'f [u8], header: &SectionHeader) -> Result<&'f [u8], Sect
     }
     let (offset, size) = (header.sh_offset as u32, header.sh_size as u32);
     let bytes = file.get(offset as usize..).and_then(|rest| rest.get(..size as usize));
-    bytes.ok_or(SectionFault::Outside { offset, size, len: file.len() as u32 })
+    bytes.ok_or(SectionFault::Outside { offset, size, len: file.len() })
 }

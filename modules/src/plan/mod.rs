@@ -21,7 +21,7 @@ mod sections;
 
 use alloc::vec::Vec;
 
-use crate::error::{LoadError, SymbolFault};
+use crate::error::{AreaFault, LoadError, SymbolFault};
 use crate::functions;
 use crate::object::{Definition, Object};
 use crate::reloc::veneer::VENEER_ALIGN;
@@ -113,22 +113,22 @@ impl<'f> Plan<'f> {
         plan.place_sections(object)?;
         plan.see_symbols(object)?;
         plan.see_relocations(object)?;
-        for area in [&mut plan.core, &mut plan.init] {
+        for home in [Home::Core, Home::Init] {
+            let area = plan.area_mut(home);
             let bytes = area.veneers.sort();
             let at = bytes.and_then(|bytes| area.layout.push(Part::Text, bytes, VENEER_ALIGN));
-            area.veneers_at = at.ok_or(LoadError::Memory)?;
+            area.veneers_at = at.ok_or(too_large(home))?;
         }
         plan.place_functions(object)?;
-        // A value and its NUL are never longer than `name=value`; nor is one without a name, `=v`.
+        // A value and its NUL are never longer than `name=value`.
         let bytes = u32::try_from(arguments.len()).ok().and_then(|len| len.checked_add(1));
-        let bytes = bytes.filter(|_| !arguments.is_empty()).unwrap_or(0);
-        let at = plan.core.layout.push(Part::Data, bytes, 1).ok_or(LoadError::Memory)?;
+        let bytes = if arguments.is_empty() { Some(0) } else { bytes };
+        let at = bytes.and_then(|bytes| plan.core.layout.push(Part::Data, bytes, 1));
+        let (at, bytes) = at.zip(bytes).ok_or(too_large(Home::Core))?;
         plan.values = Extent { at, bytes };
-        plan.core
-            .layout
-            .check()
-            .and_then(|()| plan.init.layout.check())
-            .ok_or(LoadError::Memory)?;
+        for home in [Home::Core, Home::Init] {
+            plan.area(home).layout.check().ok_or(too_large(home))?;
+        }
         Ok(plan)
     }
 
@@ -215,11 +215,17 @@ impl<'f> Plan<'f> {
     /// Makes room for the table of functions.
     fn place_functions(&mut self, object: &Object<'f>) -> Result<(), LoadError<'f>> {
         let names = self.functions(object).map(|symbol| object.symbols().name(&symbol));
-        let bytes = functions::bytes_for(names).ok_or(LoadError::Memory)?;
-        let at = self.core.layout.push(Part::Rodata, bytes, 4).ok_or(LoadError::Memory)?;
+        let bytes = functions::bytes_for(names);
+        let at = bytes.and_then(|bytes| self.core.layout.push(Part::Rodata, bytes, 4));
+        let (at, bytes) = at.zip(bytes).ok_or(too_large(Home::Core))?;
         self.functions = Extent { at, bytes };
         Ok(())
     }
+}
+
+/// The error that an area would be too large.
+pub(crate) const fn too_large<'f>(home: Home) -> LoadError<'f> {
+    LoadError::Area { area: home.name(), fault: AreaFault::TooLarge }
 }
 
 /// Appends to a list, if there is memory for it.

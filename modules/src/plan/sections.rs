@@ -12,7 +12,7 @@
 
 use elf::abi;
 
-use super::{Extent, Home, KSYMTAB, PARAM, Part, Place, Plan, Table};
+use super::{Extent, Home, KSYMTAB, PARAM, Part, Place, Plan, Table, too_large};
 use crate::error::{LoadError, SectionFault};
 use crate::object::{Definition, Object, Section, Symbol};
 use crate::unwind;
@@ -37,7 +37,8 @@ impl<'f> Plan<'f> {
             self.place_at_end(section, home, part_of(section))?;
         }
         for table in [KSYMTAB, PARAM] {
-            let at = self.core.layout.push(Part::Rodata, 0, MIN_ALIGN).ok_or(LoadError::Memory)?;
+            let at = self.core.layout.push(Part::Rodata, 0, MIN_ALIGN);
+            let at = at.ok_or(too_large(Home::Core))?;
             for section in loaded().filter(|section| section.name == table.name) {
                 section.check_whole(table.entry_bytes)?;
                 self.place_at_end(section, Home::Core, Part::Rodata)?;
@@ -56,7 +57,7 @@ impl<'f> Plan<'f> {
     /// entries that are added to it.
     fn place_index(&mut self, object: &Object<'f>, home: Home) -> Result<(), LoadError<'f>> {
         let at = self.area_mut(home).layout.push(Part::Rodata, 0, MIN_ALIGN);
-        let at = at.ok_or(LoadError::Memory)?;
+        let at = at.ok_or(too_large(home))?;
         for section in object.sections() {
             if !section.is_loaded() || !section.is_unwind_index() {
                 continue;
@@ -80,7 +81,8 @@ impl<'f> Plan<'f> {
         let area = self.area_mut(home);
         let more = more.filter(|more| area.layout.push(Part::Rodata, *more, 1).is_some());
         area.index = Extent { at, bytes };
-        area.index_room = bytes + more.ok_or(LoadError::Memory)?;
+        let room = more.and_then(|more| bytes.checked_add(more));
+        area.index_room = room.ok_or(too_large(home))?;
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 
 mod bench;
 mod host;
+mod module;
 mod run;
 mod steps;
 mod toolchain;

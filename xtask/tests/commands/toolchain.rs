@@ -141,6 +141,7 @@ fn check_reports_and_changes_nothing() {
         ("qemu-system-arm", "qemu-system-arm"),
         ("gdb-multiarch", "gdb-multiarch"),
         ("dtc", "device-tree-compiler"),
+        ("arm-none-eabi-gcc", "gcc-arm-none-eabi"),
         ("rust-lld", "lld"),
         ("cc", "gcc-multilib"),
     ] {

@@ -1,0 +1,4 @@
+/* `BUILD_BUG_ON`. */
+#pragma once
+
+#include <linux/compiler.h>

@@ -1,0 +1,4 @@
+/* `__stringify`. */
+#pragma once
+
+#include <linux/compiler.h>
