@@ -60,7 +60,10 @@ pub fn exercise(bytes: &[u8]) -> Outcome {
         let Some((core, init, linked, sizes)) = plain.1 else { continue };
         // Whatever was in the memory before, it is the same now.
         let again = attempt(&object, "", base, init_base, 0x55).1;
-        assert!(again == Some((core.clone(), init.clone(), linked, sizes)), "bytes left as they were");
+        assert!(
+            again == Some((core.clone(), init.clone(), linked, sizes)),
+            "bytes left as they were"
+        );
         // Parameters change data only.
         let given = attempt(&object, &arguments, base, init_base, 0xaa).1;
         if let Some((with, _, _, sizes_with)) = given {
@@ -149,7 +152,9 @@ fn check(linked: &Linked, core: &[u8], core_range: VirtRange, init: &[u8], init_
     let table = &table[..linked.functions.len() as usize];
     for at in (core_range.start().as_u32()..core_range.end().as_u32()).step_by(52) {
         if let Some(function) = functions::find(table, VirtAddr::new(at)) {
-            assert!(core_range.contains(function.start) && at - function.start.as_u32() < function.size);
+            assert!(
+                core_range.contains(function.start) && at - function.start.as_u32() < function.size
+            );
         }
     }
 }

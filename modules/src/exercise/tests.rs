@@ -55,8 +55,25 @@ fn an_object_cut_short_is_refused() {
 /// Words that are more likely to do harm than others.
 fn words() -> impl Strategy<Value = u32> {
     let edges = vec![
-        0, 1, 2, 3, 4, 7, 8, 9, 12, 16, 40, 0xff, 0xfff1, 0xfff2, 0x1000, 0x7fff_ffff, 0x8000_0000,
-        0xffff_fff8, u32::MAX,
+        0,
+        1,
+        2,
+        3,
+        4,
+        7,
+        8,
+        9,
+        12,
+        16,
+        40,
+        0xff,
+        0xfff1,
+        0xfff2,
+        0x1000,
+        0x7fff_ffff,
+        0x8000_0000,
+        0xffff_fff8,
+        u32::MAX,
     ];
     prop_oneof![
         3 => prop::sample::select(edges),

@@ -146,6 +146,14 @@ fn write_functions<'f>(
     // Of two names for one place the last one is found: rather the author's than ours.
     let is_authors = |name| name != entry::INIT.name && name != entry::EXIT.name;
     rows.sort_unstable_by_key(|(start, size, name)| (*start, is_authors(*name), *size, *name));
+    let mut next = u32::MAX;
+    for (start, size, _) in rows.iter_mut().rev() {
+        // Aliases have one start, and share the end.
+        if next != *start {
+            *size = (*size).min(next - *start);
+            next = *start;
+        }
+    }
     let place = Place { home: Home::Core, part: Part::Rodata, at: plan.functions.at };
     let table = memory.place_mut(place, plan.functions.bytes as usize).unwrap_or_default();
     functions::write(table, &rows).ok_or(LoadError::Memory)

@@ -45,7 +45,7 @@ impl fmt::Display for Vector {
         };
         write!(
             f,
-            "{:22}{:08x} {:9}{:9}{kind:9}{address:08x} {}",
+            "{:23}{:08x} {:9}{:9}{kind:9}{address:08x} {}",
             self.kind.name(),
             self.address,
             hex(&self.before),
