@@ -101,7 +101,7 @@ pub fn initrd() {
         "memblock",
     );
     dropped.expect_status(0);
-    dropped.expect(&["INITRD: 0x", "is not a memory region - disabling initrd"]);
+    dropped.expect(&["INITRD: 0x", "lies above lowmem - disabling initrd"]);
     assert!(!dropped.output_of("memblock").contains("0x000493e0 bytes"), "{}", dropped.text);
 }
 
