@@ -5,6 +5,8 @@
 //! those files. The second makes them anew where GNU's tools are installed, and finds that they are
 //! the same; with `VMSPLIT_BLESS=1` in the environment it writes them.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers may fail as its tests do")]
+
 mod gnu;
 mod vector;
 
