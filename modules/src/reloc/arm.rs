@@ -12,7 +12,8 @@
 //! LDR     A1  cond   0101 U001   1111   Rt     imm12           A8.8.64
 //! ```
 //!
-//! Sections are those of ARM DDI 0406C. A condition of `1111` is another instruction, except as shown.
+//! Sections are those of ARM DDI 0406C. A condition of `1111` is another instruction, except as
+//! shown.
 //!
 //! Invariant: an encoder keeps every bit that is no part of the operand.
 
@@ -57,10 +58,9 @@ pub(super) const fn is_movt(word: u32) -> bool {
     is_conditional(word) && word & 0x0ff0_0000 == 0x0340_0000
 }
 
-/// The offset of a branch, in bytes; that of `BLX` may be odd halfwords.
+/// The offset of a branch, in bytes. The ABI's addend has no bit H of a `BLX` (IHI 0044, 4.6.1.4).
 pub(super) const fn offset(word: u32) -> i32 {
-    let words = (word << 8) as i32 >> 6;
-    if is_blx(word) { words | (word >> 23 & 0b10) as i32 } else { words }
+    (word << 8) as i32 >> 6
 }
 
 /// The branch `word`, or the `BL` for a `BLX`, with another `offset`.

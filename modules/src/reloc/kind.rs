@@ -338,10 +338,10 @@ impl Kind {
     }
 
     /// Relocates `place` for a weak symbol that nobody defines: its address is 0, and a branch
-    /// there becomes a `NOP` of its size and condition (IHI 0044, 4.6.1.1).
+    /// there becomes a `NOP` of its size and condition (IHI 0044, 4.5.1.1, 4.6.1.4).
     ///
-    /// The ABI wants distances to such a symbol to be 0. As GNU ld has it, they lead to address 0,
-    /// so that a program that asks for the address sees that there is none.
+    /// The ABI has the symbol at the place itself where a distance is asked for. As GNU ld has it,
+    /// the distance leads to address 0, so that who computes the address sees that there is none.
     ///
     /// # Errors
     ///

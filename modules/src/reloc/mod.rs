@@ -93,7 +93,7 @@ impl Symbol {
     /// Nobody knows in which state the code behind such a symbol is. gcc names a function's cold
     /// part, which it puts into another section, by that section's symbol: a branch there stays in
     /// its own state, so the symbol counts as Thumb for branches of Thumb code. For all else T is 0
-    /// (IHI 0044, 4.6.1.1).
+    /// (IHI 0044, 4.5.2, 4.6.1.2).
     #[must_use]
     pub const fn label(address: u32, kind: Kind) -> Self {
         Self { address, is_thumb: matches!(kind.state_of_branch(), Some(State::Thumb)) }

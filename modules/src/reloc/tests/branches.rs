@@ -277,35 +277,50 @@ fn a_branch_to_nobody_is_a_nop() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
     /// Any branch, with any addend, from anywhere to anywhere.
     #[test]
     fn a_branch_arrives_or_says_why(
         (kind, format) in prop::sample::select(&FORMS[..]),
         random: u32,
         address: u32,
-        // Near enough, just about, or anywhere.
-        distance in prop_oneof![-0x120_i64..0x120, -0x11_0000_i64..0x11_0000, any::<i32>().prop_map(i64::from)],
-        symbol_thumb: bool,
+        // About as far as some reach, or anywhere.
+        distance in prop_oneof![
+            -0x120..0x120,
+            -0x900..0x900,
+            -0x11_0000..0x11_0000,
+            -0x120_0000..0x120_0000,
+            -0x220_0000..0x220_0000,
+            any::<i32>(),
+        ],
+        to in prop::sample::select(&[State::Arm, State::Thumb][..]),
     ) {
         let from = state_of(kind);
         let branch = format.fill(random);
         let address = address & !(from.align() - 1);
-        let Some(before) = execute(from, branch, address) else {
+        let before = execute(from, branch, address)
+            // `BLX` is no jump.
+            .filter(|jump| kind != Kind::Jump24 || jump.state == from);
+        let Some(before) = before else {
             // A condition of 111x.
-            prop_assert!(kind.apply(&mut place(kind, branch), address, Symbol::function(0)).is_err());
+            let result = kind.apply(&mut place(kind, branch), address, Symbol::function(0));
+            prop_assert_eq!(result, Err(Misfit::NotAnInstruction { word: branch }));
             return Ok(());
         };
-        let to = if symbol_thumb { State::Thumb } else { State::Arm };
         let addend = kind.addend(&place(kind, branch));
-        // In the branch's own state, where it goes now is PC and the addend.
-        let own = if before.state == from { pc(kind, address, from) } else { pc(kind, address, before.state) };
-        prop_assert_eq!(before.to, own.wrapping_add_signed(addend));
+        // The addend is what it goes from PC, but for H, the last halfword of a `BLX` of ARM code.
+        let halfword = if from == State::Arm { before.to & 2 } else { 0 };
+        let addend_to = pc(kind, address, before.state).wrapping_add_signed(addend);
+        prop_assert_eq!(before.to - halfword, addend_to);
 
-        let target = (i64::from(address) + distance).rem_euclid(1 << 32) as u32 & !(to.align() - 1);
+        let is_thumb = to == State::Thumb;
+        let target = address.wrapping_add_signed(distance) & !(to.align() - 1);
         let bias = if from == State::Arm { 8 } else { 4 };
-        let symbol = Symbol { address: target.wrapping_sub_signed(addend).wrapping_sub(bias), is_thumb: symbol_thumb };
+        let symbol_address = target.wrapping_sub_signed(addend).wrapping_sub(bias);
+        let symbol = Symbol { address: symbol_address, is_thumb };
         let mut bytes = place(kind, branch);
-        prop_assert_eq!(kind.destination(&bytes, symbol), target | u32::from(symbol_thumb));
+        prop_assert_eq!(kind.destination(&bytes, symbol), target | u32::from(is_thumb));
         let offset = i64::from(target.wrapping_sub(pc(kind, address, to)) as i32);
         let half = match kind {
             Kind::Call | Kind::Jump24 | Kind::Pc24 => 1 << 25,
@@ -322,9 +337,11 @@ proptest! {
                 prop_assert_eq!(after, Jump { to: target, state: to, ..before });
                 prop_assert!(reaches);
             }
-            Err(_) => {
+            Err(misfit) => {
                 prop_assert_eq!(bytes, place(kind, branch));
                 prop_assert!(!reaches);
+                let veneer = misfit == Misfit::NeedsVeneer;
+                prop_assert_eq!(veneer, kind.branch_from().is_some(), "{}", misfit);
             }
         }
     }

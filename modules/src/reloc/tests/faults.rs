@@ -165,6 +165,9 @@ fn functions_say_their_state_in_bit_0() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8192))]
+
+    /// Nor does a refused relocation change them.
     #[test]
     fn no_bytes_make_it_panic(
         kind in prop::sample::select(&Kind::ALL[..]),
