@@ -37,11 +37,6 @@ impl Field {
         }
     }
 
-    /// Whether bit 0 of a value is part of it, and so T: not of the upper half.
-    pub(super) const fn has_bit_0(self) -> bool {
-        !matches!(self, Self::Movt(_))
-    }
-
     /// Whether `word` is the instruction; data are any word.
     pub(super) const fn is_in(self, word: u32) -> bool {
         match self {

@@ -291,10 +291,8 @@ impl Kind {
                 if !field.is_in(word) {
                     return Err(Misfit::NotAnInstruction { word });
                 }
-                let mut to = self.target(field.addend(word), symbol);
-                if field.has_bit_0() {
-                    to |= symbol.state().bit();
-                }
+                // A `MOVT` has no T, and it would not matter: P is even, so bit 0 carries nowhere.
+                let to = self.target(field.addend(word), symbol) | symbol.state().bit();
                 let value = match origin {
                     Origin::Zero => to,
                     Origin::Place => to.wrapping_sub(address),
