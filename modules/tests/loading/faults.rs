@@ -346,7 +346,7 @@ fn entries_that_can_not_be_called() {
     let no_function = "is no function in the module's text";
     for (section, kind, value) in [
         (2, Type::Object, 0),
-        (2, Type::NoType, 0),
+        (2, Type::Untyped, 0),
         (3, Type::Function, 0),
         (ABSOLUTE, Type::Function, 0xc000_8000),
         (COMMON, Type::Function, 4),
@@ -373,8 +373,11 @@ fn entries_that_can_not_be_called() {
     assert_eq!(with("init_module", UNDEFINED, Type::Function, 0).unwrap().linked.init, None);
 }
 
-/// An object that exports: address and name, as symbols and addends.
-fn exporting(records: &[((u32, u32), (u32, u32))]) -> Builder {
+/// A symbol and an addend.
+type Pointer = (u32, u32);
+
+/// An object that exports: address and name.
+fn exporting(records: &[(Pointer, Pointer)]) -> Builder {
     let mut object = Builder::new();
     let rodata = object.rodata(b"first\0second\0\0");
     let init = object.section(".init.rodata", PROGBITS, A, b"first\0");

@@ -1,7 +1,10 @@
 //! Objects become modules: those of gcc, those written for a test, and those that must not.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers may fail as its tests do")]
+
 mod builder;
 mod faults;
+mod hostile;
 mod layout;
 mod machine;
 mod no_memory;
