@@ -6,6 +6,7 @@ mod builder;
 mod faults;
 mod hostile;
 mod layout;
+mod link_faults;
 mod machine;
 mod no_memory;
 mod parameters;
