@@ -37,10 +37,8 @@ pub mod reloc;
 mod unwind;
 mod veneers;
 
-pub use error::{
-    AreaFault, EntryFault, LoadError, RecordFault, RelocationFault, SectionFault, SymbolFault,
-};
-pub use link::{Area, Imports, Linked, link};
-pub use object::{FileFault, Info, Object, VERMAGIC};
+pub use error::{LoadError, RecordFault};
+pub use link::{Area, EntryFault, Imports, Linked, link};
+pub use object::{FileFault, Info, Object, RelocationFault, SectionFault, SymbolFault, VERMAGIC};
 pub use params::ValueFault;
-pub use plan::{Home, Part, Plan, Sizes};
+pub use plan::{AreaFault, Home, Part, Plan, Sizes};

@@ -13,6 +13,7 @@
 //! | `kmap` | frames without an address |
 //! | `io` | `ioremap` |
 //! | `dma` | coherent memory and streaming mappings |
+//! | `module` | `try_module_get` |
 //! | `text` | `printk`, `snprintf`, `panic` |
 //! | `string`, `number` | C's strings, and numbers in them |
 //! | `runtime` | what compilers call by themselves |
@@ -42,6 +43,7 @@ mod dma;
 mod io;
 mod kmap;
 mod mempool;
+mod module;
 mod number;
 mod page;
 mod runtime;
@@ -85,7 +87,8 @@ macro_rules! exports {
 }
 use exports;
 
-const FAMILIES: [&[Export]; 11] = [
+const FAMILIES: [&[Export]; 12] = [
+    module::EXPORTS,
     slab::EXPORTS,
     mempool::EXPORTS,
     page::EXPORTS,

@@ -3,10 +3,12 @@
 //! Invariant: what is found is a function's first instruction in the module's text, in memory that
 //! is still there when it is called.
 
+use core::fmt;
+
 use mm::addr::VirtAddr;
 
 use super::memory::Memory;
-use crate::error::{EntryFault, LoadError};
+use crate::error::LoadError;
 use crate::object::{Definition, Object};
 use crate::plan::{Home, Part, Plan};
 
@@ -28,6 +30,27 @@ enum InCore {
 pub(super) const INIT: Entry = Entry { name: "init_module", in_core: InCore::May };
 /// Called before it is unloaded.
 pub(super) const EXIT: Entry = Entry { name: "cleanup_module", in_core: InCore::Must };
+
+/// What is wrong with `init_module` or `cleanup_module`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EntryFault {
+    /// It is no function, or is not in the module's text.
+    NoFunction,
+    /// It is an ARM function, and lies at no multiple of four.
+    Alignment(VirtAddr),
+    /// It is in memory that is given back before it is called.
+    InInit(VirtAddr),
+}
+
+impl fmt::Display for EntryFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoFunction => f.write_str("is no function in the module's text"),
+            Self::Alignment(at) => write!(f, "{at} is no place for an instruction"),
+            Self::InInit(at) => write!(f, "{at} is in memory that is gone after initialisation"),
+        }
+    }
+}
 
 /// The address of an entry, with bit 0 as `BLX` wants it; `None` when the object has none.
 pub(super) fn find<'f>(

@@ -9,9 +9,9 @@ use mm::addr::{PAGE_SIZE, VirtAddr};
 
 use super::Area;
 use crate::bytes::name_at;
-use crate::error::{AreaFault, LoadError};
+use crate::error::LoadError;
 use crate::object::Object;
-use crate::plan::{Home, Layout, Part, Place, Plan};
+use crate::plan::{AreaFault, Home, Layout, Part, Place, Plan};
 
 /// One area.
 struct Loaded<'m> {

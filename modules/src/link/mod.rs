@@ -21,6 +21,7 @@ use crate::object::{Definition, Object};
 use crate::plan::{Extent, Home, Part, Place, Plan, push};
 use crate::{exports, functions, params, unwind};
 
+pub use entry::EntryFault;
 pub(crate) use memory::Memory;
 
 /// Where symbols come from that an object does not define.

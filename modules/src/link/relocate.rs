@@ -5,8 +5,8 @@
 
 use super::memory::Memory;
 use super::symbols::Resolved;
-use crate::error::{LoadError, RelocationFault};
-use crate::object::{Object, Relocation};
+use crate::error::LoadError;
+use crate::object::{Object, Relocation, RelocationFault};
 use crate::plan::{Part, Place, Plan};
 use crate::reloc::veneer::{self, VENEER_BYTES};
 use crate::reloc::{self, Misfit};

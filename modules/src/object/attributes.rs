@@ -6,8 +6,8 @@
 //!
 //! The kernel saves no floating-point registers when it switches, so code in it must not use them.
 
+use super::section::SectionFault;
 use crate::bytes::word;
-use crate::error::SectionFault;
 
 /// The tags that say so: any value but 0.
 const FLOATING_POINT: [(u32, &str); 3] =

@@ -17,12 +17,15 @@ use alloc::vec::Vec;
 
 use elf::abi;
 
-use crate::error::{LoadError, SectionFault};
+use crate::error::LoadError;
 
 pub use header::FileFault;
 pub use info::Info;
 pub(crate) use relocation::Relocation;
+pub use relocation::RelocationFault;
 pub(crate) use section::Section;
+pub use section::SectionFault;
+pub use symbol::SymbolFault;
 pub(crate) use symbol::{Definition, Symbol, Symbols};
 
 /// What `vermagic` of a module's `.modinfo` has to be, as our headers write it: the kernel, the

@@ -7,6 +7,7 @@
 //! that exists and is loaded. No section has its relocations in two places.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use elf::abi;
 use elf::endian::LittleEndian;
@@ -15,10 +16,11 @@ use elf::parse::ParsingTable;
 use elf::relocation::Rel;
 
 use super::Object;
-use super::section::Section;
+use super::section::{Section, SectionFault};
 use super::symbol::{Definition, Symbol};
-use crate::error::{LoadError, RelocationFault, SectionFault};
-use crate::reloc::Kind;
+use crate::bytes::Shown;
+use crate::error::LoadError;
+use crate::reloc::{Kind, Misfit};
 
 /// Bytes of a relocation without an addend (*ELF*, figure 1-20).
 const RELOCATION_BYTES: u32 = 8;
@@ -56,6 +58,63 @@ impl<'f> Relocation<'f> {
             kind: Some(self.kind.name()),
             symbol: self.label,
             fault,
+        }
+    }
+}
+
+/// What is wrong with a relocation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RelocationFault<'f> {
+    /// The loader does not know the type.
+    Type(u32),
+    /// It does not lie within what it relocates.
+    Outside {
+        /// Where it is to be.
+        offset: u32,
+        /// The section that it relocates.
+        target: &'f str,
+        /// That section's bytes.
+        size: u32,
+    },
+    /// Its place is not aligned as an instruction is.
+    Alignment {
+        /// Its offset.
+        offset: u32,
+        /// What it has to be a multiple of.
+        align: u32,
+    },
+    /// There is no such symbol.
+    Symbol {
+        /// Index of the symbol.
+        index: u32,
+        /// How many there are.
+        count: u32,
+    },
+    /// Its symbol is in a section that is not loaded.
+    NotLoaded {
+        /// That section.
+        section: &'f str,
+    },
+    /// The value does not fit.
+    Misfit(Misfit),
+}
+
+impl fmt::Display for RelocationFault<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Type(kind) => write!(f, "unknown type {kind}"),
+            Self::Outside { offset, target, size } => {
+                let target = Shown(target);
+                write!(f, "offset {offset:#x} is outside {target} of {size:#x} bytes")
+            }
+            Self::Alignment { offset, align } => {
+                write!(f, "offset {offset:#x} is no multiple of {align}")
+            }
+            Self::Symbol { index, count } => write!(f, "symbol {index} of {count} does not exist"),
+            Self::NotLoaded { section } => {
+                write!(f, "its symbol is in {}, which is not loaded", Shown(section))
+            }
+            Self::Misfit(misfit) => misfit.fmt(f),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! file's, and no two tables are the same bytes.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use elf::abi;
 use elf::endian::LittleEndian;
@@ -13,7 +14,7 @@ use mm::addr::PAGE_SIZE;
 
 use super::header::FileFault;
 use crate::bytes::name_at;
-use crate::error::{LoadError, SectionFault};
+use crate::error::LoadError;
 
 /// Types of sections that hold addresses of constructors and destructors.
 const CONSTRUCTORS: [u32; 3] = [abi::SHT_INIT_ARRAY, abi::SHT_FINI_ARRAY, abi::SHT_PREINIT_ARRAY];
@@ -105,6 +106,115 @@ impl<'f> Section<'f> {
             return Ok(());
         };
         Err(self.fault(fault))
+    }
+}
+
+/// What is wrong with a section.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SectionFault {
+    /// Its name is no text in the section of names.
+    Name {
+        /// Offset of the name.
+        offset: u32,
+    },
+    /// Its bytes are not in the file.
+    Outside {
+        /// Their offset.
+        offset: u32,
+        /// How many there are.
+        size: u32,
+        /// Bytes of the file.
+        len: usize,
+    },
+    /// Its alignment is no power of two.
+    NoAlignment(u32),
+    /// Its alignment is larger than a page, which is all that an area has.
+    Alignment(u32),
+    /// It is loaded, and compressed.
+    Compressed,
+    /// It holds thread-local data.
+    ThreadLocal,
+    /// It is code that is written to; no memory has both rights (T3 of `docs/model.md`).
+    WritableCode,
+    /// It holds constructors or destructors, which nobody would run.
+    Constructors,
+    /// Its relocations have addends of their own, which ARM's have not (*IHI 0044*, 4.6).
+    Addends,
+    /// Its entries are not as long as the form says.
+    EntryBytes {
+        /// What the section says.
+        found: u32,
+        /// What the form says.
+        wanted: u32,
+    },
+    /// It is no whole number of entries.
+    Partial {
+        /// Its bytes.
+        size: u32,
+        /// Those of an entry.
+        entry: u32,
+    },
+    /// `sh_link` is not the section that it has to be.
+    Link(u32),
+    /// `sh_info` is not the section that it has to be.
+    Info(u32),
+    /// Another section relocates the same one.
+    RelocatedTwice {
+        /// Index of the one that is relocated.
+        target: u32,
+    },
+    /// It is relocated, and has no bytes in the file.
+    NoBytes,
+    /// With it, its part of the area no longer has a 32-bit size.
+    TooLarge(u32),
+    /// It does not have the form of build attributes.
+    Attributes {
+        /// Where that is seen.
+        offset: u32,
+    },
+    /// The object was built to use floating-point registers.
+    FloatingPoint {
+        /// The attribute that says so.
+        tag: &'static str,
+        /// Its value.
+        value: u32,
+    },
+}
+
+impl fmt::Display for SectionFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Name { offset } => write!(f, "offset {offset:#x} of its name holds no name"),
+            Self::Outside { offset, size, len } => {
+                write!(f, "{size:#x} bytes at offset {offset:#x} are not in a file of {len:#x}")
+            }
+            Self::NoAlignment(align) => write!(f, "alignment {align:#x} is no power of two"),
+            Self::Alignment(align) => write!(f, "alignment {align:#x} is larger than a page"),
+            Self::Compressed => f.write_str("is to be loaded, and is compressed"),
+            Self::ThreadLocal => f.write_str("thread-local data is not supported"),
+            Self::WritableCode => f.write_str("is both writable and executable"),
+            Self::Constructors => f.write_str("constructors are not supported"),
+            Self::Addends => f.write_str("relocations with addends (SHT_RELA) are not ARM's"),
+            Self::EntryBytes { found, wanted } => {
+                write!(f, "entries of {found} bytes, not of {wanted}")
+            }
+            Self::Partial { size, entry } => {
+                write!(f, "{size:#x} bytes are no whole number of entries of {entry}")
+            }
+            Self::Link(section) => write!(f, "sh_link {section} is not the section it should be"),
+            Self::Info(section) => write!(f, "sh_info {section} is not the section it should be"),
+            Self::RelocatedTwice { target } => {
+                write!(f, "section {target} has other relocations already")
+            }
+            Self::NoBytes => f.write_str("is relocated, and has no bytes in the file"),
+            Self::TooLarge(size) => write!(f, "{size:#x} bytes more are too many for one area"),
+            Self::Attributes { offset } => {
+                write!(f, "malformed build attributes at offset {offset:#x}")
+            }
+            Self::FloatingPoint { tag, value } => {
+                write!(f, "the object uses floating-point registers ({tag} is {value})")
+            }
+        }
     }
 }
 

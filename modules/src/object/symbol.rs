@@ -3,14 +3,17 @@
 //! Invariant: each symbol has a name that is text, and a section that exists. One that is defined in
 //! a section that is loaded lies there, or at its end.
 
+use core::fmt;
+
 use elf::abi;
 use elf::endian::LittleEndian;
 use elf::file::Class;
 use elf::symbol::SymbolTable;
+use mm::addr::PAGE_SIZE;
 
 use super::section::Section;
 use crate::bytes::name_at;
-use crate::error::{LoadError, SymbolFault};
+use crate::error::LoadError;
 
 /// Bytes of a symbol (*ELF*, figure 1-15).
 pub(super) const SYMBOL_BYTES: u32 = 16;
@@ -43,6 +46,45 @@ pub(crate) struct Symbol {
     pub is_weak: bool,
     pub is_local: bool,
     name_at: u32,
+}
+
+/// What is wrong with a symbol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SymbolFault {
+    /// Its name is no text in the section of names.
+    Name {
+        /// Offset of the name.
+        offset: u32,
+    },
+    /// There is no such section.
+    Section(u16),
+    /// It lies outside its section.
+    Outside {
+        /// Its offset there.
+        value: u32,
+        /// The section's bytes.
+        size: u32,
+    },
+    /// A common symbol's alignment is no power of two, or larger than a page.
+    Alignment(u32),
+    /// With it, data no longer has a 32-bit size.
+    TooLarge(u32),
+}
+
+impl fmt::Display for SymbolFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Name { offset } => write!(f, "offset {offset:#x} of its name holds no name"),
+            Self::Section(section) => write!(f, "is in section {section:#x}, which does not exist"),
+            Self::Outside { value, size } => {
+                write!(f, "offset {value:#x} is outside a section of {size:#x} bytes")
+            }
+            Self::Alignment(align) => {
+                write!(f, "alignment {align:#x} is no power of two up to a page")
+            }
+            Self::TooLarge(size) => write!(f, "{size:#x} bytes more are too many for one area"),
+        }
+    }
 }
 
 /// The symbols of an object.
@@ -114,7 +156,9 @@ impl<'f> Symbols<'f> {
             };
             match symbol.definition {
                 Definition::Undefined | Definition::Absolute => {}
-                Definition::Common if !symbol.value.is_power_of_two() || symbol.value > 4096 => {
+                Definition::Common
+                    if !symbol.value.is_power_of_two() || symbol.value > PAGE_SIZE =>
+                {
                     return at(name, SymbolFault::Alignment(symbol.value));
                 }
                 Definition::Common => {}

@@ -3,7 +3,9 @@
 //! Invariant: parts are whole pages, in the order text, read-only data, data; all three together
 //! have a 32-bit size.
 
-use mm::addr::PAGE_SIZE;
+use core::fmt;
+
+use mm::addr::{PAGE_SIZE, VirtAddr};
 
 /// One of the two areas that a module has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,6 +60,34 @@ impl Sizes {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.bytes() == 0
+    }
+}
+
+/// What is wrong with an area of memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AreaFault {
+    /// No address space has room for what the object has it hold.
+    TooLarge,
+    /// It does not begin at a page.
+    Base(VirtAddr),
+    /// It is not as long as was planned, or ends past the last address.
+    Bytes {
+        /// Bytes given.
+        given: usize,
+        /// Bytes planned.
+        planned: u32,
+    },
+}
+
+impl fmt::Display for AreaFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge => f.write_str("would be larger than the address space"),
+            Self::Base(base) => write!(f, "{base} is no page's address"),
+            Self::Bytes { given, planned } => {
+                write!(f, "{given:#x} bytes were given, and {planned:#x} are needed")
+            }
+        }
     }
 }
 

@@ -21,13 +21,13 @@ mod sections;
 
 use alloc::vec::Vec;
 
-use crate::error::{AreaFault, LoadError, SymbolFault};
+use crate::error::LoadError;
 use crate::functions;
-use crate::object::{Definition, Object};
+use crate::object::{Definition, Object, SymbolFault};
 use crate::reloc::veneer::VENEER_ALIGN;
 use crate::veneers::Veneers;
 
-pub use layout::{Home, Part, Sizes};
+pub use layout::{AreaFault, Home, Part, Sizes};
 pub(crate) use layout::{Layout, Place};
 
 /// A table that is made of sections of one name: the bytes of an entry.

@@ -13,8 +13,8 @@
 use elf::abi;
 
 use super::{Extent, Home, KSYMTAB, PARAM, Part, Place, Plan, Table, too_large};
-use crate::error::{LoadError, SectionFault};
-use crate::object::{Definition, Object, Section, Symbol};
+use crate::error::LoadError;
+use crate::object::{Definition, Object, Section, SectionFault, Symbol};
 use crate::unwind;
 
 /// How names of sections begin that are not needed when initialisation is over.

@@ -48,7 +48,7 @@ pub enum Binding {
 
 #[derive(Clone, Copy)]
 pub enum Type {
-    NoType = 0,
+    Untyped = 0,
     Object = 1,
     Function = 2,
     Section = 3,
@@ -140,7 +140,7 @@ impl Builder {
 
     /// A symbol of others.
     pub fn import(&mut self, name: &str) -> u32 {
-        self.symbol(name, Type::NoType, UNDEFINED, 0)
+        self.symbol(name, Type::Untyped, UNDEFINED, 0)
     }
 
     /// A section's own symbol.

@@ -79,9 +79,9 @@ fn symbols_are_where_their_definition_says() {
     let data = object.data(&[0; 64]);
     let arm = object.symbol("arm", Type::Function, text, 4);
     let thumb = object.symbol("thumb", Type::Function, text, 1);
-    let label = object.symbol("label", Type::NoType, text, 8);
+    let label = object.symbol("label", Type::Untyped, text, 8);
     let once = object.symbol("once", Type::Object, init, 4);
-    let absolute = object.symbol("absolute", Type::NoType, ABSOLUTE, 0x1234_5679);
+    let absolute = object.symbol("absolute", Type::Untyped, ABSOLUTE, 0x1234_5679);
     let own = object.section_symbol(data);
     let weak = object.import("weak");
     object.symbol_at(weak).binding = Binding::Weak;
