@@ -65,6 +65,11 @@ const TABLE: Table<Tally, NotGiven> = Table::new(&[
             Ok(())
         },
     ),
+    command("cat", &[Arg::file("NAME")], |tally, args| {
+        tally.runs += 1;
+        assert!(args.text("NAME")?.len() <= MAX_BYTES);
+        Ok(())
+    }),
     command("panic", &[Arg::text("WORD").repeated()], |tally, args| {
         tally.runs += 1;
         assert!(args.texts("WORD").map(str::len).sum::<usize>() <= MAX_BYTES);
@@ -83,6 +88,12 @@ const fn command(
     Command { name, args, help: "an exercise", details: "first line\nsecond line", run }
 }
 
+/// A name as long as a line.
+const LONGEST_NAME: &str = match core::str::from_utf8(&[b'x'; MAX_BYTES]) {
+    Ok(name) => name,
+    Err(_) => "",
+};
+
 /// Names of every unhandy shape.
 struct Symbols;
 
@@ -96,6 +107,11 @@ impl Names for Symbols {
 
     fn address(&self, name: &str) -> Option<u32> {
         SYMBOLS.iter().find(|(known, _)| *known == name).map(|(_, address)| *address)
+    }
+
+    fn files(&self, see: &mut dyn FnMut(&str)) {
+        ["", "a b", "e\u{301}é", "\u{301}", "modules/a.ko"].into_iter().for_each(&mut *see);
+        see(LONGEST_NAME);
     }
 }
 
@@ -184,9 +200,9 @@ mod tests {
     /// Bytes that are often part of something meaningful.
     fn keyboards() -> impl Strategy<Value = Vec<u8>> {
         let snippets = prop::sample::select(vec![
-            "help ", "layout ", "alloc ", "peek ", "panic ", "--json", "0x10", "4K ", "start+",
-            "DMA", "GFP_", "|", "\t", "\t\t", "\r", "\n", "\x1b[A", "\x1b[D", "\x1b", "\x12",
-            "\x17", "\x7f", "\"", "'", " ", "e\u{301}", "漢",
+            "help ", "layout ", "alloc ", "peek ", "panic ", "cat ", "--json", "0x10", "4K ",
+            "start+", "DMA", "GFP_", "|", "\t", "\t\t", "\r", "\n", "\x1b[A", "\x1b[D", "\x1b",
+            "\x12", "\x17", "\x7f", "\"", "'", " ", "e\u{301}", "漢",
         ]);
         let piece = prop_oneof![
             4 => snippets.prop_map(|text| text.as_bytes().to_vec()),

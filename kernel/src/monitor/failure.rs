@@ -59,8 +59,8 @@ pub enum Failure {
     NoFile {
         /// What was typed, or the start of it.
         name: ArrayString<64>,
-        /// What may have been meant, or the start of it.
-        nearest: Option<ArrayString<64>>,
+        /// What may have been meant, if that is no longer than this.
+        nearest: Option<ArrayString<40>>,
     },
     /// Ctrl-C was typed while a file was read.
     StoppedReading {

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use arrayvec::ArrayString;
 use crc32fast::Hasher;
 use monitor::argument::Args;
 use monitor::nearest::Nearest;
@@ -103,7 +104,8 @@ pub fn each_name(initrd: &Initrd, see: &mut dyn FnMut(&str)) {
 fn no_file(initrd: &Initrd, path: &str) -> Failure {
     let mut nearest = Nearest::new(path);
     each_name(initrd, &mut |name| nearest.see(name));
-    Failure::NoFile { name: typed(path), nearest: nearest.found().map(|name| typed(&name)) }
+    let nearest = nearest.found().and_then(|name| ArrayString::from(&name).ok());
+    Failure::NoFile { name: typed(path), nearest }
 }
 
 /// One line of a list.

@@ -3,6 +3,7 @@
 use mm::{
     addr::{GIB, KIB, MIB, PhysAddr, PhysRange},
     boot::{
+        initrd,
         memblock::{Memblock, Region},
         predict::{PredictError, Question, predict},
         split::Split,
@@ -58,7 +59,18 @@ pub fn exercise(line: &str) -> usize {
         }
     }
     check_size(line);
+    check_initrd(line);
     Split::ALL.into_iter().map(|split| check_split(line, split)).sum()
+}
+
+/// The initrd that `line` names, or the tree's: never an empty one, and never none while nothing on the line can be
+/// read.
+fn check_initrd(line: &str) {
+    let mut faults = 0;
+    let named = initrd::named(Some(QEMU), line, &mut |_| faults += 1);
+    assert!(named.is_none_or(|range| !range.is_empty()));
+    let typed = params(line).filter(|param| param.is("initrd") || param.is("initrdmem")).count();
+    assert!(faults < typed || (faults == typed && named == Some(QEMU)), "{faults} of {typed}");
 }
 
 /// How many machines have a layout under `line` and `split`.

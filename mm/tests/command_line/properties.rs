@@ -22,6 +22,7 @@ fn word() -> impl Strategy<Value = String> {
         Just("dma-zone"),
         Just("nohighmem"),
         Just("memblock"),
+        Just("initrd"),
         Just("\"mem"),
         Just("--"),
         Just("")
@@ -29,6 +30,7 @@ fn word() -> impl Strategy<Value = String> {
     prop_oneof![
         6 => (name.clone(), size()).prop_map(|(name, size)| format!("{name}={size}")),
         3 => (size(), size()).prop_map(|(size, at)| format!("mem={size}@{at}")),
+        1 => (size(), size()).prop_map(|(at, size)| format!("initrd={at},{size}")),
         1 => name.prop_map(str::to_owned),
     ]
 }

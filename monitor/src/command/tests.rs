@@ -67,6 +67,10 @@ const TABLE: Table<Seen, NotGiven> = Table::new(&[
         seen.push(format!("soak {:?} {:?}", args.number("COUNT").ok(), args.number("SEED").ok()));
         Ok(())
     }),
+    command("show", &[Arg::file("NAME"), Arg::text("WORD").repeated()], |seen, args| {
+        seen.push(format!("show {}", args.text("NAME")?));
+        Ok(())
+    }),
     command("bad", &[Arg::text("WORD").optional()], |_, args| args.number("WORD").map(drop)),
 ]);
 
@@ -84,6 +88,10 @@ impl Names for Symbols {
             "top" => Some(u32::MAX),
             _ => None,
         }
+    }
+
+    fn files(&self, see: &mut dyn FnMut(&str)) {
+        ["notes", "modules/a.ko", "modules/b.ko"].into_iter().for_each(see);
     }
 }
 
@@ -173,7 +181,8 @@ fn offered(before: &str) -> Vec<String> {
 
 #[test]
 fn tab_offers_what_may_come() {
-    let commands = ["help", "layout", "alloc", "peek", "panic", "test", "take", "soak", "bad"];
+    let commands =
+        ["help", "layout", "alloc", "peek", "panic", "test", "take", "soak", "show", "bad"];
     assert_eq!(offered(""), commands);
     assert_eq!(offered("help "), commands);
     assert_eq!(offered("layout "), ["--json"]);
@@ -186,6 +195,9 @@ fn tab_offers_what_may_come() {
     for wrong in ["bogus ", "alloc x ", "'alloc 1 "] {
         assert_eq!(offered(wrong), [""; 0], "{wrong}");
     }
+    assert_eq!(offered("show "), ["notes", "modules/a.ko", "modules/b.ko"]);
+    assert_eq!(offered("show notes "), [""; 0]);
+    assert_eq!(run("show what.ever"), "show what.ever", "any word may be a file's name");
     let names = TABLE.completer(&Symbols);
     let Found::One(rest) = complete(&names, "alloc 1 H") else { panic!() };
     assert_eq!(rest.as_str(), "ighMem ");
