@@ -154,8 +154,7 @@ impl ModuleMemory {
         let Some((text, rodata, all)) = lengths() else {
             return Err(MemoryError::TooLarge(sizes));
         };
-        let whole =
-            home.alloc(all, gfp | Gfp::__GFP_ZERO, caller).map_err(MemoryError::NoArea)?;
+        let whole = home.alloc(all, gfp | Gfp::__GFP_ZERO, caller).map_err(MemoryError::NoArea)?;
         let at = |offset: u32| VirtAddr::new(whole.start().as_u32() + offset);
         let parts = Parts {
             text: VirtRange::new(at(0), at(text)),

@@ -43,7 +43,7 @@ use crate::{boot, image, interrupts, pages};
 use death::Kind;
 use machine::{AllCode, Memory, Name, Symbols};
 
-pub use call_site::call_site;
+pub use call_site::{call_site, call_site_for_c};
 
 /// The function that calls what returns to `site`, and its module, if it is a module's; `None` if it is nobody's
 /// that has a symbol table. Of a module that is gone no more is known: another one may lie there by now.
@@ -237,6 +237,15 @@ pub fn last_line(reason: fmt::Arguments<'_>) -> ! {
     println!();
     interrupts::silence();
     interrupt::halt()
+}
+
+/// Writes Linux's line about modules, without its end: `Modules linked in: a b`.
+///
+/// # Errors
+///
+/// When `out` does.
+pub fn write_linked_in(out: &mut dyn Write) -> fmt::Result {
+    loaded::write_linked_in(out, &Memory::now())
 }
 
 /// Which CPU of which machine runs what.
