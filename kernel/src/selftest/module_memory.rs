@@ -218,7 +218,7 @@ fn works(kernel: &Kernel, checks: &mut Checks, module: &SealedMemory, answer: u3
     );
     let first = fixed.first_chunk().map(|bytes| u32::from_le_bytes(*bytes));
     checks.equal(first, Some(TEXT[0] & !0xff | answer), format_args!("the first word of text"));
-    let info = kernel.modules.area_at(plus(data.end(), 0_u32.wrapping_sub(1)));
+    let info = kernel.modules.area_at(plus(data.start(), PAGE_SIZE - 1));
     let kind = info.map(|info| (info.kind, info.range));
     let whole = module.parts().whole();
     checks.equal(kind, Some((AreaKind::Module, whole)), format_args!("the area"));
