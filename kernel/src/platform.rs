@@ -143,7 +143,9 @@ impl Platform for Hardware {
                 println!("Call site: {}", Site(self.call_site()));
             }
             Report::ObjectTrace { .. } | Report::Sampled { .. } => {}
-            Report::NoArea { caller, .. } | Report::NoModuleArea { caller, .. } => println!("Call site: {}", Site(*caller)),
+            Report::NoArea { caller, .. } | Report::NoModuleArea { caller, .. } => {
+                println!("Call site: {}", Site(*caller))
+            }
             Report::WrittenWhileFree { freed_by, .. } => {
                 if let Some(site) = *freed_by {
                     println!("Last freed by: {}", Site(site));

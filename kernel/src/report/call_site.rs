@@ -46,3 +46,8 @@ pub fn call_site() -> u32 {
         .find(|frame| asks(frame.instruction()))
         .map_or(0, |frame| frame.pc.as_u32())
 }
+
+/// As [`call_site`], for code that calls as C does.
+pub extern "C" fn call_site_for_c() -> u32 {
+    call_site()
+}

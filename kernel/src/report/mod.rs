@@ -45,7 +45,7 @@ use crate::{boot, image, interrupts, pages};
 use death::Kind;
 use machine::{AllCode, Memory, Name, Symbols};
 
-pub use call_site::call_site;
+pub use call_site::{call_site, call_site_for_c};
 pub use location::{dump_stack, write_symbol};
 
 /// The function that calls what returns to `site`, and its module, if it is a module's; `None` if it is nobody's
@@ -240,6 +240,15 @@ pub fn last_line(reason: fmt::Arguments<'_>) -> ! {
     println!();
     interrupts::silence();
     interrupt::halt()
+}
+
+/// Writes Linux's line about modules, without its end: `Modules linked in: a b`.
+///
+/// # Errors
+///
+/// When `out` does.
+pub fn write_linked_in(out: &mut dyn Write) -> fmt::Result {
+    loaded::write_linked_in(out, &Memory::now())
 }
 
 /// Which CPU of which machine runs what.

@@ -30,6 +30,7 @@ mod layout;
 mod ledger;
 mod lock;
 mod meminit;
+mod module_memory;
 mod object_soak;
 mod objects;
 mod owner;
@@ -96,6 +97,11 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "window", what: "every frame can be looked at, lowmem or not", run: window::run },
     Suite { name: "kmap", what: "frames are mapped for a while, and then not", run: kmap::run },
     Suite { name: "vmalloc", what: "areas are mapped, found and flushed", run: vmalloc::run },
+    Suite {
+        name: "module-memory",
+        what: "code runs where modules lie, and data does not",
+        run: module_memory::run,
+    },
     Suite { name: "dma", what: "what devices look at is not cached", run: dma::run },
     Suite { name: "stacks", what: "code runs on stacks with guard pages", run: stacks::run },
     Suite {

@@ -76,7 +76,8 @@ fn is_gone(kit: Kit<'_, '_>, got: VirtRange) {
 
 /// The flush after text became read-only, and before it becomes executable: the next flush forgets the same, and nobody
 /// writes text in between. It stays: with it no CPU writes what another one may execute already.
-const BEFORE_IT_RUNS: &str = "text is flushed again when it becomes executable, and nobody writes it in between";
+const BEFORE_IT_RUNS: &str =
+    "text is flushed again when it becomes executable, and nobody writes it in between";
 
 #[test]
 fn text_runs_and_data_does_not_on_all_cpus_until_it_is_gone() {
