@@ -20,6 +20,8 @@ static unsigned long page;
 static unsigned char *small;
 static unsigned char *large;
 
+static void __exit regions_exit(void);
+
 static int __init regions_init(void)
 {
 	page = __get_free_page(GFP_KERNEL);
@@ -43,7 +45,10 @@ static int __init regions_init(void)
 		is_vmalloc_addr(large) ? "in the vmalloc region" : "not where it should be");
 	pr_info("its first page is frame %lx, its last one %lx\n", vmalloc_to_pfn(large),
 		vmalloc_to_pfn(large + LARGE_BYTES - 1));
-	pr_info("my own code at %px, my own data at %px\n", regions_init, &page);
+	pr_info("my own code at %px, my own data at %px\n", regions_exit, &page);
+	pr_info("modules     %08lx to %08lx\n", MODULES_VADDR, MODULES_END);
+	pr_info("linear map  %08lx to %08lx\n", PAGE_OFFSET, (unsigned long)high_memory);
+	pr_info("vmalloc     %08lx to %08lx\n", VMALLOC_START, VMALLOC_END);
 	return 0;
 }
 

@@ -1,11 +1,22 @@
 /* The linear map: lowmem at a constant distance from its physical addresses.
  *
  * The distance, and where the kernel's half begins, are a choice of the kernel's build (3G, 3G_OPT, 2G, 1G).
- * One object is for all four, so these are functions here. */
+ * One object is for all four, so these are functions here, and none of them is a constant. */
 #pragma once
 
 #include <linux/mm_types.h>
 #include <linux/types.h>
+
+/* Where the linear map begins and ends. */
+unsigned long vmsplit_page_offset(void);
+unsigned long vmsplit_lowmem_end(void);
+#define PAGE_OFFSET vmsplit_page_offset()
+#define high_memory ((void *)vmsplit_lowmem_end())
+
+/* Below it: 14 MiB for modules, 2 MiB for kmap. */
+#define MODULES_VADDR (PAGE_OFFSET - 0x1000000UL)
+#define MODULES_END PKMAP_BASE
+#define PKMAP_BASE (PAGE_OFFSET - 0x200000UL)
 
 /* Lowmem only: the address of a kmalloc'ed object or of a page's own. */
 phys_addr_t virt_to_phys(const volatile void *address);

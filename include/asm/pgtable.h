@@ -6,6 +6,12 @@
  * memory (ARM DDI 0406C, A3.5.7). It gives NULL for the others. */
 #pragma once
 
+/* The vmalloc region: it begins where the linear map and a gap end, as memory and the command line have it. */
+unsigned long vmsplit_vmalloc_start(void);
+unsigned long vmsplit_vmalloc_end(void);
+#define VMALLOC_START vmsplit_vmalloc_start()
+#define VMALLOC_END vmsplit_vmalloc_end()
+
 typedef unsigned int pgprot_t;
 
 #define __PGPROT_MEMORY 0x3u

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A module's own, which the headers declare for it.
 const OF_THE_MODULE: [&str; 2] = ["init_module", "cleanup_module"];
@@ -103,7 +103,7 @@ fn function(statement: &str) -> Option<String> {
     None
 }
 
-/// The functions in the lists `exports![…]` of the kernel's sources in `folder`.
+/// The functions in the lists `exports![…]` of the Rust sources below `folder`.
 ///
 /// # Errors
 ///
@@ -111,8 +111,12 @@ fn function(statement: &str) -> Option<String> {
 pub fn exported(folder: &Path) -> io::Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
     for entry in fs::read_dir(folder)? {
-        let path: PathBuf = entry?.path();
-        names.extend(lists(&fs::read_to_string(path)?));
+        let path = entry?.path();
+        if path.is_dir() {
+            names.extend(exported(&path)?);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            names.extend(lists(&fs::read_to_string(path)?));
+        }
     }
     Ok(names)
 }

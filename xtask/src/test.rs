@@ -115,7 +115,13 @@ impl Gate {
             cargo
         };
         match step {
-            Step::Format => succeed(&mut host("fmt --all --check")),
+            Step::Format => {
+                succeed(&mut host("fmt --all --check"))?;
+                // A workspace of its own.
+                succeed(&mut host(
+                    "fmt --manifest-path examples/modules/hello_rust/Cargo.toml --check",
+                ))
+            }
             Step::Clippy => succeed(&mut host(
                 "clippy --workspace --exclude kernel --all-targets -- -D warnings",
             )),

@@ -20,6 +20,7 @@ use mm::zone::Gfp;
 
 use super::c::{address, complain_of, gfp, order, pointer};
 use super::exports;
+use crate::image;
 use crate::kmap;
 use crate::pages;
 
@@ -41,6 +42,8 @@ exports![
     clear_page,
     copy_page,
     totalram_pages,
+    vmsplit_page_offset,
+    vmsplit_lowmem_end,
 ];
 
 /// What there is in place of a number, where there is none.
@@ -217,4 +220,17 @@ unsafe extern "C" fn copy_page(to: *mut c_void, from: *const c_void) {
 extern "C" fn totalram_pages() -> u32 {
     let managed = pages::figures().map_or(0, |figures| figures.managed());
     u32::try_from(managed).unwrap_or(NOTHING)
+}
+
+/// `unsigned long vmsplit_page_offset(void)`: where the linear map begins, which is a choice of the build: the headers'
+/// `PAGE_OFFSET`.
+extern "C" fn vmsplit_page_offset() -> u32 {
+    image::SPLIT.page_offset().as_u32()
+}
+
+/// `unsigned long vmsplit_lowmem_end(void)`: where the linear map ends: the headers' `high_memory`.
+extern "C" fn vmsplit_lowmem_end() -> u32 {
+    // It ends below the vmalloc region, so its size is one of 32 bits.
+    let bytes = kmap::linear().map_or(0, |linear| linear.lowmem().len() as u32);
+    vmsplit_page_offset() + bytes
 }

@@ -27,6 +27,8 @@ exports![
     vmalloc_to_page,
     vmalloc_to_pfn,
     is_vmalloc_addr,
+    vmsplit_vmalloc_start,
+    vmsplit_vmalloc_end,
 ];
 
 /// `void *__vmalloc(unsigned long size, gfp_t flags)`: an area of whole pages; NULL if there is none, which is reported
@@ -129,4 +131,15 @@ extern "C" fn vmalloc_to_pfn(at: *const c_void) -> u32 {
 /// `bool is_vmalloc_addr(const void *addr)`: is it an address of the region, mapped or not?
 extern "C" fn is_vmalloc_addr(at: *const c_void) -> bool {
     region::get().is_some_and(|region| region.is_vmalloc_addr(address(at)))
+}
+
+/// `unsigned long vmsplit_vmalloc_start(void)`: where the region begins: the headers' `VMALLOC_START`; 0 before there is
+/// one.
+extern "C" fn vmsplit_vmalloc_start() -> u32 {
+    region::get().map_or(0, |region| region.region().start().as_u32())
+}
+
+/// `unsigned long vmsplit_vmalloc_end(void)`: where it ends: `VMALLOC_END`.
+extern "C" fn vmsplit_vmalloc_end() -> u32 {
+    region::get().map_or(0, |region| region.region().end().as_u32())
 }

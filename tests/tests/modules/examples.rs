@@ -32,7 +32,7 @@ const RELOCATIONS: [(u32, &str); 19] = [
 ];
 
 /// The examples, and how each may be compiled.
-fn examples() -> Vec<(PathBuf, &'static [&'static [&'static str]])> {
+pub fn examples() -> Vec<(PathBuf, &'static [&'static [&'static str]])> {
     let folder = root().join("examples/modules");
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut examples: Vec<_> = paths

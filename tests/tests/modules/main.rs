@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `headers` | each compiles alone; their numbers are `mm`'s; what they declare is exported |
 //! | `records` | parameters and exports lie in an object as decision 15 says |
+//! | `loading` | the kernel's loader takes each example, near the kernel and far from it |
 //! | `examples` | each compiles without a warning, and asks for nothing that is not there |
 //!
 //! Everything is compiled by `cargo xtask module`, with the compiler that this host has.
@@ -13,6 +14,7 @@
 
 mod examples;
 mod headers;
+mod loading;
 mod records;
 
 use std::fs;
@@ -68,12 +70,17 @@ impl Folder {
 
     /// The object of a source, whose warnings are errors.
     fn object(&self, source: &Path, options: &[&str]) -> Object {
+        Object::read(&self.file(source, options)).unwrap()
+    }
+
+    /// The object's bytes.
+    fn file(&self, source: &Path, options: &[&str]) -> Vec<u8> {
         let strict: &[&str] =
             if source.is_dir() { &[] } else { &["-Wextra", "-Werror", "-Wmissing-prototypes"] };
         let output = self.call(source, options, strict);
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{} {options:?}: {said}", source.display());
-        Object::read(&fs::read(self.path("object.ko")).unwrap()).unwrap()
+        fs::read(self.path("object.ko")).unwrap()
     }
 
     /// The object of a text.
