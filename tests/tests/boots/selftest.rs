@@ -3,7 +3,7 @@
 use crate::run::run;
 
 /// Suites that must have run.
-const SUITES: [&str; 19] = [
+const SUITES: [&str; 20] = [
     "page-tables",
     "ioremap",
     "vmalloc",
