@@ -8,7 +8,7 @@ use arrayvec::ArrayString;
 use mm::addr::VirtAddr;
 use printk::Show;
 
-use super::machine::{self, Memory, Symbols};
+use super::machine::{AllCode, Memory, Symbols};
 use super::write_machine;
 use crate::console::Out;
 
@@ -17,7 +17,8 @@ const BYTES: usize = 256;
 
 /// Writes the function at an address, as [`Show`] says; `false`, and nothing written, if it is none's. Any context.
 pub fn write_symbol(address: VirtAddr, show: Show, out: &mut dyn Write) -> bool {
-    let symbols = Symbols::of_image();
+    let memory = Memory::now();
+    let symbols = Symbols::new(&memory);
     let location = match show {
         Show::Name | Show::Offset => Location::exact(&symbols, address),
         Show::Caller => Location::return_to(&symbols, address),
@@ -43,8 +44,9 @@ fn module(rest: &str, out: &mut dyn Write) -> fmt::Result {
 #[inline(never)]
 pub fn dump_stack() {
     let frame = TrapFrame::here();
-    write_machine();
+    let memory = Memory::now();
+    write_machine(&memory);
+    let symbols = Symbols::new(&memory);
     // The console can not fail.
-    let _ =
-        backtrace::write(&mut Out, &Memory::now(), &Symbols::of_image(), machine::code(), &frame);
+    let _ = backtrace::write(&mut Out, &memory, &symbols, AllCode(&memory), &frame);
 }

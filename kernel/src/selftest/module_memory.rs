@@ -20,11 +20,12 @@ use mm::map::area::AreaKind;
 use mm::map::module_area::ModuleAreaError;
 use mm::map::vmalloc::VmallocError;
 use mm::zone::Gfp;
+use modules::Sizes;
 
 use super::Checks;
 use super::ledger::Ledger;
 use crate::modules::loaded::{self, Description, Half, State};
-use crate::modules::memory::{MemoryError, ModuleMemory, Parts, SealedMemory, Sizes};
+use crate::modules::memory::{MemoryError, ModuleMemory, Parts, Placement, SealedMemory};
 use crate::monitor::Kernel;
 use crate::report::{self, call_site};
 
@@ -61,6 +62,11 @@ const NAME: &str = "sample";
 /// Frames of a mapping that fills the region, and those of the last ones.
 const FILLERS: [usize; 4] = [512, 64, 8, 1];
 
+/// Memory near the kernel, if there is room.
+fn alloc(kernel: &Kernel, sizes: Sizes, gfp: Gfp) -> Result<ModuleMemory, MemoryError> {
+    ModuleMemory::alloc(kernel.module_area, sizes, Placement::NearFirst, gfp, call_site())
+}
+
 /// The suite.
 pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
     if kernel.pages.injects_failures() || kernel.slabs.injects_failures() {
@@ -69,7 +75,7 @@ pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
     // What is made once is there afterwards: slabs of records.
     a_module(kernel, checks, 42);
     settle(kernel);
-    let (near, far) = (kernel.modules.modules(), kernel.vmalloc);
+    let (near, far) = (kernel.module_area.modules(), kernel.vmalloc);
     let areas = [near, far].map(|region| region.figures().areas);
     let ledger = Ledger::open(kernel.pages);
     // The same addresses again, with other instructions.
@@ -88,7 +94,7 @@ pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
 }
 
 fn settle(kernel: &Kernel) {
-    kernel.modules.modules().make_room();
+    kernel.module_area.modules().make_room();
     kernel.vmalloc.make_room();
     kernel.slabs.shrink_all();
 }
@@ -99,7 +105,7 @@ fn plus(at: VirtAddr, bytes: u32) -> VirtAddr {
 
 /// Loads the module, whose functions give `answer`.
 fn load(kernel: &Kernel, checks: &mut Checks, answer: u32) -> Option<SealedMemory> {
-    let mut memory = match ModuleMemory::alloc(kernel.modules, SIZES, KERNEL, call_site()) {
+    let mut memory = match alloc(kernel, SIZES, KERNEL) {
         Ok(memory) => memory,
         Err(error) => {
             checks.that(false, format_args!("memory for a module: {error}"));
@@ -183,7 +189,7 @@ fn never_executed(checks: &mut Checks, at: VirtAddr, when: &str) {
 /// Loads it, uses it, looks at its rights, and gives it back.
 fn a_module(kernel: &Kernel, checks: &mut Checks, answer: u32) {
     let Some(module) = load(kernel, checks, answer) else { return };
-    let near = kernel.modules.modules().region();
+    let near = kernel.module_area.modules().region();
     checks.that(near.contains(module.parts().text.start()), format_args!("a module is near"));
     works(kernel, checks, &module, answer);
     is_gone(checks, module);
@@ -218,7 +224,7 @@ fn works(kernel: &Kernel, checks: &mut Checks, module: &SealedMemory, answer: u3
     );
     let first = fixed.first_chunk().map(|bytes| u32::from_le_bytes(*bytes));
     checks.equal(first, Some(TEXT[0] & !0xff | answer), format_args!("the first word of text"));
-    let info = kernel.modules.area_at(plus(data.start(), PAGE_SIZE - 1));
+    let info = kernel.module_area.area_at(plus(data.start(), PAGE_SIZE - 1));
     let kind = info.map(|info| (info.kind, info.range));
     let whole = module.parts().whole();
     checks.equal(kind, Some((AreaKind::Module, whole)), format_args!("the area"));
@@ -242,21 +248,21 @@ fn is_gone(checks: &mut Checks, module: SealedMemory) {
 
 /// What is no module.
 fn refused(kernel: &Kernel, checks: &mut Checks) {
-    let alloc = |sizes| ModuleMemory::alloc(kernel.modules, sizes, QUIET, call_site()).err();
-    let nothing = alloc(Sizes::default());
+    let refused = |sizes| alloc(kernel, sizes, QUIET).err();
+    let nothing = refused(Sizes::default());
     let is_empty = matches!(
         nothing,
         Some(MemoryError::NoArea(ModuleAreaError { modules: VmallocError::Empty, .. }))
     );
     checks.that(is_empty, format_args!("no bytes: {nothing:?}"));
     let sizes = Sizes { text: u32::MAX - PAGE_SIZE, rodata: PAGE_SIZE, data: PAGE_SIZE };
-    let all = alloc(sizes);
+    let all = refused(sizes);
     checks.equal(all, Some(MemoryError::TooLarge(sizes)), format_args!("4 GiB"));
     let sizes = Sizes { text: 1 << 31, rodata: 1 << 30, data: 0 };
-    checks.that(alloc(sizes).is_some(), format_args!("3 GiB"));
+    checks.that(refused(sizes).is_some(), format_args!("3 GiB"));
     // Only what there is of it.
     let sizes = Sizes { text: 0, rodata: 0, data: 1 };
-    match ModuleMemory::alloc(kernel.modules, sizes, KERNEL, call_site()) {
+    match alloc(kernel, sizes, KERNEL) {
         Ok(memory) => {
             let sealed = memory.seal(kernel.maps, KERNEL).map(|memory| memory.parts().data.len());
             checks.equal(sealed, Ok(PAGE_SIZE), format_args!("data without text"));
@@ -267,7 +273,7 @@ fn refused(kernel: &Kernel, checks: &mut Checks) {
 
 /// With the modules region full, a module lies far away, and works.
 fn full_region(kernel: &Kernel, checks: &mut Checks) {
-    let near = kernel.modules.modules();
+    let near = kernel.module_area.modules();
     let Ok(page) = kernel.pages.alloc_page(KERNEL) else {
         return checks.that(false, format_args!("a page"));
     };
@@ -294,7 +300,7 @@ fn full_region(kernel: &Kernel, checks: &mut Checks) {
 
 /// Maps the frames until the modules region has no room for one.
 fn fill(kernel: &Kernel, checks: &mut Checks, frames: &[Pfn]) -> Option<Vec<VirtAddr>> {
-    let near = kernel.modules.modules();
+    let near = kernel.module_area.modules();
     let mut fillers = Vec::new();
     // 16 MiB at most, and the rest of each size.
     if fillers.try_reserve_exact(64).is_err() {
