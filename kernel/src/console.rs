@@ -17,6 +17,7 @@ use log::{LevelFilter, Log, Metadata, Record};
 use mm::addr::VirtAddr;
 use mm::map::Mmio;
 
+pub mod level;
 mod receive;
 
 pub use receive::{

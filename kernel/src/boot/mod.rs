@@ -27,7 +27,7 @@ use arch_arm::trap::{ExceptionStacks, vectors};
 use mm::addr::VirtRange;
 use tock_registers::interfaces::Readable;
 
-use crate::console::Out;
+use crate::console::{self, Out};
 use crate::image;
 use crate::initrd::Initrd;
 use crate::interrupts;
@@ -124,6 +124,7 @@ extern "C" fn kernel_main(registers: &BootRegisters) -> ! {
     pages.drain();
     debugging.begin(pages);
     slabs::begin_failures(slabs, kernel.memory.command_line);
+    console::level::set_from(kernel.memory.command_line);
     insert::at_boot(&mut kernel);
     monitor::run(kernel)
 }

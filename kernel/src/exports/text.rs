@@ -14,7 +14,7 @@
 //! - T2: of the memory at `to`, `room` bytes are the caller's; of `sprintf`, as many as the text and its zero take.
 //!
 //! A message of `printk` that does not end its line leaves it open for a `KERN_CONT`; whoever prints next, or the prompt,
-//! ends it ([`console::end_line`]). Levels are not printed, and none is left out: nobody could read it elsewhere.
+//! ends it ([`console::end_line`]). Levels are not printed; which of them are left out [`level`] says.
 
 use core::ffi::{c_char, c_void};
 use core::fmt;
@@ -27,7 +27,7 @@ use mm::addr::VirtAddr;
 
 use super::exports;
 use super::slab::kmalloc;
-use crate::console::{self, print, println};
+use crate::console::{self, level, print, println};
 use crate::report;
 
 exports![
@@ -109,13 +109,15 @@ fn message(text: u32, args: &mut dyn Arguments) -> i32 {
     let mut line = Line::new();
     format(&mut line, text, args, &Machine);
     let message = line.message();
-    if message.place == Place::NewLine {
-        console::end_line();
-    }
-    if message.ends_line {
-        println!("{message}");
-    } else {
-        print!("{message}");
+    if level::shows(message.level, message.place) {
+        if message.place == Place::NewLine {
+            console::end_line();
+        }
+        if message.ends_line {
+            println!("{message}");
+        } else {
+            print!("{message}");
+        }
     }
     // A line has far fewer bytes.
     message.text.len() as i32 + i32::from(message.ends_line)

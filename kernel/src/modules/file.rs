@@ -66,6 +66,11 @@ impl Drop for FileBytes {
     }
 }
 
+/// Does a file of this name hold an object?
+pub fn is_object(path: &str) -> bool {
+    path.ends_with(".ko") || path.ends_with(".o")
+}
+
 /// The file that `word` means: one of this path; else the first whose module has this name.
 ///
 /// # Errors
@@ -79,9 +84,8 @@ pub fn find(initrd: &Initrd, word: &str) -> Result<Option<Entry>, ModuleError<'s
     let Ok(wanted) = ModuleName::of_file(word) else { return Ok(None) };
     for entry in archive.entries() {
         let entry = entry.map_err(ModuleError::Initrd)?;
-        let name = core::str::from_utf8(entry.name.as_bytes()).ok();
-        let is_object = name.is_some_and(|name| name.ends_with(".ko") || name.ends_with(".o"));
-        if is_object && name.map(ModuleName::of_file) == Some(Ok(wanted)) {
+        let path = str::from_utf8(entry.name.path()).ok().filter(|path| is_object(path));
+        if path.map(ModuleName::of_file) == Some(Ok(wanted)) {
             return Ok(Some(entry));
         }
     }

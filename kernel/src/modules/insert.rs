@@ -1,5 +1,9 @@
 //! From the name of a file in the initrd to a module that is loaded: what `insmod` and boot do.
 
+use core::fmt;
+use core::iter;
+
+use mm::addr::VirtRange;
 use mm::param::params;
 
 use super::arguments::Arguments;
@@ -14,6 +18,21 @@ use crate::report;
 #[derive(Debug)]
 pub struct Told;
 
+/// What was inserted.
+#[derive(Debug)]
+pub struct Inserted {
+    name: ModuleName,
+    range: VirtRange,
+    veneers: u32,
+}
+
+impl fmt::Display for Inserted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, range, veneers } = self;
+        write!(f, "{name}: loaded at {range}, {} kB, {veneers} veneers", range.len() >> 10)
+    }
+}
+
 /// Inserts the module of the file that `word` means, with `typed` parameters, one for each word. Why it can not be
 /// inserted is told by `tell`: a reason may borrow from the file.
 ///
@@ -26,7 +45,7 @@ pub fn insert<'w>(
     typed: impl Iterator<Item = &'w str>,
     placement: Placement,
     tell: impl Fn(&ModuleError<'_>),
-) -> Result<(), Told> {
+) -> Result<Inserted, Told> {
     let told = |error: ModuleError<'_>| {
         tell(&error);
         Told
@@ -43,9 +62,7 @@ pub fn insert<'w>(
     let (name, arguments, file) = read().map_err(told)?;
     let inserted = kernel.modules.insert(name, file.bytes(), arguments.as_str(), placement);
     let module = inserted.map_err(told)?;
-    let (range, veneers) = (module.parts().whole(), module.veneers());
-    log::info!("{name}: loaded at {range}, {} kB, {veneers} veneers", range.len() >> 10);
-    Ok(())
+    Ok(Inserted { name, range: module.parts().whole(), veneers: module.veneers() })
 }
 
 /// Inserts what the boot parameter `modules-load=` names, with commas between, in this order. One that can not be
@@ -55,8 +72,9 @@ pub fn at_boot(kernel: &mut Kernel) {
         let words = param.value.unwrap_or_default().split(',').filter(|word| !word.is_empty());
         for word in words {
             let tell = |error: &ModuleError<'_>| log::error!("modules-load: {word}: {error}");
-            // It was said.
-            let _ = insert(kernel, word, core::iter::empty(), Placement::NearFirst, tell);
+            if let Ok(inserted) = insert(kernel, word, iter::empty(), Placement::NearFirst, tell) {
+                log::info!("{inserted}");
+            }
         }
     }
 }

@@ -226,17 +226,4 @@ impl SealedMemory {
         // SAFETY: 1. nobody has the right to.
         unsafe { self.area.bytes(VirtRange::new(text.start(), rodata.end())) }
     }
-
-    /// The data.
-    ///
-    /// # Safety
-    ///
-    /// 1. While the slice lives nothing of the module runs, here, in a handler or elsewhere, and nobody who was
-    ///    given an address of its data uses it.
-    #[must_use]
-    pub unsafe fn data_mut(&mut self) -> &mut [u8] {
-        let data = self.area.parts.data;
-        // SAFETY: 1. data stays writable; 2. the caller's 1.
-        unsafe { self.area.bytes_mut(data) }
-    }
 }

@@ -8,7 +8,7 @@ use monitor::argument::Args;
 
 use super::Kernel;
 use super::failure::Failure;
-use crate::console::{Out, println};
+use crate::console::{Out, level, println};
 use crate::exports;
 use crate::modules::error::ModuleError;
 use crate::modules::file::{self, FileBytes};
@@ -17,13 +17,15 @@ use crate::modules::memory::Placement;
 use crate::modules::name::ModuleName;
 use crate::modules::registry::{Module, Registry};
 use crate::report;
+use crate::selftest;
 
 pub fn insmod(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
     let word = args.text("NAME")?;
-    let placement = if args.has("--far") { Placement::Far } else { Placement::NearFirst };
+    let placement = placement(args);
     let tell = |error: &ModuleError<'_>| println!("error: {word}: {error}");
     let inserted = insert(kernel, word, args.texts("PARAMETER=VALUE"), placement, tell);
-    inserted.map_err(|Told| Failure::Told)
+    println!("{}", inserted.map_err(|Told| Failure::Told)?);
+    Ok(())
 }
 
 pub fn rmmod(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
@@ -33,9 +35,26 @@ pub fn rmmod(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
         Err(error) => Err(ModuleError::Name(error)),
     };
     removed.map_err(|error| {
-        println!("error: {word}: {error}");
+        println!("error: {error}");
         Failure::Told
     })
+}
+
+pub fn loglevel(_: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
+    match args.number("LEVEL") {
+        Ok(number) => level::set(number),
+        Err(_) => println!("{}", level::get()),
+    }
+    Ok(())
+}
+
+pub fn soak(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
+    let rounds = args.number("COUNT").unwrap_or(1);
+    selftest::run_module_soak(kernel, rounds, placement(args)).map_err(Failure::SelfTest)
+}
+
+fn placement(args: &Args<'_>) -> Placement {
+    if args.has("--far") { Placement::Far } else { Placement::NearFirst }
 }
 
 pub fn lsmod(kernel: &mut Kernel, _: &Args<'_>) -> Result<(), Failure> {

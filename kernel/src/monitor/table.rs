@@ -11,7 +11,7 @@ use super::{
     Kernel, access, disks, dma, fail, files, kfence, layout, machine, memory, modules, objects, pages,
     power, registers, tables, vmalloc,
 };
-use crate::console::Out;
+use crate::console::{self, Out};
 use crate::report::provoke;
 use crate::selftest;
 
@@ -321,6 +321,24 @@ an exit function.",
         help: "what a module's file says of itself",
         details: "NAME as of insmod.",
         run: modules::modinfo,
+    },
+    Command {
+        name: "loglevel",
+        args: &[Arg::number("LEVEL", 0, console::level::HIGHEST).optional()],
+        help: "which messages of modules are shown",
+        details: "\
+Those of printk whose level is lower than LEVEL: 4 shows errors and worse, 7 all but those for debugging, 8 all. As
+loglevel= on the command line. Without LEVEL it says which it is.",
+        run: modules::loglevel,
+    },
+    Command {
+        name: "module-soak",
+        args: &[Arg::number("COUNT", 1, u32::MAX).optional(), Arg::flag("--far")],
+        help: "insert and remove all modules for long",
+        details: "\
+All modules of the initrd, in its order, and backwards out again, COUNT times, once if it is not given. Then all memory
+must be back. What they print is shown the first time. With --far they lie in the vmalloc region. Ctrl-C ends it.",
+        run: modules::soak,
     },
     Command { name: "blk", args: &[], help: "the disks", details: "", run: disks::list },
     Command {

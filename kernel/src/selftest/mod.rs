@@ -31,6 +31,7 @@ mod ledger;
 mod lock;
 mod meminit;
 mod module_memory;
+mod module_soak;
 mod object_soak;
 mod objects;
 mod owner;
@@ -55,6 +56,7 @@ mod zones;
 use core::fmt;
 
 use crate::console::println;
+use crate::modules::memory::Placement;
 use crate::monitor::Kernel;
 
 pub use exceptions::on_supervisor_call;
@@ -130,6 +132,12 @@ const OBJECT_SOAK: Suite = Suite {
     name: "object-soak",
     what: "no object has two owners, and every slab comes back",
     run: object_soak::run,
+};
+/// In no run of all suites: it wants an initrd, and modules that go as they came.
+const MODULE_SOAK: Suite = Suite {
+    name: "module-soak",
+    what: "what modules take comes back",
+    run: |kernel, checks| module_soak::run_for(kernel, 1, Placement::NearFirst, checks),
 };
 const TICKS: Suite = Suite { name: "ticks", what: "no tick is lost under load", run: ticks::run };
 
@@ -260,6 +268,23 @@ pub fn run_soak(kernel: &mut Kernel, operations: u32, seed: u32) -> Result<(), F
 /// When a check failed.
 pub fn run_object_soak(kernel: &mut Kernel, operations: u32, seed: u32) -> Result<(), Failed> {
     match outcome(&OBJECT_SOAK, |checks| object_soak::run_for(kernel, operations, seed, checks)) {
+        Outcome::Passed | Outcome::Skipped => Ok(()),
+        Outcome::Failed => Err(Failed { failed: 1, ran: 1 }),
+    }
+}
+
+/// Inserts and removes all modules of the initrd so many times.
+///
+/// # Errors
+///
+/// When a check failed.
+pub fn run_module_soak(
+    kernel: &mut Kernel,
+    rounds: u32,
+    placement: Placement,
+) -> Result<(), Failed> {
+    let run = |checks: &mut Checks| module_soak::run_for(kernel, rounds, placement, checks);
+    match outcome(&MODULE_SOAK, run) {
         Outcome::Passed | Outcome::Skipped => Ok(()),
         Outcome::Failed => Err(Failed { failed: 1, ran: 1 }),
     }
