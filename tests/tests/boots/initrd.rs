@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::run::{Run, run};
 use crate::serial::Serial;
+use crate::source::Source;
 
 /// Where QEMU puts an initrd on a machine of 256 MiB or more.
 const QEMU_PLACE: u64 = 0x4800_0000;
@@ -271,6 +272,18 @@ fn refused() {
             "vmsplit> ls\nerror: there is no initrd: boot refused ",
         ]);
     }
+    // U-Boot names an initrd among the reservations, too. What of that is lowmem stays reserved without it.
+    let dtb = Source::virt().reserve(QEMU_PLACE, len as u64).compile("initrd-reserved");
+    let (_folder, path) = file(&archive);
+    let twice = ["--dtb", dtb.to_str().unwrap(), "--initrd", path.to_str().unwrap()];
+    let kept = run(&[&twice[..], &["--append", "vmalloc=922738688"]].concat(), "cat hello.txt");
+    kept.expect_status(0);
+    kept.expect(&["vmsplit> cat hello.txt\nhello, initrd\n"]);
+    let lost = ["--append", "vmalloc=922738688 nohighmem"];
+    let lost = run(&[&twice[..], &lost].concat(), "explain 0x48001000");
+    lost.expect_status(0);
+    lost.expect(&["lies above lowmem - disabling initrd", "is reserved: /memreserve/"]);
+
     let bad = "initrd initrd=0x48000000 initrd=here,1M";
     let run = run(&["--append", bad], "ls; cat x");
     run.expect_status(1);
