@@ -5,7 +5,9 @@ use board::Machine;
 use board::dt::Placement;
 use mm::addr::{PAGE_SIZE, PhysAddr, PhysRange, VirtRange};
 use mm::boot::initrd::{self, Reason, Refused};
-use mm::boot::layout::FDT;
+use mm::boot::layout::{FDT, Request, Settings};
+use mm::boot::lowmem::vmalloc_limit;
+use mm::boot::memory::phys_offset_of_bank;
 use mm::boot::relocate::{self, Loaded, Plan};
 
 use super::early::EarlyTables;
@@ -74,15 +76,29 @@ pub fn ensure_in_place(
     let unfit = [image::whole(), VirtRange::new(FDT.start(), FDT.end())].map(same_numbers);
     let fixed_up = PhysRange::new(PhysAddr::new(u64::from(FDT.end().as_u32())), TOP);
     let unfit = [unfit[0], unfit[1], fixed_up, PhysRange::new(TOP, PhysAddr::new(u64::MAX))];
-    let plan = stop_for(
-        relocate::plan(bank, loaded, || reserved(machine), &unfit),
-        "can not move the kernel",
-    );
+    let plan_within = |bank| relocate::plan(bank, loaded, || reserved(machine), &unfit);
+    // An initrd that there is no other room for is better lost than the boot.
+    let plan = plan_within(lasting_part(machine, bank)).or_else(|_| plan_within(bank));
+    let plan = stop_for(plan, "can not move the kernel");
     if !plan.copies.is_empty() {
         let is_overwritten = initrd.is_some() && plan.initrd.is_none();
         let overwritten = if is_overwritten { OVERWRITTEN } else { 0 };
         carry_out(&plan, overwritten, dtb, registers, early);
     }
+}
+
+/// The part of the kernel's own bank that stays: without HighMem what is above lowmem will be dropped.
+fn lasting_part(machine: &Machine<'_>, bank: PhysRange) -> PhysRange {
+    let command_line = machine.chosen.bootargs.unwrap_or("");
+    let phys_offset = phys_offset_of_bank(bank.start());
+    let settings =
+        Settings { split: image::SPLIT, phys_offset, command_line, board_dma_zone: None };
+    let request = Request::read(settings, &mut |_| ());
+    if request.highmem {
+        return bank;
+    }
+    let limit = vmalloc_limit(request.split, phys_offset, request.vmalloc_bytes);
+    PhysRange::new(bank.start(), bank.end().min(limit))
 }
 
 const TOP: PhysAddr = mm::addr::PHYS_LIMIT_32;

@@ -11,8 +11,9 @@ use cpio::NewcBuilder;
 use cpio::newc::trailer;
 use tempfile::TempDir;
 
-use crate::run::{Run, run};
+use crate::run::{Run, finished, run, xtask};
 use crate::serial::Serial;
+use crate::source::Source;
 
 /// Where QEMU puts an initrd on a machine of 256 MiB or more.
 const QEMU_PLACE: u64 = 0x4800_0000;
@@ -184,22 +185,22 @@ fn at_any_byte() {
     }
 }
 
-/// It lies where the kernel belongs, and is read where it was moved to.
+/// It lies where the kernel belongs, and is read where it was moved to: which is memory that stays.
 fn moved() {
     let files = Files::new();
     let archive = files.archive();
     let (_folder, path) = file(&archive);
     let device = loader(&path, 0x4030_0001);
-    let append = format!("initrd=0x40300001,{}", archive.len());
-    let options = ["--image", "raw", "--append", &append];
-    let with_loader: Vec<&str> =
-        [&options[..], &["--exec", SHOW, "--", "-device", &device]].concat();
-    let run = crate::run::finished(&crate::run::xtask(
-        &std::iter::once("run").chain(with_loader).map(str::to_string).collect::<Vec<_>>(),
-    ));
-    run.expect_status(0);
-    run.expect(&["moving [0x40300001-", "initrd: [0x7ff", " kB, 8 files\n"]);
-    files.expect(&run);
+    for (settings, place) in [("", "0x7ff"), ("nohighmem vmalloc=896M", "0x46f")] {
+        let append = format!("initrd=0x40300001,{} {settings}", archive.len());
+        let options = ["run", "--image", "raw", "--append", &append, "--exec", SHOW];
+        let with_loader = [&options[..], &["--", "-device", &device]].concat();
+        let run =
+            finished(&xtask(&with_loader.into_iter().map(str::to_string).collect::<Vec<_>>()));
+        run.expect_status(0);
+        run.expect(&["moving [0x40300001-", &format!("initrd: [{place}"), " kB, 8 files\n"]);
+        files.expect(&run);
+    }
 }
 
 /// QEMU's device that puts a file into RAM.
@@ -271,6 +272,18 @@ fn refused() {
             "vmsplit> ls\nerror: there is no initrd: boot refused ",
         ]);
     }
+    // U-Boot names an initrd among the reservations, too. What of that is lowmem stays reserved without it.
+    let dtb = Source::virt().reserve(QEMU_PLACE, len as u64).compile("initrd-reserved");
+    let (_folder, path) = file(&archive);
+    let twice = ["--dtb", dtb.to_str().unwrap(), "--initrd", path.to_str().unwrap()];
+    let kept = run(&[&twice[..], &["--append", "vmalloc=922738688"]].concat(), "cat hello.txt");
+    kept.expect_status(0);
+    kept.expect(&["vmsplit> cat hello.txt\nhello, initrd\n"]);
+    let lost = ["--append", "vmalloc=922738688 nohighmem"];
+    let lost = run(&[&twice[..], &lost].concat(), "explain 0x48001000");
+    lost.expect_status(0);
+    lost.expect(&["lies above lowmem - disabling initrd", "is reserved: /memreserve/"]);
+
     let bad = "initrd initrd=0x48000000 initrd=here,1M";
     let run = run(&["--append", bad], "ls; cat x");
     run.expect_status(1);
