@@ -18,6 +18,7 @@ mod images;
 mod interrupts;
 mod keyboard;
 mod kfence;
+mod module_memory;
 mod monitor;
 mod oddities;
 mod page_debug;
@@ -75,6 +76,7 @@ fn main() -> ExitCode {
         &slabs::BOOTS,
         &kfence::BOOTS,
         &vmalloc::BOOTS,
+        &module_memory::BOOTS,
         &disk::BOOTS,
         &disk_faults::BOOTS,
         &zones::BOOTS,
