@@ -183,7 +183,11 @@ fn never_executed(checks: &mut Checks, at: VirtAddr, when: &str) {
 
 /// Loads it, uses it, looks at its rights, and gives it back.
 fn a_module(kernel: &Kernel, checks: &mut Checks, answer: u32) {
-    let Some(module) = load(kernel, checks, answer) else { return };
+    let Some(mut module) = load(kernel, checks, answer) else { return };
+    // SAFETY: 1. nothing of it runs, and it has told nobody of its data.
+    let data = unsafe { module.data_mut() };
+    checks.equal(data.len() as u32, PAGE_SIZE, format_args!("bytes of data"));
+    data.iter_mut().skip(4).for_each(|byte| *byte = 0x5a);
     let near = kernel.modules.modules().region();
     checks.that(near.contains(module.parts().text.start()), format_args!("a module is near"));
     works(kernel, checks, &module, answer);

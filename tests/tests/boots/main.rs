@@ -69,7 +69,7 @@ fn main() -> ExitCode {
             Ok(())
         })
     }));
-    let boots: [&[NamedBoot]; 22] = [
+    let boots: [&[NamedBoot]; 23] = [
         &monitor::BOOTS,
         &pages::BOOTS,
         &page_debug::BOOTS,

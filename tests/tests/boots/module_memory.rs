@@ -8,7 +8,7 @@ const SUITE: &str = "selftest module-memory";
 pub fn self_tests() {
     for options in [
         &["--vmsplit", "3g"][..],
-        &["--vmsplit", "3g_opt"],
+        &["--vmsplit", "3g-opt"],
         &["--vmsplit", "2g"],
         &["--vmsplit", "1g", "-m", "2G", "--cpu", "cortex-a7"],
         &["-m", "16M", "--cpu", "cortex-a7"],
@@ -39,7 +39,7 @@ pub fn full_regions() {
     run.expect_status(0);
     run.expect(&[
         "module allocation failure: 2516",
-        " bytes, mode:0xcc0(GFP_KERNEL): modules: no gap for 2516",
+        " bytes, mode:0xdc0(GFP_KERNEL|__GFP_ZERO): modules: no gap for 2516",
         " in 0xbf000000 - 0xbfe00000; vmalloc: no gap for 2516",
         " in 0xf0800000 - 0xff800000\nmodules: no room for 2516",
         " in 0xbf000000 - 0xbfe00000\n  free: 14",
