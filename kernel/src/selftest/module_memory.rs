@@ -84,6 +84,7 @@ pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
     }
     refused(kernel, checks);
     full_region(kernel, checks);
+    both_full(kernel, checks);
     calls(kernel, checks);
     settle(kernel);
     checks.equal([near, far].map(|region| region.figures().areas), areas, format_args!("areas"));
@@ -296,6 +297,26 @@ fn full_region(kernel: &Kernel, checks: &mut Checks) {
         checks.that(near.region().contains(at), format_args!("{at} is near again"));
         is_gone(checks, module);
     }
+}
+
+/// More than either region has room for, where there is so much memory: that is told once, of both.
+fn both_full(kernel: &Kernel, checks: &mut Checks) {
+    let regions = [kernel.module_area.modules(), kernel.vmalloc];
+    regions.iter().for_each(|region| _ = region.make_room());
+    let largest = regions.map(|region| region.largest_area(0)).into_iter().max().unwrap_or(0);
+    if u64::from(largest / PAGE_SIZE) + 1 > kernel.pages.figures().free() {
+        return;
+    }
+    let sizes = Sizes { text: PAGE_SIZE, rodata: 0, data: largest };
+    let error = alloc(kernel, sizes, KERNEL).err();
+    let is_both = matches!(
+        error,
+        Some(MemoryError::NoArea(ModuleAreaError {
+            modules: VmallocError::NoHole(_),
+            vmalloc: Some(VmallocError::NoHole(_)),
+        }))
+    );
+    checks.that(is_both, format_args!("no room in either region: {error:?}"));
 }
 
 /// Maps the frames until the modules region has no room for one.

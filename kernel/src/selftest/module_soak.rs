@@ -11,6 +11,7 @@ use newc::Entry;
 use super::Checks;
 use super::ledger::Ledger;
 use crate::console::{self, level, println};
+use crate::kmap;
 use crate::modules::error::ModuleError;
 use crate::modules::file::is_object;
 use crate::modules::insert::insert;
@@ -103,5 +104,9 @@ fn areas(kernel: &Kernel) -> [u32; 2] {
 fn settle(kernel: &Kernel) {
     kernel.module_area.modules().make_room();
     kernel.vmalloc.make_room();
+    // A frame that is given back while a slot has it waits for the slot.
+    if let Some(pkmap) = kmap::pkmap() {
+        pkmap.flush_unused();
+    }
     kernel.slabs.shrink_all();
 }

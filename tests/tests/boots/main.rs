@@ -19,6 +19,7 @@ mod initrd;
 mod interrupts;
 mod keyboard;
 mod kfence;
+mod module_memory;
 mod monitor;
 mod oddities;
 mod page_debug;
@@ -76,6 +77,7 @@ fn main() -> ExitCode {
         &slabs::BOOTS,
         &kfence::BOOTS,
         &vmalloc::BOOTS,
+        &module_memory::BOOTS,
         &disk::BOOTS,
         &disk_faults::BOOTS,
         &initrd::BOOTS,

@@ -218,7 +218,7 @@ fn only_areas_of_modules_are_given_back() {
 fn nothing_is_lost_whatever_fails() {
     type Inject = fn(&Bench<'_, '_>, u32);
     let kinds: [(Inject, u32); 3] = [
-        (|bench, n| bench.pages.inject_failures(of(n)), 20),
+        (|bench, n| bench.pages.inject_failures(of(n)), 5),
         (|bench, n| bench.slabs.inject_failures(of(n)), 5),
         (
             |bench, n| {
