@@ -5,7 +5,7 @@
 //! | layer | modules | runs |
 //! |---|---|---|
 //! | formats and logic | [`mmu`]; [`trap`] but for its stubs; the bit fields in [`cp15`]; [`probe::ex_table`], [`translate::decode`]; [`timer::Schedule`]; results in [`psci`]; [`sync`]; [`tlb::sequence`] | anywhere, tested on the host |
-//! | instructions | the accesses in [`cp15`], [`barrier`], `banked`, those in [`tlb`], `cache`, `clear`, [`copy`], `entry`, [`interrupt`], the calls in [`psci`], [`timer`], `pmu`, `trap`'s vectors and stubs, the accesses in [`probe`], `user` | on ARM only |
+//! | instructions | the accesses in [`cp15`], [`barrier`], `banked`, those in [`tlb`], `cache`, `clear`, [`copy`], `entry`, [`interrupt`], the calls in [`psci`], [`timer`], `pmu`, `trap`'s vectors and stubs, the accesses in [`probe`], `user`, [`variadic`]'s stubs | on ARM only |
 //!
 //! The second layer is thin, and what it offers does not exist on other architectures: a host test
 //! that called it would not compile. Three exceptions let portable code run in tests: barriers are
@@ -42,5 +42,6 @@ pub mod translate;
 pub mod trap;
 #[cfg(target_arch = "arm")]
 pub mod user;
+pub mod variadic;
 
 mod mva;

@@ -9,7 +9,7 @@
 //! stand in the middle of a line.
 
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use arch_arm::sync::IrqLock;
 use board::serial::pl011::{Pl011, Registers, Transmitter};
@@ -29,6 +29,8 @@ const CHUNK_BYTES: usize = 16;
 static TRANSMITTER: IrqLock<Option<Transmitter>> = IrqLock::new(None);
 /// Where a UART is mapped that may be used when [`TRANSMITTER`] is empty or held; 0 for none.
 static BASE: AtomicU32 = AtomicU32::new(0);
+/// Does the last line go on?
+static IS_OPEN: AtomicBool = AtomicBool::new(false);
 
 /// Names the UART that speaks until [`start`] is called.
 ///
@@ -84,7 +86,15 @@ impl Write for Out {
     }
 }
 
+/// Begins a line, if the last one goes on. Any context.
+pub fn end_line() {
+    if IS_OPEN.load(Ordering::Relaxed) {
+        println!();
+    }
+}
+
 fn write_chunk(chunk: &[u8]) {
+    IS_OPEN.store(!chunk.ends_with(b"\n"), Ordering::Relaxed);
     if let Some(mut slot) = TRANSMITTER.try_lock()
         && let Some(transmitter) = slot.as_mut()
     {

@@ -47,6 +47,7 @@ mod page;
 mod runtime;
 mod slab;
 mod string;
+mod text;
 mod vmalloc;
 
 use mm::addr::VirtAddr;
@@ -84,7 +85,7 @@ macro_rules! exports {
 }
 use exports;
 
-const FAMILIES: [&[Export]; 10] = [
+const FAMILIES: [&[Export]; 11] = [
     slab::EXPORTS,
     mempool::EXPORTS,
     page::EXPORTS,
@@ -92,6 +93,7 @@ const FAMILIES: [&[Export]; 10] = [
     kmap::EXPORTS,
     io::EXPORTS,
     dma::EXPORTS,
+    text::EXPORTS,
     string::EXPORTS,
     number::EXPORTS,
     runtime::EXPORTS,

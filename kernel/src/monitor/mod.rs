@@ -85,6 +85,8 @@ pub fn run(mut kernel: Kernel) -> ! {
     println!("Type help for the commands.");
     let mut editor = Editor::<HISTORY>::new(PROMPT);
     loop {
+        // Scripts look for the prompt at the start of a line.
+        console::end_line();
         // The console can not fail, here as in the commands.
         let _ = editor.start(&mut Out);
         match read_line(&mut editor, &kernel) {

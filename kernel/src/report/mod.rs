@@ -9,6 +9,7 @@
 //! - `machine` reads memory, page tables and symbols in ways that can not fault;
 //! - [`death`] is the record;
 //! - [`call_site()`] finds out who asked for memory, with the same tools;
+//! - `location` names code for who prints;
 //! - [`provoke`] has something to report.
 //!
 //! A report may begin anywhere: with the console's or the page allocator's lock held, on a stack that
@@ -19,6 +20,7 @@
 
 mod call_site;
 pub mod death;
+mod location;
 mod machine;
 pub mod provoke;
 
@@ -44,6 +46,7 @@ use death::Kind;
 use machine::{Memory, Symbols};
 
 pub use call_site::call_site;
+pub use location::{dump_stack, write_symbol};
 
 /// The function that calls what returns to `site`; `None` if it is none of the image's, or the image has
 /// no symbol table.

@@ -46,6 +46,7 @@ mod tables;
 mod ticks;
 mod user_faults;
 mod user_mode;
+mod variadic;
 mod vmalloc;
 mod window;
 mod zones;
@@ -108,6 +109,7 @@ pub const SUITES: &[Suite] = &[
         run: call_site::run,
     },
     Suite { name: "probe", what: "accesses that may fault, and translations", run: probe::run },
+    Suite { name: "variadic", what: "arguments of C lie in a row", run: variadic::run },
     Suite { name: "kuser", what: "the helpers that user mode calls", run: kuser::run },
     Suite { name: "user-faults", what: "what user mode may not do", run: user_faults::run },
     Suite { name: "irqs", what: "interrupts reach their handler, or are disabled", run: irqs::run },

@@ -173,22 +173,25 @@ impl<'m, M: ReadMemory> Unwinder<'m, M> {
         let instruction = here.instruction();
         if !self.code.text.contains(instruction) {
             // A jump to nowhere: lr says where it came from, if it was a call.
-            return self.return_by_lr(End::NotCode(here.pc));
+            return self.return_by_lr(0, End::NotCode(here.pc));
         }
         let entry = table::find(self.memory, self.code.index, instruction)
             .ok_or(End::CannotUnwind(here.pc))?;
         let instructions = match table::instructions(self.memory, &entry) {
             Ok(Some(instructions)) => instructions,
             // Assembly: as long as it calls nobody, lr is still its own.
-            Ok(None) => return self.return_by_lr(End::CannotUnwind(here.pc)),
+            Ok(None) => return self.return_by_lr(0, End::CannotUnwind(here.pc)),
             Err(table::BadEntry) => return Err(End::BadTable(here.pc)),
         };
         if here.place == Place::Exact {
             match prologue::state(self.memory, entry.function, here.pc) {
                 prologue::State::Complete => {}
-                prologue::State::NotBegun => return self.return_by_lr(End::BadTable(here.pc)),
-                prologue::State::Pushed(mask) => {
-                    let registers = frame::pop(self.memory, &self.registers, mask)?;
+                prologue::State::NotBegun { spilled } => {
+                    return self.return_by_lr(spilled, End::BadTable(here.pc));
+                }
+                prologue::State::Pushed { mask, spilled } => {
+                    let mut registers = frame::pop(self.memory, &self.registers, mask)?;
+                    registers.0[SP] = registers.0[SP].wrapping_add(spilled);
                     let (place, stack) = (Place::Return, Stack::Same);
                     return self.go_to(&Caller { registers, place, stack });
                 }
@@ -204,8 +207,8 @@ impl<'m, M: ReadMemory> Unwinder<'m, M> {
     }
 
     /// Takes lr for the return address: right for a function that has saved nothing yet, and only
-    /// where an exception struck, since every call overwrites lr.
-    fn return_by_lr(&mut self, otherwise: End) -> Result<(), End> {
+    /// where an exception struck, since every call overwrites lr. The caller's sp is `spilled` bytes higher.
+    fn return_by_lr(&mut self, spilled: u32, otherwise: End) -> Result<(), End> {
         let Registers(r) = self.registers;
         let leads_on = r[LR] == 0 || self.code.text.contains(VirtAddr::new(r[LR].wrapping_sub(1)));
         if self.place != Place::Exact || r[LR] == r[PC] || !leads_on {
@@ -213,6 +216,7 @@ impl<'m, M: ReadMemory> Unwinder<'m, M> {
         }
         let mut caller = self.registers;
         caller.0[PC] = r[LR];
+        caller.0[SP] = caller.0[SP].wrapping_add(spilled);
         // Nothing says that sp is any good, so it is not asked to have moved.
         self.registers = caller;
         self.place = Place::Return;

@@ -14,6 +14,15 @@
 //!
 //! so where pc stands between these instructions tells. The compiler may put the prologue behind a
 //! first test that leaves early: pc in front of it is *not begun* as well.
+//!
+//! A function with `...` ([`variadic`](crate::variadic), and C's) has one more pair around them:
+//!
+//! ```text
+//! push {r0-r3}            0xe92d000f     sp is 16 bytes below the caller's from here on
+//! …                                      as above
+//! add  sp, sp, #16        0xe28dd010     behind the pop of lr
+//! bx   lr
+//! ```
 
 use mm::addr::{VirtAddr, VirtRange};
 
@@ -22,13 +31,21 @@ use super::{FP, LR, ReadMemory};
 /// Instructions of a function that are looked at: prologues stand among the first.
 const MAX_INSTRUCTIONS: u32 = 1024;
 
-/// What has been done before pc.
+/// What has been done before pc. Where arguments were spilled, the caller's sp is as many bytes above what is said.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum State {
     /// Nothing, or all has been undone: lr is the return address, and sp is the caller's.
-    NotBegun,
+    NotBegun {
+        /// Bytes of arguments.
+        spilled: u32,
+    },
     /// The registers in this mask lie at sp, lr among them; the frame pointer is the caller's.
-    Pushed(u32),
+    Pushed {
+        /// The registers.
+        mask: u32,
+        /// Bytes of arguments above them.
+        spilled: u32,
+    },
     /// The frame pointer is set, or the function has no such prologue: the tables are right.
     Complete,
 }
@@ -36,27 +53,35 @@ pub(super) enum State {
 /// The state of `function` at `pc`, which lies in it, before the instruction there.
 pub(super) fn state(memory: &impl ReadMemory, function: VirtRange, pc: VirtAddr) -> State {
     if pc == function.start() {
-        return State::NotBegun;
+        return State::NotBegun { spilled: 0 };
     }
-    let before = pc.checked_sub(4).and_then(|before| memory.word(before));
-    if before.and_then(pop_mask).is_some_and(has_lr) {
-        return State::NotBegun;
+    let before = |bytes| pc.checked_sub(bytes).and_then(|at| memory.word(at));
+    let pops_lr = |instruction: Option<u32>| instruction.and_then(pop_mask).is_some_and(has_lr);
+    if pops_lr(before(4)) {
+        return State::NotBegun { spilled: memory.word(pc).and_then(dropped_bytes).unwrap_or(0) };
+    }
+    if pops_lr(before(8)) && before(4).and_then(dropped_bytes).is_some() {
+        return State::NotBegun { spilled: 0 };
     }
     let words = (0..function.len().min(4 * MAX_INSTRUCTIONS)).step_by(4).map_while(|offset| {
         let at = function.start().checked_add(offset)?;
         Some((at, memory.word(at)?))
     });
-    let mut pushed = None;
+    let (mut pushed, mut spilled) = (None, 0);
     for (at, instruction) in words {
         match pushed {
             None => {
-                pushed = push_mask(instruction).filter(|&mask| has_lr(mask));
+                let mask = push_mask(instruction).unwrap_or(0);
+                pushed = Some(mask).filter(|&mask| has_lr(mask));
                 if pushed.is_some() && pc <= at {
-                    return State::NotBegun;
+                    return State::NotBegun { spilled };
+                }
+                if mask & !ARGUMENTS == 0 && at < pc {
+                    spilled += 4 * mask.count_ones();
                 }
             }
             Some(mask) if sets_frame_pointer(instruction) => {
-                return if pc <= at { State::Pushed(mask) } else { State::Complete };
+                return if pc <= at { State::Pushed { mask, spilled } } else { State::Complete };
             }
             Some(_) => {}
         }
@@ -64,8 +89,16 @@ pub(super) fn state(memory: &impl ReadMemory, function: VirtRange, pc: VirtAddr)
     State::Complete
 }
 
+/// The registers of arguments.
+const ARGUMENTS: u32 = 0xf;
+
 fn has_lr(mask: u32) -> bool {
     mask & 1 << LR != 0
+}
+
+/// `add sp, sp, #bytes`, of few.
+fn dropped_bytes(instruction: u32) -> Option<u32> {
+    (instruction & 0xffff_ff00 == 0xe28d_d000).then_some(instruction & 0xff)
 }
 
 /// `push {…}`, that is `stmdb sp!, {…}`, or `str reg, [sp, #-4]!` for a single register.

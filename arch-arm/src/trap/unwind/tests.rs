@@ -400,6 +400,75 @@ fn a_call_on_another_stack_leads_back_to_the_first() {
     }
 }
 
+/// The walk is in what the stub of `variadic!` calls, or in any instruction of the stub itself. The function around it finds
+/// its frame by sp, as C without frame pointers does, so sp must be right everywhere.
+#[test]
+fn a_variadic_stub_leads_back_to_its_caller() {
+    // push {r0-r3}; push {r11, lr}; mov r11, sp; add r0, sp, #8; bl; pop {r11, lr}; add sp, sp, #16; bx lr.
+    let code = [
+        0xe92d_000f,
+        0xe92d_4800,
+        0xe1a0_b00d,
+        0xe28d_0008,
+        0xeb00_0000,
+        0xe8bd_4800,
+        0xe28d_d010,
+        0xe12f_ff1e,
+    ];
+    for executed in 0..=8 {
+        let mut program = Program::new(vec![plain(), plain(), plain()]);
+        let start = TEXT + FUNCTION_BYTES;
+        for (at, word) in (start..).step_by(4).zip(code) {
+            program.memory.0.insert(at, word);
+        }
+        program.memory.0.insert(INDEX + 8 + 4, word_of(0x80, &[0x84, 0x80, 0x03]));
+        // The caller's frame is fp and lr at sp, and four words above.
+        program.memory.0.insert(INDEX + 4, word_of(0x80, &[0x84, 0x80, 0x03]));
+        let mut cpu = Cpu::new();
+        cpu.r[PC] = TEXT + 0x10;
+        cpu.r[SP] -= 24;
+        for (offset, value) in [(0, cpu.r[FP]), (4, cpu.r[LR])] {
+            program.memory.0.insert(cpu.r[SP] + offset, value);
+        }
+        cpu.r[FP] = 0xdead_0000;
+        cpu.call(start);
+        for step in 0..executed {
+            let push = |cpu: &mut Cpu, memory: &mut Words, number: usize| {
+                cpu.r[SP] -= 4;
+                memory.0.insert(cpu.r[SP], cpu.r[number]);
+            };
+            match step {
+                0 => [3, 2, 1, 0].into_iter().for_each(|n| push(&mut cpu, &mut program.memory, n)),
+                1 => [LR, FP].into_iter().for_each(|n| push(&mut cpu, &mut program.memory, n)),
+                2 => cpu.r[FP] = cpu.r[SP],
+                3 => cpu.r[0] = cpu.r[SP] + 8,
+                // What is called gives back sp and fp, and not lr.
+                4 => cpu.r[LR] = 0xdead_0000,
+                5 => {
+                    (cpu.r[FP], cpu.r[LR]) =
+                        (program.memory.0[&cpu.r[SP]], program.memory.0[&(cpu.r[SP] + 4)]);
+                    cpu.r[SP] += 8;
+                }
+                6 => cpu.r[SP] += 16,
+                _ => {
+                    // It is called now, in place of having returned.
+                    cpu = Cpu { expected: cpu.expected, ..Cpu::new() };
+                    cpu.r[SP] -= 48;
+                    (cpu.r[FP], cpu.r[PC]) = (cpu.r[SP], start + 0x10);
+                    cpu.call(start + FUNCTION_BYTES);
+                    cpu.run(&plain(), 6, &mut program.memory);
+                    cpu.r[PC] -= 4;
+                }
+            }
+            cpu.r[PC] += 4;
+        }
+        cpu.expected.push((cpu.r[PC], Place::Exact, cpu.r[SP]));
+        let (frames, end) = program.trace(&cpu.frame());
+        assert_eq!(as_expected(&frames), cpu.expected, "{executed} executed");
+        assert_eq!(end, Some(End::Outermost), "{executed} executed");
+    }
+}
+
 #[test]
 fn a_stack_that_can_not_be_read_is_named() {
     let mut program = Program::new(vec![plain(), plain()]);

@@ -6,6 +6,7 @@
 
 mod memory;
 mod objects;
+mod printf;
 mod runtime;
 mod text;
 
@@ -56,6 +57,7 @@ fn address(checks: &mut Checks, name: &str) -> Option<*const ()> {
 pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
     table(checks);
     text::run(checks);
+    printf::run(checks);
     runtime::run(checks);
     if kernel.pages.injects_failures() || kernel.slabs.injects_failures() {
         // What needs no memory has been checked.
@@ -68,6 +70,7 @@ pub fn run(kernel: &mut Kernel, checks: &mut Checks) {
     objects::run(kernel, checks);
     memory::run(kernel, checks);
     text::copies(checks);
+    printf::allocated(checks);
     settle(kernel);
     checks.equal(kernel.vmalloc.figures().areas, areas, format_args!("areas"));
     checks.equal(kernel.slabs.caches().count(), slabs_before, format_args!("caches"));
