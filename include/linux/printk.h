@@ -3,6 +3,7 @@
 
 #include <linux/compiler.h>
 #include <linux/kern_levels.h>
+#include <linux/stdarg.h>
 #include <linux/types.h>
 
 /* Prints by a format, as C's printf; `%p` shows an address as it is, `%pS` a function's name. Any context.
@@ -10,6 +11,8 @@
 __printf(1, 2) int printk(const char *format, ...);
 /* `printk` by the name that objects built with newer headers of Linux ask for. */
 __printf(1, 2) int _printk(const char *format, ...);
+/* With the arguments that another function was called with. */
+__printf(1, 0) int vprintk(const char *format, va_list arguments);
 /* The calls that led here, into the log. */
 void dump_stack(void);
 

@@ -9,6 +9,7 @@
 use core::ffi::c_void;
 use core::ptr;
 
+use arch_arm::interrupt;
 use mm::dma::{
     Coherency, CoherentBuffer, Device, Direction, DmaAddr, DmaFault, DmaWindow, MapError,
 };
@@ -41,19 +42,23 @@ const NO_MAPPING: u32 = u32::MAX;
 /// The modules' device.
 static DEVICE: Once<Device> = Once::new();
 
-fn device() -> &'static Device {
-    DEVICE.call_once(|| Device::new("modules", DmaWindow::WHOLE, Coherency::Software))
+/// The DMA memory, and the device, which is made and listed at the first use.
+fn of_modules() -> Option<(&'static Dma, &'static Device)> {
+    let dma = dma::get()?;
+    Some((dma, DEVICE.get().unwrap_or_else(|| make_device(dma))))
 }
 
-/// The DMA memory, and the device, which is listed in its reports from the first use on.
-fn of_modules() -> Option<(&'static Dma, &'static Device)> {
-    static LISTED: Once<()> = Once::new();
-    let dma = dma::get()?;
-    LISTED.call_once(|| {
-        // It can be used all the same, if it can not be listed.
-        let _ = dma.attach(device());
-    });
-    Some((dma, device()))
+#[cold]
+fn make_device(dma: &'static Dma) -> &'static Device {
+    // A handler that came meanwhile, and wanted it, would wait for ever.
+    let _masked = interrupt::mask();
+    if let Some(device) = DEVICE.get() {
+        return device;
+    }
+    let device = DEVICE.call_once(|| Device::new("modules", DmaWindow::WHOLE, Coherency::Software));
+    // It can be used all the same, if it can not be listed.
+    let _ = dma.attach(device);
+    device
 }
 
 /// The direction with C's number.

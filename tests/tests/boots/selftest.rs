@@ -3,7 +3,7 @@
 use crate::run::run;
 
 /// Suites that must have run.
-const SUITES: [&str; 20] = [
+const SUITES: [&str; 21] = [
     "page-tables",
     "ioremap",
     "vmalloc",
@@ -14,6 +14,7 @@ const SUITES: [&str; 20] = [
     "object-soak",
     "meminit",
     "examples",
+    "exports",
     "heap",
     "shortage",
     "faults",
