@@ -41,4 +41,4 @@ pub use error::{LoadError, RecordFault};
 pub use link::{Area, EntryFault, Imports, Linked, link};
 pub use object::{FileFault, Info, Object, RelocationFault, SectionFault, SymbolFault, VERMAGIC};
 pub use params::ValueFault;
-pub use plan::{AreaFault, Home, Part, Plan, Sizes};
+pub use plan::{AreaFault, Plan, Sizes};

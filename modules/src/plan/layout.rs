@@ -9,7 +9,7 @@ use mm::addr::{PAGE_SIZE, VirtAddr};
 
 /// One of the two areas that a module has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Home {
+pub(crate) enum Home {
     /// As long as the module is loaded.
     Core,
     /// Until its init function has returned.
@@ -18,7 +18,7 @@ pub enum Home {
 
 impl Home {
     /// What messages call it.
-    pub(crate) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Core => "core",
             Self::Init => "init",
@@ -28,7 +28,7 @@ impl Home {
 
 /// A part of an area, by the rights that it has when the module runs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Part {
+pub(crate) enum Part {
     /// Read and executed.
     Text,
     /// Read.

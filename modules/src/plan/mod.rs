@@ -27,11 +27,11 @@ use crate::object::{Definition, Object, SymbolFault};
 use crate::reloc::veneer::VENEER_ALIGN;
 use crate::veneers::Veneers;
 
-pub use layout::{AreaFault, Home, Part, Sizes};
-pub(crate) use layout::{Layout, Place};
+pub use layout::{AreaFault, Sizes};
+pub(crate) use layout::{Home, Layout, Part, Place};
 
 /// A table that is made of sections of one name: the bytes of an entry.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Table {
     pub name: &'static str,
     pub entry_bytes: u32,

@@ -30,22 +30,20 @@ impl<'f> Plan<'f> {
         self.places.try_reserve_exact(sections.len()).map_err(|_| LoadError::Memory)?;
         self.places.resize(sections.len(), None);
 
-        let is_table = |section: &Section<'f>| table_of(section).is_some();
         let loaded = || sections.iter().filter(|section| section.is_loaded());
-        for section in loaded().filter(|it| !is_table(it) && !it.is_unwind_index()) {
-            let home = home_of(section);
-            self.place_at_end(section, home, part_of(section))?;
+        for section in loaded().filter(|it| table_of(it).is_none() && !it.is_unwind_index()) {
+            self.place_at_end(section, home_of(section), part_of(section))?;
         }
         for table in [KSYMTAB, PARAM] {
             let at = self.core.layout.push(Part::Rodata, 0, MIN_ALIGN);
             let at = at.ok_or(too_large(Home::Core))?;
-            for section in loaded().filter(|section| section.name == table.name) {
+            for section in loaded().filter(|section| table_of(section) == Some(table)) {
                 section.check_whole(table.entry_bytes)?;
                 self.place_at_end(section, Home::Core, Part::Rodata)?;
             }
             let bytes = self.core.layout.used(Part::Rodata).saturating_sub(at);
             let extent = Extent { at, bytes };
-            if table.name == KSYMTAB.name { self.ksymtab = extent } else { self.param = extent }
+            if table == KSYMTAB { self.ksymtab = extent } else { self.param = extent }
         }
         for home in [Home::Core, Home::Init] {
             self.place_index(object, home)?;

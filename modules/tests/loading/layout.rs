@@ -55,6 +55,23 @@ fn sections_go_to_the_part_that_their_rights_say() {
     }
 }
 
+/// A name alone makes no table of what is no data.
+#[test]
+fn each_section_has_one_place() {
+    let mut object = Builder::new();
+    let bss = object.section("__ksymtab", NOBITS, A | W, &[]);
+    object.at(bss).size = Some(8);
+    let text = object.text(&RETURN);
+    let symbol = object.section_symbol(text);
+    let index = object.section("__param", EXIDX, A, &[0, 0, 0, 0, 1, 0, 0, 0]);
+    object.at(index).link = text.into();
+    object.relocate(index, &[(0, PREL31, symbol)]);
+    let module = loaded(&object);
+    assert!(module.linked.exports.is_empty());
+    assert_eq!(module.core_sizes, Sizes { text: 4096, rodata: 4096, data: 4096 });
+    assert_eq!(module.linked.core_index.unwrap().len(), 16);
+}
+
 #[test]
 fn alignment_is_kept_up_to_a_page() {
     let mut object = Builder::new();
