@@ -35,7 +35,8 @@ pub fn set(level: u32) {
 /// Sets what the command line says; the last word counts.
 pub fn set_from(command_line: &str) {
     for param in params(command_line) {
-        let number = || param.value.map(read_size).filter(|size| size.is_number && size.rest.is_empty());
+        let number =
+            || param.value.map(read_size).filter(|size| size.is_number && size.rest.is_empty());
         match param.value {
             None if param.is("quiet") => set(QUIET),
             None if param.is("debug") => set(DEBUG),

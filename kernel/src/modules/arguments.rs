@@ -50,7 +50,12 @@ impl Arguments {
     }
 
     fn push(&mut self, name: &str, value: Option<&str>) -> Result<(), ModuleError<'static>> {
-        let quote = if value.is_some_and(|value| value.contains(|c: char| c.is_ascii_whitespace())) { "\"" } else { "" };
+        let quote = if value.is_some_and(|value| value.contains(|c: char| c.is_ascii_whitespace()))
+        {
+            "\""
+        } else {
+            ""
+        };
         let pieces = match value {
             Some(value) => [name, "=", quote, value, quote, " "],
             None => [name, "", "", "", "", " "],

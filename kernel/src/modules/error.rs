@@ -79,9 +79,13 @@ pub enum ModuleError<'f> {
 impl fmt::Display for ModuleError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoInitrd => f.write_str("there is no initrd: run --module or --initrd brings one"),
+            Self::NoInitrd => {
+                f.write_str("there is no initrd: run --module or --initrd brings one")
+            }
             Self::Initrd(error) => write!(f, "initrd: {error}"),
-            Self::NotFound => f.write_str("no such file in the initrd, and no .ko or .o of that name"),
+            Self::NotFound => {
+                f.write_str("no such file in the initrd, and no .ko or .o of that name")
+            }
             Self::NoFile => f.write_str("no file with any bytes"),
             Self::Name(error) => error.fmt(f),
             Self::Exists => f.write_str("a module of this name is loaded"),

@@ -40,7 +40,8 @@ impl FileBytes {
             return Err(ModuleError::NoFile);
         }
         let no_memory = |error: KvError| ModuleError::FileMemory { bytes: len, error };
-        let at = home.kvmalloc(len, Gfp::GFP_KERNEL | Gfp::__GFP_ZERO, caller).map_err(no_memory)?;
+        let at =
+            home.kvmalloc(len, Gfp::GFP_KERNEL | Gfp::__GFP_ZERO, caller).map_err(no_memory)?;
         let mut bytes = Self { home, at, len };
         let read = file.read(0, bytes.as_mut()).map_err(ModuleError::Initrd)?;
         if read == len as usize { Ok(bytes) } else { Err(ModuleError::NoFile) }

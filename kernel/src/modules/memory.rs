@@ -161,7 +161,9 @@ impl ModuleMemory {
         let zeroed = gfp | Gfp::__GFP_ZERO;
         let whole = match placement {
             Placement::NearFirst => home.alloc(all, zeroed, caller).map_err(MemoryError::NoArea)?,
-            Placement::Far => home.alloc_far(all, zeroed, caller).map_err(MemoryError::NoFarArea)?,
+            Placement::Far => {
+                home.alloc_far(all, zeroed, caller).map_err(MemoryError::NoFarArea)?
+            }
         };
         let at = |offset: u32| VirtAddr::new(whole.start().as_u32() + offset);
         let parts = Parts {

@@ -155,9 +155,8 @@ impl Registry {
         let linked = link(&object, &plan, core.as_area(), init_area, &mut imports)
             .map_err(ModuleError::Object)?;
         let uses = imports.uses()?;
-        let seal = |memory: ModuleMemory| {
-            memory.seal(maps, Gfp::GFP_KERNEL).map_err(ModuleError::Rights)
-        };
+        let seal =
+            |memory: ModuleMemory| memory.seal(maps, Gfp::GFP_KERNEL).map_err(ModuleError::Rights);
         let (core, init) = (seal(core)?, init.map(seal).transpose()?);
         let half = |memory: &SealedMemory, index| {
             let parts = memory.parts();
@@ -172,9 +171,8 @@ impl Registry {
         .map_err(ModuleError::Unpublished)?;
         self.modules.try_reserve(1).map_err(ModuleError::Books)?;
         let module = Module { published, name, linked, core, uses };
-        let module = cache
-            .alloc(Gfp::GFP_KERNEL, module)
-            .map_err(|full| ModuleError::Record(full.error))?;
+        let module =
+            cache.alloc(Gfp::GFP_KERNEL, module).map_err(|full| ModuleError::Record(full.error))?;
         self.modules.push(module);
         self.start(init)
     }

@@ -37,13 +37,13 @@ use monitor::editor::{Editor, Step, TooLong};
 use crate::boot::{KernelTables, Memory, Regions};
 use crate::console::{self, Out, println};
 use crate::initrd::Initrd;
-use failure::Failure;
 use crate::maps::Maps;
 use crate::modules::registry::Registry;
 use crate::pages::Pages;
 use crate::slabs::Slabs;
 use crate::virtio::block::Disk;
 use crate::vmalloc::{Io, Modules, Vmalloc};
+use failure::Failure;
 
 const PROMPT: &str = "vmsplit> ";
 /// Bytes of lines that are remembered.
@@ -122,12 +122,10 @@ fn read_line(editor: &mut Editor<HISTORY>, kernel: &Kernel) -> Step {
 
 fn execute(kernel: &mut Kernel, line: &str) {
     match table::COMMANDS.parse(line, kernel) {
-        Ok(Some(invocation)) => {
-            match invocation.run(kernel) {
-                Ok(()) | Err(Failure::Told) => {}
-                Err(failure) => println!("error: {failure}"),
-            }
-        }
+        Ok(Some(invocation)) => match invocation.run(kernel) {
+            Ok(()) | Err(Failure::Told) => {}
+            Err(failure) => println!("error: {failure}"),
+        },
         Ok(None) => {}
         Err(error) => println!("error: {error}"),
     }

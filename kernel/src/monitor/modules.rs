@@ -157,7 +157,8 @@ fn write_needs(object: &Object<'_>, modules: &Registry) -> fmt::Result {
         }
     }
     writeln!(Out)?;
-    let nobodys = |symbol: &&str| exports::find(symbol).is_none() && modules.export(symbol).is_none();
+    let nobodys =
+        |symbol: &&str| exports::find(symbol).is_none() && modules.export(symbol).is_none();
     for symbol in object.imports().filter(nobodys) {
         writeln!(Out, "{:<16}{}", "unknown symbol:", Plain(symbol))?;
     }

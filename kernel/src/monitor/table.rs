@@ -8,8 +8,8 @@ use monitor::dump::Unit;
 
 use super::failure::Failure;
 use super::{
-    Kernel, access, disks, dma, fail, files, kfence, layout, machine, memory, modules, objects, pages,
-    power, registers, tables, vmalloc,
+    Kernel, access, disks, dma, fail, files, kfence, layout, machine, memory, modules, objects,
+    pages, power, registers, tables, vmalloc,
 };
 use crate::console::{self, Out};
 use crate::report::provoke;

@@ -20,6 +20,7 @@ mod interrupts;
 mod keyboard;
 mod kfence;
 mod module_memory;
+mod modules;
 mod monitor;
 mod oddities;
 mod page_debug;
@@ -70,7 +71,7 @@ fn main() -> ExitCode {
             Ok(())
         })
     }));
-    let boots: [&[NamedBoot]; 23] = [
+    let boots: [&[NamedBoot]; 25] = [
         &monitor::BOOTS,
         &pages::BOOTS,
         &page_debug::BOOTS,
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
         &kfence::BOOTS,
         &vmalloc::BOOTS,
         &module_memory::BOOTS,
+        &modules::BOOTS,
         &disk::BOOTS,
         &disk_faults::BOOTS,
         &initrd::BOOTS,
