@@ -16,7 +16,7 @@ thread_local! {
     static ENDED: Cell<(u32, u32)> = const { Cell::new((0, 0)) };
 }
 
-unsafe fn end(_: NonNull<u8>) {
+unsafe extern "C" fn end(_: NonNull<u8>) {
     assert_eq!(watch::held(), 0, "a destructor runs with a lock held");
     let (all, masked) = ENDED.get();
     ENDED.set((all + 1, masked + u32::from(are_masked())));
