@@ -194,3 +194,20 @@ fn two_parameters_of_one_name_are_refused() {
         load_with(&object.bytes(), &mut Kernel::default(), "first=1 second=2", CORE, INIT).unwrap();
     assert_eq!(module.word(module.data()), 2);
 }
+
+#[test]
+fn a_parameter_is_shown_with_its_description_and_not_too_many_are() {
+    let mut object = Builder::new();
+    let mut info = b"parm=p1:what: it says\0parm=nobody:x\0parmtype=nameless\0".to_vec();
+    for index in 0..200 {
+        info.extend(format!("parmtype=p{index}:int\0").bytes());
+    }
+    object.at(1).bytes.extend(info);
+    let file = object.bytes();
+    let object = modules::Object::parse(&file).unwrap();
+    let shown: Vec<_> = object.info().parameters().collect();
+    assert_eq!(shown[..2], [("p0", "int", ""), ("p1", "int", "what: it says")]);
+    // The one without a type counts as well.
+    assert_eq!(shown.len(), modules::Info::MAX_PARAMETERS - 1);
+    assert_eq!(object.info().count(), 2 + 3 + 200);
+}
