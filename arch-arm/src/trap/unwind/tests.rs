@@ -238,7 +238,7 @@ impl Cpu {
 
     /// Calls the function at `target` with the instruction at pc.
     fn call(&mut self, target: u32) {
-        self.r[LR] = self.r[PC] + 4 | self.thumb;
+        self.r[LR] = (self.r[PC] + 4) | self.thumb;
         self.expected.push((self.r[PC] + 4, Place::Return, self.r[SP]));
         self.r[PC] = target;
     }
