@@ -35,6 +35,8 @@ static struct module __maybe_unused __this_module = { .name = KBUILD_MODNAME };
 bool try_module_get(struct module *module);
 /* The other of the pair. */
 void module_put(struct module *module);
+/* How many uses it counts. */
+int module_refcount(struct module *module);
 
 /* For a caller that knows somebody to hold the module already. */
 static inline void __module_get(struct module *module)

@@ -15,6 +15,7 @@ use mm::map::{MemoryType, Mmu, Prot};
 
 use crate::dma;
 use crate::image;
+use crate::modules::registry::Module;
 use crate::monitor::Kernel;
 
 /// An edge that was touched.
@@ -46,8 +47,14 @@ pub fn touch_all(kernel: &Kernel, visit: &mut dyn FnMut(Touched)) {
         kernel.maps.lookup(page).and_then(|mapped| mapped.prot).is_some_and(is_device)
     };
     let uncached = |page: VirtAddr| DMA.contains(page) && kernel.maps.lookup(page).is_some();
+    let modules = |page: VirtAddr| {
+        let parts =
+            kernel.modules.iter().map(Module::parts).find(|parts| parts.whole().contains(page))?;
+        Some(if parts.data.contains(page) { Access::ReadWrite } else { Access::ReadOnly })
+    };
     let contents = Contents {
         uncached: &|page| devices(page) || uncached(page),
+        modules: &modules,
         dtb: dtb_mapping(kernel),
         read_only: VirtRange::new(image::text().start(), image::rodata().end()),
         ram: &ram,

@@ -2,7 +2,8 @@
 #include <linux/init.h>
 #include <linux/module.h>
 
-static char block[13 << 20];
+/* Not static, so that the compiler can not know that nobody reads it. */
+char block[13 << 20];
 
 static int __init large_init(void)
 {

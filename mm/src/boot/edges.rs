@@ -78,6 +78,8 @@ impl fmt::Display for Access {
 pub struct Contents<'a> {
     /// Pages of device registers, in the fixmap and in the vmalloc region, and of coherent memory in the DMA region.
     pub uncached: &'a dyn Fn(VirtAddr) -> bool,
+    /// What the memory of the modules that boot has loaded allows; `None` where none is.
+    pub modules: &'a dyn Fn(VirtAddr) -> Option<Access>,
     /// What is mapped of the device tree's window, from its start.
     pub dtb: VirtRange,
     /// The image's read-only part: text and constants.
@@ -115,6 +117,9 @@ pub fn expected(layout: &Layout, contents: &Contents<'_>, page: VirtAddr) -> Acc
     }
     if (contents.uncached)(page) {
         return Access::ReadWrite;
+    }
+    if let Some(access) = (contents.modules)(page) {
+        return access;
     }
     if FDT.contains(page) {
         return if contents.dtb.contains(page) { Access::ReadOnly } else { Access::None };
@@ -160,6 +165,7 @@ mod tests {
         let layout = layout(1 << 30, "");
         let contents = Contents {
             uncached: &|page| [0xfffd_f000, 0xf080_0000].contains(&page.as_u32()),
+            modules: &|_| None,
             dtb: VirtRange::new(FDT.start(), VirtAddr::new(0xff90_0000)),
             read_only: VirtRange::new(VirtAddr::new(0xc020_0000), VirtAddr::new(0xc024_0000)),
             ram: &|_| true,
@@ -210,6 +216,7 @@ mod tests {
         // The page that lowmem ends in lies in the region, yet is not memory that is mapped.
         let contents = Contents {
             uncached: &|_| false,
+            modules: &|_| None,
             dtb: VirtRange::default(),
             read_only: VirtRange::default(),
             ram: &|page| page.end() <= layout.lowmem_end.pfn_down().start(),

@@ -108,6 +108,7 @@ impl Boot {
         let devices = [Slot::EARLY_CONSOLE.address(), layout.vmalloc().start()];
         let contents = Contents {
             uncached: &|page| devices.contains(&page),
+            modules: &|_| None,
             // QEMU's tree is a MiB long, on a boundary of one.
             dtb: VirtRange::new(FDT.start(), FDT.start().checked_add(1 << 20).unwrap()),
             // The image is at no edge.
