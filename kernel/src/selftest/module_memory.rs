@@ -306,10 +306,7 @@ fn both_full(kernel: &Kernel, checks: &mut Checks) {
         return;
     }
     let sizes = Sizes { text: PAGE_SIZE, rodata: 0, data: largest };
-    let error = match ModuleMemory::alloc(kernel.modules, sizes, KERNEL, call_site()) {
-        Ok(_) => None,
-        Err(error) => Some(error),
-    };
+    let error = ModuleMemory::alloc(kernel.modules, sizes, KERNEL, call_site()).err();
     let is_both = matches!(
         error,
         Some(MemoryError::NoArea(ModuleAreaError {
