@@ -248,7 +248,6 @@ fn full_region() {
         "large: loaded at 0xbf000000",
         "module allocation failure: ",
         "\nmodules: no room for ",
-        "a larger vmalloc= will not help: it is another region",
         "\nvmalloc: no room for ",
         "would make room",
         "error: third: modules: no gap for ",

@@ -6,7 +6,7 @@
 //!  └─ first: every branch reaches the kernel                 └─ when that is full: through veneers
 //! ```
 //!
-//! An area is [`AreaKind::Module`] in either region, mapped for reading and writing, and never executable before
+//! An area is [`AreaKind::Module`](super::area::AreaKind::Module) in either region, mapped for reading and writing, and never executable before
 //! somebody has changed its rights. Only a region that has no room has a request go on to the other one: where
 //! memory is short, it is short for both.
 //!
