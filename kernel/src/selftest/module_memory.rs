@@ -308,11 +308,7 @@ fn both_full(kernel: &Kernel, checks: &mut Checks) {
         return;
     }
     let sizes = Sizes { text: PAGE_SIZE, rodata: 0, data: largest };
-<<<<<<< HEAD
     let error = alloc(kernel, sizes, KERNEL).err();
-=======
-    let error = ModuleMemory::alloc(kernel.modules, sizes, KERNEL, call_site()).err();
->>>>>>> memory
     let is_both = matches!(
         error,
         Some(MemoryError::NoArea(ModuleAreaError {
