@@ -17,5 +17,5 @@ pub fn make(area: &'static Modules, maps: &'static Maps, slabs: &'static Slabs) 
     let cache = ModuleCache::new(slabs, "module", SlabFlags::SLAB_NO_MERGE);
     let cache = stop_for(cache, "can not make the cache of modules");
     let cache = CACHE.call_once(|| cache);
-    Registry::new(Home { area, maps, cache })
+    Registry::new(Home { area, maps, cache, slabs })
 }

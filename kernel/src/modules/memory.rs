@@ -96,10 +96,15 @@ impl core::error::Error for MemoryError {}
 struct Area {
     home: &'static Modules,
     parts: Parts,
+    /// Somebody may still run what is there, so it is never given back.
+    is_kept: bool,
 }
 
 impl Drop for Area {
     fn drop(&mut self) {
+        if self.is_kept {
+            return;
+        }
         // Nobody else can have given it back; if somebody did, that was reported.
         let _ = self.home.free(self.parts.whole().start());
     }
@@ -171,7 +176,7 @@ impl ModuleMemory {
             rodata: VirtRange::new(at(text), at(text + rodata)),
             data: VirtRange::new(at(text + rodata), whole.end()),
         };
-        Ok(Self { area: Area { home, parts } })
+        Ok(Self { area: Area { home, parts, is_kept: false } })
     }
 
     /// Where each part lies.
@@ -219,6 +224,11 @@ impl SealedMemory {
     #[must_use]
     pub fn parts(&self) -> Parts {
         self.area.parts
+    }
+
+    /// Never gives it back, since somebody may still run what is there.
+    pub fn keep(&mut self) {
+        self.area.is_kept = true;
     }
 
     /// Text and read-only data, which do not change any more.

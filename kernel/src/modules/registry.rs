@@ -29,6 +29,7 @@ use super::name::ModuleName;
 use crate::maps::Maps;
 use crate::platform::Hardware;
 use crate::report;
+use crate::slabs::Slabs;
 use crate::vmalloc::Modules;
 
 /// The cache that modules' records come from.
@@ -91,6 +92,8 @@ pub struct Home {
     pub maps: &'static Maps,
     /// Where records come from.
     pub cache: &'static ModuleCache,
+    /// Whose caches may call modules' code.
+    pub slabs: &'static Slabs,
 }
 
 /// All modules that are loaded, the oldest first.
@@ -143,7 +146,7 @@ impl Registry {
         }
         let object = Object::parse(file).map_err(ModuleError::Object)?;
         let plan = Plan::of(&object, arguments).map_err(ModuleError::Object)?;
-        let Home { area, maps, cache } = self.home;
+        let Home { area, maps, cache, .. } = self.home;
         let take = |sizes| {
             ModuleMemory::alloc(area, sizes, placement, Gfp::GFP_KERNEL, report::call_site())
                 .map_err(ModuleError::Memory)
@@ -186,10 +189,10 @@ impl Registry {
             unsafe { call::<i32>(run) }
         });
         if code < 0 {
-            if let Some(module) = self.modules.last() {
+            if let Some(module) = self.modules.pop() {
                 module.published.set(State::Going);
+                self.give_back(module);
             }
-            drop(self.modules.pop());
             return Err(ModuleError::Init(code));
         }
         let module = self.modules.last().ok_or(ModuleError::Init(code))?;
@@ -228,8 +231,22 @@ impl Registry {
             // have.
             unsafe { call::<()>(exit) };
         }
-        drop(self.modules.remove(at));
+        let module = self.modules.remove(at);
+        self.give_back(module);
         Ok(())
+    }
+
+    /// Gives back what a module has that is over. One that has left a cache behind whose constructor is its own
+    /// leaves its memory, too: Linux would jump to whatever lies there when the cache makes its next slab.
+    fn give_back(&self, mut module: ModuleBox) {
+        let whole = module.parts().whole();
+        for cache in self.home.slabs.caches().filter(|cache| cache.calls_into(whole)) {
+            let (name, cache) = (module.name, cache.name());
+            log::error!(
+                "{name}: its cache {cache} is left, and has its constructor: {whole} is kept"
+            );
+            module.core.keep();
+        }
     }
 }
 

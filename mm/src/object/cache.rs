@@ -7,7 +7,7 @@ use super::flags::SlabFlags;
 use super::geometry::Geometry;
 use super::name::Name;
 use super::slab::Slab;
-use crate::addr::VirtAddr;
+use crate::addr::{VirtAddr, VirtRange};
 use crate::sync::Ordering::Relaxed;
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, Lock};
 
@@ -117,6 +117,17 @@ impl<const CPUS: usize> KmemCache<CPUS> {
     #[must_use]
     pub const fn flags(&self) -> SlabFlags {
         self.flags
+    }
+
+    /// Does it have a constructor, or a destructor, whose code lies in `range`? It is called for as long as the cache is
+    /// there.
+    #[must_use]
+    pub fn calls_into(&self, range: VirtRange) -> bool {
+        let is_in = |address: usize| {
+            u32::try_from(address).is_ok_and(|address| range.contains(VirtAddr::new(address)))
+        };
+        self.constructor.is_some_and(|function| is_in(function as usize))
+            || self.destructor.is_some_and(|function| is_in(function as usize))
     }
 
     /// Bytes that the user of an object may use.

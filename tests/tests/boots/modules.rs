@@ -365,6 +365,27 @@ fn stays() {
     ]);
 }
 
+/// A module that forgets its cache: the constructor stays where it was, and nobody else gets its place.
+fn left_cache() {
+    let mut objects = Objects::new();
+    let bytes = objects.make(&fixture("leaves_cache.c"), &[]);
+    objects.add("leaves_cache.ko", bytes);
+    objects.add("hello.ko", objects.make(&example("hello.c"), &[]));
+    let run =
+        objects.boot(&[], "insmod leaves_cache; rmmod leaves_cache; insmod hello; lsmod; slabinfo");
+    run.expect_status(0);
+    run.expect(&[
+        "leaves_cache: loaded at 0xbf000000 - ",
+        "leaves_cache: its cache left_behind is left, and has its constructor: 0xbf000000 - ",
+        " is kept\n",
+        "hello: loaded at 0xbf00",
+        "Used by\nhello ",
+        "left_behind ",
+    ]);
+    let at = address_behind(run.output_of("insmod hello"), "hello: loaded at ");
+    assert!(at > 0xbf00_0000, "{}", run.text);
+}
+
 /// Parameters of every type, from the command line and typed.
 fn parameters() {
     let module = fixture("params.c");
@@ -494,7 +515,7 @@ fn without_memory() {
 }
 
 /// The boots of this file.
-pub const BOOTS: [(&str, fn()); 12] = [
+pub const BOOTS: [(&str, fn()); 13] = [
     ("modules: each example, by run --module", each_example),
     ("modules: all splits, near and far", splits),
     ("modules: a thousand times in and out, ARM", thousand_times),
@@ -503,6 +524,7 @@ pub const BOOTS: [(&str, fn()); 12] = [
     ("modules: what is refused, and leaves nothing", refused),
     ("modules: no initrd", no_initrd),
     ("modules: what stays", stays),
+    ("modules: a cache that is left", left_cache),
     ("modules: parameters", parameters),
     ("modules: at boot", at_boot),
     ("modules: faults name the module", faults),
