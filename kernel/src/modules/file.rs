@@ -10,7 +10,7 @@ use mm::zone::Gfp;
 use newc::{Entry, Kind};
 
 use super::error::ModuleError;
-use super::name::ModuleName;
+use super::name::{ModuleName, NoName};
 use crate::initrd::Initrd;
 use crate::vmalloc::Vmalloc;
 
@@ -76,8 +76,11 @@ pub fn is_object(path: &str) -> bool {
 ///
 /// # Errors
 ///
-/// [`ModuleError::Initrd`] when the archive can not be read so far.
+/// [`ModuleError::Initrd`] when the archive can not be read so far, [`ModuleError::Name`] for no word.
 pub fn find(initrd: &Initrd, word: &str) -> Result<Option<Entry>, ModuleError<'static>> {
+    if word.is_empty() {
+        return Err(ModuleError::Name(NoName::Empty));
+    }
     let archive = initrd.archive();
     if let Some(entry) = archive.find(word).map_err(ModuleError::Initrd)? {
         return Ok(Some(entry));

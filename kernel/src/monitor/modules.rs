@@ -22,7 +22,7 @@ use crate::selftest;
 pub fn insmod(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
     let word = args.text("NAME")?;
     let placement = placement(args);
-    let tell = |error: &ModuleError<'_>| println!("error: {word}: {error}");
+    let tell = |error: &ModuleError<'_>| refuse(word, error);
     let inserted = insert(kernel, word, args.texts("PARAMETER=VALUE"), placement, tell);
     println!("{}", inserted.map_err(|Told| Failure::Told)?);
     Ok(())
@@ -51,6 +51,14 @@ pub fn loglevel(_: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
 pub fn soak(kernel: &mut Kernel, args: &Args<'_>) -> Result<(), Failure> {
     let rounds = args.number("COUNT").unwrap_or(1);
     selftest::run_module_soak(kernel, rounds, placement(args)).map_err(Failure::SelfTest)
+}
+
+/// The line of a command that fails, with what was typed.
+fn refuse(word: &str, error: &ModuleError<'_>) {
+    match word {
+        "" => println!("error: {error}"),
+        word => println!("error: {word}: {error}"),
+    }
 }
 
 fn placement(args: &Args<'_>) -> Placement {
@@ -114,7 +122,7 @@ impl fmt::Display for Users<'_> {
 
 fn show_info(kernel: &Kernel, word: &str) -> Result<(), Told> {
     let told = |error: ModuleError<'_>| {
-        println!("error: {word}: {error}");
+        refuse(word, &error);
         Told
     };
     let read = || {

@@ -3,7 +3,7 @@
 use crate::run::run;
 
 /// Suites that must have run.
-const SUITES: [&str; 21] = [
+const SUITES: [&str; 22] = [
     "page-tables",
     "ioremap",
     "vmalloc",
@@ -13,6 +13,7 @@ const SUITES: [&str; 21] = [
     "objects",
     "object-soak",
     "meminit",
+    "module-memory",
     "examples",
     "exports",
     "heap",
