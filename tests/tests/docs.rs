@@ -23,6 +23,8 @@ const FENCE: &str = "```console\n$ cargo xtask ";
 const LEFT_OUT: &str = "[...]\n";
 
 fn main() -> ExitCode {
+    // Commands name files as one does who stands at the top.
+    env::set_current_dir(root()).unwrap();
     let mut arguments = Arguments::from_args();
     // Blessing rewrites files, one block after the other.
     arguments.test_threads = Some(1);
@@ -45,8 +47,12 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
 fn pages() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root = root();
     let mut pages = vec![root.join("README.md")];
     let guide = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
     pages.extend(guide.filter(|path| path.extension().is_some_and(|end| end == "md")));

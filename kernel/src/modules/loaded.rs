@@ -33,8 +33,10 @@ use arch_arm::sync::IrqLock;
 use arch_arm::trap::unwind::{Code, FindCode, ReadMemory};
 use mm::addr::{VirtAddr, VirtRange};
 
-/// The most bytes of a name: what Linux's `MODULE_NAME_LEN` has room for on a 32-bit machine.
-pub const NAME_BYTES: usize = 59;
+use super::name::MAX_NAME_BYTES;
+
+/// The most bytes of a name.
+pub const NAME_BYTES: usize = MAX_NAME_BYTES;
 /// The most modules that a reader looks at: more than the modules region has room for.
 const MOST: usize = 4096;
 

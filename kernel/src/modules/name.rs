@@ -5,8 +5,7 @@
 use core::fmt;
 use core::str;
 
-/// The most bytes of a name. Linux's `MODULE_NAME_LEN` on 32 bits is 60 with the end; long enough for a name, and short
-/// enough for a line.
+/// The most bytes of a name: `MODULE_NAME_LEN` of the headers, without the end.
 pub const MAX_NAME_BYTES: usize = 55;
 
 /// Endings that are no part of the name.

@@ -157,11 +157,13 @@ fn write_tags(object: &Object<'_>) -> fmt::Result {
 
 /// The modules that it would have addresses of, and the symbols that nobody has.
 fn write_needs(object: &Object<'_>, modules: &Registry) -> fmt::Result {
-    write!(Out, "{:<16}", "depends:")?;
+    let mut between = "        ";
+    write!(Out, "depends:")?;
     for module in modules.iter() {
         let is_needed = |symbol| exports::find(symbol).is_none() && module.exports(symbol);
         if object.imports().any(is_needed) {
-            write!(Out, "{} ", module.name())?;
+            write!(Out, "{between}{}", module.name())?;
+            between = ",";
         }
     }
     writeln!(Out)?;
