@@ -28,3 +28,5 @@
 #define BUILD_BUG_ON_MSG(condition, text) _Static_assert(!(condition), text)
 #define static_assert(condition, ...) __static_assert(condition, ##__VA_ARGS__, #condition)
 #define __static_assert(condition, text, ...) _Static_assert(condition, text)
+
+#define cpu_relax() barrier()

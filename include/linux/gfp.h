@@ -78,3 +78,10 @@ static inline bool gfpflags_allow_blocking(gfp_t flags)
 {
 	return flags & __GFP_DIRECT_RECLAIM;
 }
+
+/* There is one node. */
+static inline struct page *alloc_pages_node(int node, gfp_t flags, unsigned int order)
+{
+	(void)node;
+	return alloc_pages(flags, order);
+}

@@ -3,6 +3,7 @@
 
 #include <linux/align.h>
 #include <linux/bits.h>
+#include <linux/bug.h>
 #include <linux/build_bug.h>
 #include <linux/compiler.h>
 #include <linux/container_of.h>

@@ -30,3 +30,9 @@ static inline __attribute_const__ unsigned long rounddown_pow_of_two(unsigned lo
 {
 	return 1UL << ilog2(number);
 }
+
+/* Rounded up; 0 for 0 and 1. */
+static inline __attribute_const__ int order_base_2(unsigned long number)
+{
+	return number <= 1 ? 0 : fls(number - 1);
+}

@@ -47,3 +47,12 @@ static inline mempool_t *mempool_create_page_pool(int least, int order)
 {
 	return mempool_create(least, mempool_alloc_pages, mempool_free_pages, (void *)(long)order);
 }
+
+/* There is one node. */
+static inline mempool_t *mempool_create_node(int least, mempool_alloc_t *take, mempool_free_t *give,
+					     void *data, gfp_t flags, int node)
+{
+	(void)flags;
+	(void)node;
+	return mempool_create(least, take, give, data);
+}

@@ -32,3 +32,5 @@ static inline __attribute_const__ int get_order(unsigned long bytes)
 {
 	return bytes <= PAGE_SIZE ? 0 : 32 - __builtin_clz((bytes - 1) >> PAGE_SHIFT);
 }
+
+#define page_to_virt(page) page_address(page)

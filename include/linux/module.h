@@ -1,13 +1,18 @@
 /* A module: what it is, where it begins and ends, and what keeps it. */
 #pragma once
 
+#include <linux/atomic.h>
+#include <linux/bug.h>
 #include <linux/build_bug.h>
 #include <linux/compiler.h>
+#include <linux/err.h>
 #include <linux/errno.h>
 #include <linux/export.h>
 #include <linux/init.h>
 #include <linux/kernel.h>
+#include <linux/list.h>
 #include <linux/moduleparam.h>
+#include <linux/string.h>
 #include <linux/stringify.h>
 #include <linux/types.h>
 

@@ -92,3 +92,39 @@ unsigned int kmem_cache_size(struct kmem_cache *cache);
 #define KMEM_CACHE(structure, flags) \
 	kmem_cache_create(#structure, sizeof(struct structure), __alignof__(struct structure), \
 			  (flags), NULL)
+
+/* There is one node. */
+static inline void *kmalloc_node(size_t bytes, gfp_t flags, int node)
+{
+	(void)node;
+	return kmalloc(bytes, flags);
+}
+
+static inline void *kzalloc_node(size_t bytes, gfp_t flags, int node)
+{
+	(void)node;
+	return kzalloc(bytes, flags);
+}
+
+static inline void *kvmalloc_node(size_t bytes, gfp_t flags, int node)
+{
+	(void)node;
+	return kvmalloc(bytes, flags);
+}
+
+static inline void *kmem_cache_alloc_node(struct kmem_cache *cache, gfp_t flags, int node)
+{
+	(void)node;
+	return kmem_cache_alloc(cache, flags);
+}
+
+/* No user mode copies from objects: `offset` and `bytes` are not looked at. */
+static inline struct kmem_cache *kmem_cache_create_usercopy(const char *name, unsigned int size,
+							    unsigned int align, slab_flags_t flags,
+							    unsigned int offset, unsigned int bytes,
+							    void (*ctor)(void *))
+{
+	(void)offset;
+	(void)bytes;
+	return kmem_cache_create(name, size, align, flags, ctor);
+}

@@ -61,3 +61,18 @@ static inline bool strstarts(const char *text, const char *start)
 {
 	return strncmp(text, start, strlen(start)) == 0;
 }
+
+/* The bytes of `prefix` if `text` begins with it, else 0. */
+static inline size_t str_has_prefix(const char *text, const char *prefix)
+{
+	size_t bytes = strlen(prefix);
+
+	return strncmp(text, prefix, bytes) == 0 ? bytes : 0;
+}
+
+/* Zeroes that the compiler must not leave out. */
+static inline void memzero_explicit(void *to, size_t bytes)
+{
+	memset(to, 0, bytes);
+	barrier();
+}

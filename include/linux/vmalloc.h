@@ -41,3 +41,16 @@ static inline void *vcalloc(size_t count, size_t bytes)
 {
 	return vzalloc(size_mul(count, bytes));
 }
+
+/* There is one node. */
+static inline void *vmalloc_node(unsigned long bytes, int node)
+{
+	(void)node;
+	return vmalloc(bytes);
+}
+
+static inline void *vzalloc_node(unsigned long bytes, int node)
+{
+	(void)node;
+	return vzalloc(bytes);
+}

@@ -12,7 +12,7 @@ use mm::map::module_area::FullRegions;
 use mm::platform::{Answer, Lowmem, Platform, Report, Shortage};
 use mm::report::{self as text, show_mem, slab_bug};
 
-use crate::console::{Out, print, println};
+use crate::console::{self, Out, print, println};
 use crate::interrupts::tick;
 use crate::kfence;
 use crate::kmap;
@@ -98,6 +98,8 @@ impl Platform for Hardware {
         if !limit.one_more() {
             return;
         }
+        // A module's line may be open.
+        console::end_line();
         let site = |out: &mut dyn fmt::Write, site| write!(out, "{}", Site(site));
         if let Report::ObjectFault { cache, fault, state } = report {
             // SAFETY: the object's slab is in the linear map. Whoever writes there writes bytes.

@@ -13,6 +13,8 @@ use std::collections::VecDeque;
 
 const PROMPT: &[u8] = b"vmsplit> ";
 const ERROR: &str = "error: ";
+/// Before the first prompt: what `run --module` asked for.
+const NOT_INSERTED: &str = "error: modules-load: ";
 const POWER_OFF: [&str; 2] = ["vmsplit: power off", "vmsplit: reboot"];
 const HALTED: &str = "vmsplit: halted: ";
 
@@ -113,6 +115,8 @@ impl Session {
             && let Some(command) = &self.running
         {
             self.failures.push(format!("command `{command}` failed: {line}"));
+        } else if let Some(reason) = line.strip_prefix(NOT_INSERTED) {
+            self.failures.push(format!("a module was not inserted: {reason}"));
         }
         None
     }

@@ -12,7 +12,7 @@ use arrayvec::ArrayString;
 use mm::addr::{Order, VirtAddr};
 use mm::zone::Gfp;
 
-use crate::console::println;
+use crate::console::{self, println};
 use crate::platform::Site;
 use crate::report;
 
@@ -70,6 +70,7 @@ pub fn name<const MOST: usize>(text: *const c_char) -> Option<ArrayString<MOST>>
 #[cold]
 #[inline(never)]
 pub fn complain(function: &str, what: fmt::Arguments<'_>) {
+    console::end_line();
     println!("BUG: {function}: {what}");
     println!("Call site: {}", Site(report::call_site()));
 }

@@ -12,6 +12,12 @@ use super::name::ModuleName;
 /// Bytes of parameters that one module may get.
 const ROOM: usize = 1024;
 
+fn typed_start(word: &str) -> ArrayString<64> {
+    let mut start = ArrayString::new();
+    let _ = word.chars().try_for_each(|c| start.try_push(c));
+    start
+}
+
 /// `name=value` pairs with blanks between, a value in quotes where it has blanks.
 pub struct Arguments {
     text: ArrayString<ROOM>,
@@ -29,6 +35,7 @@ impl Arguments {
         typed: impl Iterator<Item = &'w str>,
     ) -> Result<Self, ModuleError<'static>> {
         let mut all = Self { text: ArrayString::new() };
+        let mut last = command_line;
         for param in params(command_line) {
             let Some((module, parameter)) = param.name.split_once('.') else { continue };
             if ModuleName::of_file(module).as_ref() == Ok(name) {
@@ -36,10 +43,19 @@ impl Arguments {
             }
         }
         for word in typed {
+            // The loader stops at a lone `--`, as on a command line.
+            if word == "--" {
+                return Err(ModuleError::Word(typed_start(word)));
+            }
             match word.split_once('=') {
                 Some((parameter, value)) => all.push(parameter, Some(value))?,
                 None => all.push(word, None)?,
             }
+            last = word;
+        }
+        // One too few would have the next parameter taken for a part of the value.
+        if all.text.matches('"').count() % 2 != 0 {
+            return Err(ModuleError::Word(typed_start(last)));
         }
         Ok(all)
     }

@@ -7,6 +7,7 @@ use alloc::collections::TryReserveError;
 use core::fmt;
 
 use arch_arm::mmu::live::ChangeError;
+use arrayvec::ArrayString;
 use mm::map::vmalloc::KvError;
 use mm::zone::AllocError;
 use modules::LoadError;
@@ -24,7 +25,7 @@ pub enum ModuleError<'f> {
     Initrd(InitrdError),
     /// The initrd has no such file.
     NotFound,
-    /// It is no file, or has no bytes.
+    /// It is no regular file, or has no bytes.
     NoFile,
     /// The file's name makes no module's.
     Name(NoName),
@@ -37,6 +38,8 @@ pub enum ModuleError<'f> {
         /// Why.
         error: KvError,
     },
+    /// A parameter that can not be passed on as it is.
+    Word(ArrayString<64>),
     /// More parameters than there is room for.
     Parameters {
         /// Bytes.
@@ -44,6 +47,13 @@ pub enum ModuleError<'f> {
     },
     /// The object is refused.
     Object(LoadError<'f>),
+    /// It exports what somebody else does.
+    Exported {
+        /// The symbol, or the start of it.
+        symbol: ArrayString<64>,
+        /// The module that has it; `None` for the kernel.
+        owner: Option<ModuleName>,
+    },
     /// There is no memory for the module.
     Memory(MemoryError),
     /// Its rights can not be set.
@@ -86,14 +96,23 @@ impl fmt::Display for ModuleError<'_> {
             Self::NotFound => {
                 f.write_str("no such file in the initrd, and no .ko or .o of that name")
             }
-            Self::NoFile => f.write_str("no file with any bytes"),
+            Self::NoFile => f.write_str("no regular file with any bytes; links are not followed"),
             Self::Name(error) => error.fmt(f),
             Self::Exists => f.write_str("a module of this name is loaded"),
             Self::FileMemory { bytes, error } => {
                 write!(f, "no memory to read {bytes} bytes into: {error}")
             }
+            Self::Word(word) => {
+                write!(f, "no PARAMETER=VALUE, or a quotation mark too few: {word}")
+            }
             Self::Parameters { room } => write!(f, "more than {room} bytes of parameters"),
             Self::Object(error) => error.fmt(f),
+            Self::Exported { symbol, owner: None } => {
+                write!(f, "exports `{symbol}`, which is the kernel's")
+            }
+            Self::Exported { symbol, owner: Some(owner) } => {
+                write!(f, "exports `{symbol}`, which is {owner}'s")
+            }
             Self::Memory(error) => error.fmt(f),
             Self::Rights(error) => error.fmt(f),
             Self::Books(error) => write!(f, "no memory for a list: {error}"),

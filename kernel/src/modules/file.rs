@@ -33,10 +33,13 @@ impl FileBytes {
         home: &'static Vmalloc,
         caller: u32,
     ) -> Result<Self, ModuleError<'static>> {
+        if entry.kind() != Kind::File {
+            return Err(ModuleError::NoFile);
+        }
         let archive = initrd.archive();
         let file = archive.open(entry).map_err(ModuleError::Initrd)?;
         let len = file.size();
-        if entry.kind() != Kind::File || len == 0 {
+        if len == 0 {
             return Err(ModuleError::NoFile);
         }
         let no_memory = |error: KvError| ModuleError::FileMemory { bytes: len, error };

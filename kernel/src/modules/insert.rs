@@ -11,6 +11,7 @@ use super::error::ModuleError;
 use super::file::{self, FileBytes};
 use super::memory::Placement;
 use super::name::ModuleName;
+use crate::console::println;
 use crate::monitor::Kernel;
 use crate::report;
 
@@ -71,7 +72,7 @@ pub fn at_boot(kernel: &mut Kernel) {
     for param in params(kernel.memory.command_line).filter(|param| param.is("modules-load")) {
         let words = param.value.unwrap_or_default().split(',').filter(|word| !word.is_empty());
         for word in words {
-            let tell = |error: &ModuleError<'_>| log::error!("modules-load: {word}: {error}");
+            let tell = |error: &ModuleError<'_>| println!("error: modules-load: {word}: {error}");
             if let Ok(inserted) = insert(kernel, word, iter::empty(), Placement::NearFirst, tell) {
                 log::info!("{inserted}");
             }

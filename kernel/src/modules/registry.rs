@@ -9,23 +9,27 @@
 //! Each step hands a value to the next, and values give back what they hold: so whichever step fails, nothing is left.
 //!
 //! Invariant: a module's memory stays for as long as somebody may run it: while it is in the list, while another module
-//! has addresses of it (`uses`), and while its own count of uses is not zero. A module is code of the kernel: what it
-//! does with the kernel's memory nobody watches.
+//! has addresses of it (`uses`), and while its own count of uses is not zero; but one whose init function fails goes
+//! whatever it counts. A module is code of the kernel: what it does with the kernel's memory nobody watches.
 
 use core::mem;
 
 use alloc::vec::Vec;
+
+use arrayvec::ArrayString;
 use mm::addr::VirtAddr;
 use mm::object::typed::{Cache, CacheBox};
 use mm::zone::Gfp;
 use modules::exports::Exports;
-use modules::{Linked, Object, Plan, link};
+use modules::{Area, Linked, Object, Plan, link};
 
 use super::error::ModuleError;
 use super::imports::KernelAndModules;
 use super::loaded::{self, Description, Half, Published, State};
 use super::memory::{ModuleMemory, Parts, Placement, SealedMemory};
 use super::name::ModuleName;
+use crate::console;
+use crate::exports;
 use crate::maps::Maps;
 use crate::platform::Hardware;
 use crate::report;
@@ -158,6 +162,7 @@ impl Registry {
         let linked = link(&object, &plan, core.as_area(), init_area, &mut imports)
             .map_err(ModuleError::Object)?;
         let uses = imports.uses()?;
+        self.check_exports(core.as_area(), &linked)?;
         let seal =
             |memory: ModuleMemory| memory.seal(maps, Gfp::GFP_KERNEL).map_err(ModuleError::Rights);
         let (core, init) = (seal(core)?, init.map(seal).transpose()?);
@@ -180,6 +185,23 @@ impl Registry {
         self.start(init)
     }
 
+    /// A symbol has one owner, whom a later module gets it from.
+    fn check_exports(&self, core: Area<'_>, linked: &Linked) -> Result<(), ModuleError<'static>> {
+        for (symbol, _) in Exports::new(core.bytes, core.base, linked.exports).iter() {
+            let owner = match exports::find(symbol) {
+                Some(_) => None,
+                None => match self.export(symbol) {
+                    Some((owner, _)) => Some(owner),
+                    None => continue,
+                },
+            };
+            let mut start = ArrayString::new();
+            let _ = symbol.chars().try_for_each(|c| start.try_push(c));
+            return Err(ModuleError::Exported { symbol: start, owner });
+        }
+        Ok(())
+    }
+
     /// Runs the init function of the module that was put in last.
     fn start(&mut self, init: Option<SealedMemory>) -> Result<&Module, ModuleError<'static>> {
         let run = self.modules.last().and_then(|module| module.linked.init);
@@ -188,6 +210,8 @@ impl Registry {
             // module vouches for what it does, as for the kernel's own code.
             unsafe { call::<i32>(run) }
         });
+        // What it printed last may have no end of line.
+        console::end_line();
         if code < 0 {
             if let Some(module) = self.modules.pop() {
                 module.published.set(State::Going);
@@ -230,6 +254,7 @@ impl Registry {
             // SAFETY: as of the init function. Nobody uses the module, by its own count and by the symbols that others
             // have.
             unsafe { call::<()>(exit) };
+            console::end_line();
         }
         let module = self.modules.remove(at);
         self.give_back(module);

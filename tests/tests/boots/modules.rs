@@ -278,7 +278,7 @@ fn refused() {
         ("machine", at(18, 62), "machine.ko: "),
         ("kind", at(16, 3), "kind.ko: "),
         ("foreign", foreign, "foreign.ko: built for another kernel: vermagic `6.1.0-13 armmp`"),
-        ("empty", Vec::new(), "empty.ko: no file with any bytes"),
+        ("empty", Vec::new(), "empty.ko: no regular file with any bytes"),
         (
             "unknown",
             objects.make(&fixture("unknown.c"), &[]),
@@ -365,6 +365,35 @@ fn stays() {
     ]);
 }
 
+/// A symbol has one owner, also where the kernel has it; and what a module leaves of a line is ended.
+fn owners_and_lines() {
+    let mut objects = Objects::new();
+    let counter = objects.make(&example("counter.c"), &[]);
+    objects.add("counter.ko", counter.clone());
+    objects.add("another.ko", counter);
+    objects.add("open_line.ko", objects.make(&fixture("open_line.c"), &[]));
+    let append = ["--append", "modules-load=open_line open_line.result=-5"];
+    let run = objects.boot(
+        &append,
+        "insmod counter; insmod another; lsmod; insmod open_line result=-22; insmod open_line result=0; \
+         rmmod open_line; insmod open_line a; insmod open_line 'a=\"'; insmod open_line --",
+    );
+    run.expect_status(1);
+    run.expect(&[
+        "no newline\nerror: modules-load: open_line: init returned -5 (EIO)\n",
+        "error: another: exports `counter_",
+        "`, which is counter's\n",
+        "Used by\ncounter ",
+        "no newline\nerror: open_line: init returned -22 (EINVAL)\n",
+        "no newline\nopen_line: loaded at 0xbf",
+        "none here\nvmsplit> ",
+        "error: open_line: parameter `a`: the module has no such parameter\n",
+        "error: open_line: no PARAMETER=VALUE, or a quotation mark too few: a=\"\n",
+        "error: open_line: no PARAMETER=VALUE, or a quotation mark too few: --\n",
+        "xtask: a module was not inserted: open_line: init returned -5 (EIO)\n",
+    ]);
+}
+
 /// A module that forgets its cache: the constructor stays where it was, and nobody else gets its place.
 fn left_cache() {
     let mut objects = Objects::new();
@@ -423,10 +452,11 @@ fn at_boot() {
     }
     let append = "modules-load=counter,nobody,,hello hello.times=2 hello.whom=\"two words\"";
     let run = objects.boot(&["--append", append], "lsmod; loglevel");
-    run.expect_status(0);
+    // Who asked for it wants to know.
+    run.expect_status(1);
     run.expect(&[
         "counter: loaded at 0xbf0",
-        "modules-load: nobody: no such file in the initrd",
+        "error: modules-load: nobody: no such file in the initrd",
         "hello: hello, two words\nhello: hello, two words\n",
         "hello: loaded at 0xbf0",
         "hello                  12288  0\ncounter                12288  0\n",
@@ -434,7 +464,7 @@ fn at_boot() {
     ]);
     let run = objects
         .boot(&["--append", &format!("{append} quiet")], "loglevel; loglevel 8; rmmod hello");
-    run.expect_status(0);
+    run.expect_status(1);
     run.expect(&["vmsplit> loglevel\n4\n", "hello: good-bye, two words\n"]);
     assert!(!run.text.contains("hello: hello"), "{}", run.text);
 }
@@ -515,7 +545,7 @@ fn without_memory() {
 }
 
 /// The boots of this file.
-pub const BOOTS: [(&str, fn()); 13] = [
+pub const BOOTS: [(&str, fn()); 14] = [
     ("modules: each example, by run --module", each_example),
     ("modules: all splits, near and far", splits),
     ("modules: a thousand times in and out, ARM", thousand_times),
@@ -524,6 +554,7 @@ pub const BOOTS: [(&str, fn()); 13] = [
     ("modules: what is refused, and leaves nothing", refused),
     ("modules: no initrd", no_initrd),
     ("modules: what stays", stays),
+    ("modules: owners of symbols, and open lines", owners_and_lines),
     ("modules: a cache that is left", left_cache),
     ("modules: parameters", parameters),
     ("modules: at boot", at_boot),

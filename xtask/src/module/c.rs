@@ -40,7 +40,9 @@ const FLAGS: &str = "-c -std=gnu11 -march=armv7-a -mfloat-abi=soft -mabi=aapcs-l
                      -fno-short-enums -mno-unaligned-access -ffreestanding -nostdinc -fno-pic \
                      -fno-pie -fno-stack-protector -fno-common -fno-strict-aliasing \
                      -fno-delete-null-pointer-checks -funwind-tables -O2 -g0 -Wall \
-                     -Wno-pointer-sign -D__KERNEL__ -DMODULE";
+                     -Wno-pointer-sign -Wframe-larger-than=2048 \
+                     -Werror=implicit-function-declaration -Werror=implicit-int \
+                     -Werror=return-type -D__KERNEL__ -DMODULE";
 
 /// [`OVERRIDE`] names no program: wrong usage.
 #[derive(Debug)]
