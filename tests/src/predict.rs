@@ -72,6 +72,7 @@ impl<'a> Machine<'a> {
             split: self.split,
             phys_offset: None,
             command_line: self.command_line,
+            image_bytes: 2 * predict::IMAGE_BYTES,
         };
         let layout = predict::predict(&mut memblock, &question, &mut |warning| {
             lines.push(warning.to_string());

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use mm::addr::{PhysAddr, PhysRange};
 use mm::boot::memblock::{INIT_REGIONS, Memblock, Region};
-use mm::boot::predict::{Question, predict};
+use mm::boot::predict::{IMAGE_BYTES, Question, predict};
 use mm::param::read_size;
 use mm::report::layout::{Observed, write_json, write_table};
 use mm::report::zone_ranges;
@@ -106,6 +106,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         split: args.vmsplit.into(),
         phys_offset: args.phys_offset,
         command_line: &command_line,
+        image_bytes: 2 * IMAGE_BYTES,
     };
     let mut warnings = Vec::new();
     let layout = predict(&mut memblock, &question, &mut |warning| warnings.push(warning))

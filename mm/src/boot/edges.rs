@@ -142,7 +142,7 @@ mod tests {
     use super::*;
     use crate::addr::PhysAddr;
     use crate::boot::memblock::{INIT_REGIONS, Memblock, Region};
-    use crate::boot::predict::{Question, predict};
+    use crate::boot::predict::{IMAGE_BYTES, Question, predict};
     use crate::boot::split::Split;
 
     fn layout(bytes: u64, command_line: &str) -> Layout {
@@ -155,6 +155,7 @@ mod tests {
             split: Split::default(),
             phys_offset: None,
             command_line,
+            image_bytes: IMAGE_BYTES,
         };
         predict(&mut memblock, &question, &mut |_| ()).unwrap()
     }

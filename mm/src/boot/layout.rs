@@ -342,7 +342,7 @@ mod tests {
     use super::*;
     use crate::addr::PAGE_SIZE;
     use crate::boot::memblock::{INIT_REGIONS, Region as Block};
-    use crate::boot::predict::{Question, predict};
+    use crate::boot::predict::{IMAGE_BYTES, Question, predict};
     use proptest::prelude::*;
 
     /// The drawing at the head of this file says where the fixed regions start.
@@ -411,6 +411,7 @@ mod tests {
                 split,
                 phys_offset: None,
                 command_line: &command_line,
+                image_bytes: IMAGE_BYTES,
             };
             let Ok(layout) = predict(&mut memblock, &question, &mut |_| ()) else {
                 panic!("the first bank is always usable");

@@ -1,7 +1,6 @@
 //! A layout without a boot: what the kernel would decide on a machine that is only described.
 //!
-//! The steps are the kernel's own, in its order. The image is taken to fill the 2 MiB from its
-//! place on, which matters only where `mem=` leaves it out.
+//! The steps are the kernel's own, in its order. How large the image is matters only where `mem=` leaves it out.
 
 use core::fmt;
 
@@ -11,7 +10,7 @@ use super::memory::{self, Given, PHYS_OFFSET_ALIGN, phys_offset_of_bank};
 use super::relocate::IMAGE_OFFSET;
 use super::split::Split;
 use super::warning::Sink;
-use crate::addr::{PhysAddr, PhysRange};
+use crate::addr::{MIB, PhysAddr, PhysRange};
 
 /// A machine and a kernel.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +25,12 @@ pub struct Question<'a, 'b> {
     pub phys_offset: Option<PhysAddr>,
     /// The kernel command line.
     pub command_line: &'a str,
+    /// Bytes of the image, whole 2 MiB: [`IMAGE_BYTES`], or twice as many for one that is not optimised.
+    pub image_bytes: u64,
 }
+
+/// What an optimised image fills.
+pub const IMAGE_BYTES: u64 = 2 * MIB;
 
 /// Why there is no answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,7 +71,7 @@ pub fn predict<'a>(
     question: &Question<'a, '_>,
     warn: Sink<'_, 'a>,
 ) -> Result<Layout, PredictError> {
-    let Question { banks, no_map, split, phys_offset, command_line } = *question;
+    let Question { banks, no_map, split, phys_offset, command_line, image_bytes } = *question;
     let first = banks.first().ok_or(PredictError::NoBanks)?;
     for (index, bank) in banks.iter().enumerate() {
         if let Some(other) = banks.iter().skip(index + 1).find(|other| other.overlaps(bank)) {
@@ -79,7 +83,7 @@ pub fn predict<'a>(
         return Err(PredictError::Misaligned(phys_offset));
     }
     let place = phys_offset.saturating_add(IMAGE_OFFSET);
-    let image = PhysRange::new(place, place.saturating_add(PHYS_OFFSET_ALIGN));
+    let image = PhysRange::new(place, place.saturating_add(image_bytes));
     let given = Given { command_line, phys_offset, image };
     memory::describe(memblock, || banks.iter().copied(), given, warn)
         .map_err(PredictError::Memblock)?;

@@ -5,7 +5,7 @@ use mm::{
     boot::{
         initrd,
         memblock::{Memblock, Region},
-        predict::{PredictError, Question, predict},
+        predict::{IMAGE_BYTES, PredictError, Question, predict},
         split::Split,
         vmalloc_size,
     },
@@ -87,6 +87,7 @@ fn check_split(line: &str, split: Split) -> usize {
             split,
             phys_offset: None,
             command_line: line,
+            image_bytes: IMAGE_BYTES,
         };
         has_layout(&question)
     });

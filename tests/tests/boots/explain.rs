@@ -9,7 +9,7 @@ use std::path::Path;
 use mm::addr::{MIB, PAGE_SIZE, PhysAddr, PhysRange};
 use mm::boot::explain::{Inventory, Reservation, Situation, class::Owner};
 use mm::boot::memblock::{Memblock, Region};
-use mm::boot::predict::{Question, predict};
+use mm::boot::predict::{IMAGE_BYTES, Question, predict};
 use mm::boot::relocate::{IMAGE_OFFSET, Loaded};
 use mm::boot::split::Split;
 use mm::report::explain::{Live, write_json};
@@ -100,6 +100,7 @@ fn on_the_host(known: &Known, split: Split, command_line: &str) -> Value {
         split,
         phys_offset: Some(start),
         command_line,
+        image_bytes: 2 * IMAGE_BYTES,
     };
     let layout = predict(&mut memblock, &question, &mut |_| ()).unwrap();
     let image = range(RAM + IMAGE_OFFSET, RAM + 2 * IMAGE_OFFSET);

@@ -13,7 +13,7 @@ use crate::boot::explain::what_if::{LargestVmalloc, Outcome};
 use crate::boot::layout::Layout;
 use crate::boot::memblock::{Memblock, Region};
 use crate::boot::memory::phys_offset_of_bank;
-use crate::boot::predict::{Question, predict};
+use crate::boot::predict::{self, Question, predict};
 use crate::boot::split::Split;
 use crate::boot::vmalloc_size::max_bytes;
 use crate::param::params;
@@ -212,6 +212,7 @@ fn prediction(machine: &Machine, no_map: &[PhysRange], other: &Other<'_>) -> Opt
         split: other.split,
         phys_offset: Some(PhysAddr::new(other.phys_offset)),
         command_line: other.command_line,
+        image_bytes: predict::IMAGE_BYTES,
     };
     let layout = predict(&mut memblock, &question, &mut |_| ()).ok()?;
     let (mut lowmem, mut above, mut in_zones) = (0, 0, 0);
