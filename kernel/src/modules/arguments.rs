@@ -54,7 +54,7 @@ impl Arguments {
             last = word;
         }
         // One too few would have the next parameter taken for a part of the value.
-        if all.text.matches('"').count() % 2 != 0 {
+        if !all.text.matches('"').count().is_multiple_of(2) {
             return Err(ModuleError::Word(typed_start(last)));
         }
         Ok(all)

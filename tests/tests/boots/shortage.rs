@@ -69,32 +69,42 @@ const BANK: u64 = 0x4000_0000;
 /// Where the kernel belongs in its bank.
 const PLACE: u64 = 0x20_0000;
 
-/// A boot on a machine that has the kernel's own memory, and so much below it. The bank has `bank` bytes.
-fn with_free(name: &str, free: u64, bank: u64, parameters: &str) -> Run {
+/// Where a boot loader puts the image here: above the place where it belongs, and not in it.
+const LOADED: u64 = 0x60_0000;
+/// Bytes of a bank that has room for both.
+const ENOUGH: u64 = 0xa0_0000;
+
+/// A boot on a machine that has the kernel's own memory, which ends at `end` of a bank of `bank` bytes, and so much below
+/// it.
+fn with_free(name: &str, free: u64, end: u64, bank: u64, parameters: &str) -> Run {
     let tree = Source::virt().banks(&[(BANK, bank)]).reserve(BANK, PLACE - free);
+    let tree = tree.reserve(BANK + end, bank - end);
     let dtb = tree.chosen(&format!("bootargs = \"{parameters}\";")).compile(name);
-    // An image that is small enough to leave room below the place where it belongs.
-    let options =
-        ["--release", "-m", "256M", "--timeout", "60", "--dtb-raw", dtb.to_str().unwrap()];
+    let load = format!("{:#x}", BANK + LOADED);
+    let options = [
+        &["--release", "-m", "256M", "--timeout", "60", "--load", &load][..],
+        &["--dtb-raw", dtb.to_str().unwrap()],
+    ]
+    .concat();
     run_alone(&options, "alloc 0 GFP_KERNEL|__GFP_NOWARN; selftest layout; meminfo; explain")
 }
 
 /// With a page more each time, from none at all to a prompt: a stop that names what there was no memory
 /// for, or a kernel that is well.
 pub fn of_boot() {
-    // A bank that is too short says where the kernel ends.
-    let short = with_free("short-bank", 0, PLACE + 4 * KIB, "");
+    // Who has reserved nearly all says where the kernel ends.
+    let short = with_free("short-bank", 0, PLACE + 4 * KIB, ENOUGH, "");
     short.expect(&["the kernel belongs at [0x40200000-0x"]);
     let (_, after) = short.text.split_once("the kernel belongs at [0x40200000-0x").unwrap();
     let last = u64::from_str_radix(&after[..8], 16).unwrap();
-    let bank = last + 1 - BANK;
+    let end = last + 1 - BANK;
     let mut seen = Vec::new();
     for parameters in ["", "page_owner=1"] {
         let mut prompts = 0;
         let mut free = 0;
         while prompts < 3 {
             assert!(free < 512 * KIB, "no prompt with {free} bytes free: {seen:#?}");
-            let run = with_free("little-memory", free, bank, parameters);
+            let run = with_free("little-memory", free, end, ENOUGH, parameters);
             assert!(!run.text.contains("8<--- cut here ---"), "{free}: {}", run.text);
             assert!(!run.text.contains("Kernel panic"), "{free}: {}", run.text);
             if let Some((_, bytes)) = run.text.split_once("page_owner: off, no memory for its ") {

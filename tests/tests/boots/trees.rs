@@ -107,12 +107,12 @@ pub fn initrd() {
 
 /// The initrd lies above the image as QEMU loads it, and in the place where the kernel belongs.
 pub fn initrd_in_the_way() {
-    let chosen = "linux,initrd-start = <0x40280000>; linux,initrd-end = <0x40380001>;";
+    let chosen = "linux,initrd-start = <0x40300000>; linux,initrd-end = <0x40400001>;";
     let dtb = Source::virt().chosen(chosen).compile("initrd-in-the-way");
     let run = run(&["--image", "raw", "--dtb", dtb.to_str().unwrap()], "memblock");
     run.expect_status(0);
     run.expect(&[
-        "moving [0x40280000-0x40380000] to 0x7feff000",
+        "moving [0x40300000-0x40400000] to 0x7feff000",
         "moving [0x40010000-",
         "vmsplit>",
     ]);
