@@ -56,11 +56,13 @@ __mover_start:
     blo     4f
     cmp     r7, #4                  @ downwards: first byte first
     bne     2f
-3:  subs    r6, r6, #24             @ six words at a time, as long as there are six
+3:  subs    r6, r6, #96             @ 24 words at a time, six by six, as long as there are 24
+    .rept   4
     ldmiahs r4!, {{r0, r1, r7, r8, r9, lr}}
     stmiahs r5!, {{r0, r1, r7, r8, r9, lr}}
+    .endr
     bhs     3b
-    add     r6, r6, #24
+    add     r6, r6, #96
     mov     r7, #4
 2:  cmp     r6, #0
     beq     1b
@@ -75,11 +77,13 @@ __mover_start:
     add     r5, r5, r6
     cmp     r7, #4
     bne     5f
-6:  subs    r6, r6, #24
+6:  subs    r6, r6, #96
+    .rept   4
     ldmdbhs r4!, {{r0, r1, r7, r8, r9, lr}}
     stmdbhs r5!, {{r0, r1, r7, r8, r9, lr}}
+    .endr
     bhs     6b
-    add     r6, r6, #24
+    add     r6, r6, #96
     mov     r7, #4
 5:  cmp     r6, #0
     beq     1b
