@@ -32,6 +32,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 /// Arguments of `run`.
 #[derive(clap::Args)]
 #[command(after_help = "Exit status: 0 powered off cleanly and every command succeeded; 1 a \
+                        module was not inserted, a \
                         command failed, the kernel halted, or QEMU ended otherwise; 2 wrong \
                         usage; 124 time-out.")]
 pub struct Args {

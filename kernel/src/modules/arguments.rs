@@ -8,15 +8,10 @@ use mm::param::params;
 
 use super::error::ModuleError;
 use super::name::ModuleName;
+use crate::monitor::typed;
 
 /// Bytes of parameters that one module may get.
 const ROOM: usize = 1024;
-
-fn typed_start(word: &str) -> ArrayString<64> {
-    let mut start = ArrayString::new();
-    let _ = word.chars().try_for_each(|c| start.try_push(c));
-    start
-}
 
 /// `name=value` pairs with blanks between, a value in quotes where it has blanks.
 pub struct Arguments {
@@ -24,7 +19,7 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// What `command_line` has for the module, and then `typed`, one word for each.
+    /// What `command_line` has for the module, and then `words`, as they were typed.
     ///
     /// # Errors
     ///
@@ -32,7 +27,7 @@ impl Arguments {
     pub fn gather<'w>(
         name: &ModuleName,
         command_line: &str,
-        typed: impl Iterator<Item = &'w str>,
+        words: impl Iterator<Item = &'w str>,
     ) -> Result<Self, ModuleError<'static>> {
         let mut all = Self { text: ArrayString::new() };
         let mut last = command_line;
@@ -42,10 +37,10 @@ impl Arguments {
                 all.push(parameter, param.value)?;
             }
         }
-        for word in typed {
+        for word in words {
             // The loader stops at a lone `--`, as on a command line.
             if word == "--" {
-                return Err(ModuleError::Word(typed_start(word)));
+                return Err(ModuleError::Word(typed(word)));
             }
             match word.split_once('=') {
                 Some((parameter, value)) => all.push(parameter, Some(value))?,
@@ -55,7 +50,7 @@ impl Arguments {
         }
         // One too few would have the next parameter taken for a part of the value.
         if !all.text.matches('"').count().is_multiple_of(2) {
-            return Err(ModuleError::Word(typed_start(last)));
+            return Err(ModuleError::Word(typed(last)));
         }
         Ok(all)
     }

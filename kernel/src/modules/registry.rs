@@ -16,7 +16,6 @@ use core::mem;
 
 use alloc::vec::Vec;
 
-use arrayvec::ArrayString;
 use mm::addr::VirtAddr;
 use mm::object::typed::{Cache, CacheBox};
 use mm::zone::Gfp;
@@ -31,6 +30,7 @@ use super::name::ModuleName;
 use crate::console;
 use crate::exports;
 use crate::maps::Maps;
+use crate::monitor::typed;
 use crate::platform::Hardware;
 use crate::report;
 use crate::slabs::Slabs;
@@ -195,9 +195,7 @@ impl Registry {
                     None => continue,
                 },
             };
-            let mut start = ArrayString::new();
-            let _ = symbol.chars().try_for_each(|c| start.try_push(c));
-            return Err(ModuleError::Exported { symbol: start, owner });
+            return Err(ModuleError::Exported { symbol: typed(symbol), owner });
         }
         Ok(())
     }

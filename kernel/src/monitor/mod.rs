@@ -45,6 +45,8 @@ use crate::virtio::block::Disk;
 use crate::vmalloc::{Io, Modules, Vmalloc};
 use failure::Failure;
 
+pub use failure::typed;
+
 const PROMPT: &str = "vmsplit> ";
 /// Bytes of lines that are remembered.
 const HISTORY: usize = 2048;
