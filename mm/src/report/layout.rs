@@ -117,7 +117,13 @@ pub fn write_json(
         Some(pkmap) => write!(out, ",\"pkmap_base\":\"{}\"", pkmap.start())?,
         None => out.write_str(",\"pkmap_base\":null")?,
     }
-    out.write_str(",\"warnings\":[")?;
+    out.write_str(",\"regions\":[")?;
+    for (index, (kind, range)) in seen.regions.iter().enumerate() {
+        let (comma, name) = (if index == 0 { "" } else { "," }, kind.name());
+        let (start, end) = (range.start(), range.end());
+        write!(out, "{comma}{{\"name\":\"{name}\",\"start\":\"{start}\",\"end\":\"{end}\"}}")?;
+    }
+    out.write_str("],\"warnings\":[")?;
     for (index, warning) in warnings.enumerate() {
         out.write_str(if index == 0 { "\"" } else { ",\"" })?;
         write!(JsonText(out), "{warning}")?;
@@ -222,6 +228,15 @@ Virtual kernel memory layout:
                 r#""high_memory":"0xf0000000","lowmem_end_phys":"0x70000000","#,
                 r#""vmalloc_start":"0xf0800000","vmalloc_end":"0xff800000","#,
                 r#""modules_start":"0xbf000000","modules_end":"0xc0000000","pkmap_base":null,"#,
+                r#""regions":[{"name":"vector","start":"0xffff0000","end":"0xffff1000"},"#,
+                r#"{"name":"stubs","start":"0xffff1000","end":"0xffff2000"},"#,
+                r#"{"name":"fixmap","start":"0xfff00000","end":"0xfffe0000"},"#,
+                r#"{"name":"DMA","start":"0xffc00000","end":"0xfff00000"},"#,
+                r#"{"name":"fdt","start":"0xff800000","end":"0xffc00000"},"#,
+                r#"{"name":"vmalloc","start":"0xf0800000","end":"0xff800000"},"#,
+                r#"{"name":"lowmem","start":"0xc0000000","end":"0xf0000000"},"#,
+                r#"{"name":"modules","start":"0xbf000000","end":"0xc0000000"},"#,
+                r#"{"name":"user","start":"0x00000000","end":"0xbf000000"}],"#,
                 r#""warnings":["vmalloc=a\\\"\u000a: \"a\\\"\u000a\" is not a size, taken as 0"],"#,
                 r#""zones":{"DMA":{"start_pfn":262144,"end_pfn":458752,"spanned":196608,"#,
                 r#""present":196608}}}"#,

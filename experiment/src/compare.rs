@@ -1,0 +1,88 @@
+//! What differs between two answers, field by field, each by its path: `layout.zones.DMA.present`.
+//!
+//! Answers are compared as the JSON that they are, so that a field that is added is compared from then on.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One difference.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Difference {
+    /// Which field: keys and numbers of elements, with dots between.
+    pub path: String,
+    /// The one side, as JSON; `null` where there is nothing.
+    pub left: Value,
+    /// The other.
+    pub right: Value,
+}
+
+/// Every leaf in which `left` and `right` differ, in the order of `left`, then what only `right` has.
+#[must_use]
+pub fn differences(left: &Value, right: &Value) -> Vec<Difference> {
+    let mut found = Vec::new();
+    compare(&mut String::new(), left, right, &mut found);
+    found
+}
+
+fn compare(path: &mut String, left: &Value, right: &Value, found: &mut Vec<Difference>) {
+    let mut below = |key: &str, left: &Value, right: &Value| {
+        let length = path.len();
+        if length > 0 {
+            path.push('.');
+        }
+        path.push_str(key);
+        compare(path, left, right, found);
+        path.truncate(length);
+    };
+    match (left, right) {
+        (Value::Object(left), Value::Object(right)) => {
+            for (key, value) in left {
+                below(key, value, right.get(key).unwrap_or(&Value::Null));
+            }
+            for (key, value) in right.iter().filter(|(key, _)| !left.contains_key(*key)) {
+                below(key, &Value::Null, value);
+            }
+        }
+        (Value::Array(left), Value::Array(right)) => {
+            for index in 0..left.len().max(right.len()) {
+                let at = |side: &Vec<Value>| side.get(index).cloned().unwrap_or(Value::Null);
+                below(&index.to_string(), &at(left), &at(right));
+            }
+        }
+        (left, right) if left == right => {}
+        (left, right) => {
+            found.push(Difference { path: path.clone(), left: left.clone(), right: right.clone() });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_leaf_that_differs_is_named_once() {
+        let left = json!({"a": 1, "b": {"c": [1, 2], "d": "x"}, "e": null, "same": [{}]});
+        let right = json!({"a": 2, "b": {"c": [1, 3, 4]}, "f": true, "same": [{}]});
+        let found: Vec<_> = differences(&left, &right)
+            .into_iter()
+            .map(|one| (one.path, one.left, one.right))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("a".to_string(), json!(1), json!(2)),
+                ("b.c.1".to_string(), json!(2), json!(3)),
+                ("b.c.2".to_string(), Value::Null, json!(4)),
+                ("b.d".to_string(), json!("x"), Value::Null),
+                ("f".to_string(), Value::Null, json!(true)),
+            ]
+        );
+        assert_eq!(differences(&left, &left), []);
+    }
+}

@@ -1,0 +1,1 @@
+//! An answer, drawn to scale as SVG.
