@@ -162,8 +162,6 @@ impl Page {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use super::*;
 
     fn faults(pages: &[(&str, &str)]) -> Vec<String> {

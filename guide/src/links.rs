@@ -14,7 +14,13 @@ use std::path::{Component, Path, PathBuf};
 use crate::DOCS;
 
 /// The folder of the book with the pages of files outside `docs/`.
-pub const SOURCE: &str = "source";
+const SOURCE: &str = "source";
+
+/// The file of the book that shows `path`, a file or folder outside `docs/`. mdBook takes `.md` anywhere in a link for the end
+/// of a page's name, so there is none.
+pub fn source_page(path: &Path) -> PathBuf {
+    PathBuf::from(format!("{SOURCE}/{}.html", path.display().to_string().replace(".md", "-md")))
+}
 
 /// The page's text with its links as the book needs them. `page` is its path below `docs/`; what outside of that it links to
 /// goes to `outside`, by its path below the root.
@@ -31,11 +37,13 @@ pub fn rewritten(page: &Path, text: &str, outside: &mut BTreeSet<PathBuf>) -> Re
         };
         let leads = below_root(page, file)?;
         let new = match leads.strip_prefix(DOCS) {
-            Ok(inside) if is_readme(inside) => format!("{}index.md", &file[..file.len() - README.len()]),
+            Ok(inside) if is_readme(inside) => {
+                format!("{}index.md", &file[..file.len() - README.len()])
+            }
             Ok(_) => continue,
             Err(_) => {
                 let to_root = "../".repeat(page.components().count() - 1);
-                let path = format!("{to_root}{SOURCE}/{}.html", leads.display());
+                let path = format!("{to_root}{}", source_page(&leads).display());
                 outside.insert(leads);
                 path
             }
@@ -106,8 +114,6 @@ fn below_root(page: &Path, file: &str) -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use super::*;
 
     fn rewrite(page: &str, text: &str) -> (String, Vec<String>) {
@@ -132,11 +138,13 @@ mod tests {
 
     #[test]
     fn what_lies_outside_has_a_page_under_source() {
-        let (text, outside) =
-            rewrite("decisions/0001.md", "see [x](../../mm/src/lib.rs#L3) and [y](../../README.md)");
+        let (text, outside) = rewrite(
+            "decisions/0001.md",
+            "see [x](../../mm/src/lib.rs#L3) and [y](../../README.md)",
+        );
         assert_eq!(
             text,
-            "see [x](../source/mm/src/lib.rs.html#L3) and [y](../source/README.md.html)"
+            "see [x](../source/mm/src/lib.rs.html#L3) and [y](../source/README-md.html)"
         );
         assert_eq!(outside, ["README.md", "mm/src/lib.rs"]);
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::links::SOURCE;
+use crate::links::source_page;
 
 const STYLE: &str = ":root{color-scheme:light dark}body{font:1rem/1.5 sans-serif;margin:1.5rem;max-width:60rem}\
     pre{font:.85rem/1.45 monospace;tab-size:4;overflow-x:auto;counter-reset:line}\
@@ -73,14 +73,14 @@ fn lines(text: &str) -> Markup {
     }
 }
 
-/// The files of the folder at `path`, whose page lies beside the folder of their pages.
+/// The files of the folder at `path`.
 fn listing(path: &Path, files: &[PathBuf]) -> Markup {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let folder = "../".repeat(path.components().count());
     html! {
         ul {
             @for file in files {
-                @let file = file.display();
-                li { a href=(format!("{name}/{file}.html")) { (file) } }
+                @let page = source_page(&path.join(file));
+                li { a href=(format!("{folder}{}", page.display())) { (file.display()) } }
             }
         }
     }
@@ -105,9 +105,7 @@ fn write_page(out: &Path, path: &Path, content: &Markup) -> Result<()> {
             }
         }
     };
-    let mut file = out.join(SOURCE).join(path).into_os_string();
-    file.push(".html");
-    let file = PathBuf::from(file);
+    let file = out.join(source_page(path));
     let cannot = || format!("cannot write {}", file.display());
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder).with_context(cannot)?;
@@ -117,8 +115,6 @@ fn write_page(out: &Path, path: &Path, content: &Markup) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use super::*;
 
     #[test]
@@ -132,7 +128,7 @@ mod tests {
         write(root.path(), out.path(), &BTreeSet::from([PathBuf::from("a/b")])).unwrap();
 
         let list = fs::read_to_string(out.path().join("source/a/b.html")).unwrap();
-        assert!(list.contains("<a href=\"b/x.rs.html\">x.rs</a>"), "{list}");
+        assert!(list.contains("<a href=\"../../source/a/b/x.rs.html\">x.rs</a>"), "{list}");
         assert!(list.contains("href=\"../../index.html\""), "{list}");
         assert!(!list.contains("built") && !list.contains("hidden"), "{list}");
         let page = fs::read_to_string(out.path().join("source/a/b/x.rs.html")).unwrap();

@@ -18,7 +18,8 @@ impl Warnings {
     /// Listens to this process, from now on.
     pub fn listen() -> Result<Self> {
         let warnings = Self::default();
-        tracing::subscriber::set_global_default(warnings.clone()).context("somebody else listens")?;
+        tracing::subscriber::set_global_default(warnings.clone())
+            .context("somebody else listens")?;
         Ok(warnings)
     }
 

@@ -5,7 +5,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `setup` `build` `run` `module` `layout` `gdb` `bench` `test` | the commands |
+//! | `setup` `build` `run` `module` `layout` `gdb` `bench` `guide` `test` | the commands |
 //! | `machine` | what this host has, asked of its own tools |
 //! | `toolchain` | which Rust builds for the target, and how cargo is called for it |
 //! | `workspace` | where the sources and the target directory are |
@@ -20,6 +20,7 @@ mod bench;
 mod build;
 mod console;
 mod gdb;
+mod guide;
 mod image;
 mod layout;
 mod loader;
@@ -70,6 +71,8 @@ enum Command {
     Gdb(gdb::Args),
     /// Count the instructions of each memory operation, beside Linux and other crates
     Bench(bench::Args),
+    /// Make a book of the guide
+    Guide(guide::Args),
     /// Check everything: format, lints, documentation, host tests, whole boots
     Test(test::Args),
 }
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Command::Layout(args) => layout::run(&args),
         Command::Gdb(args) => gdb::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Guide(args) => guide::run(&args),
         Command::Test(args) => test::run(&args),
     };
     result.unwrap_or_else(|error| {

@@ -45,6 +45,8 @@ enum Step {
     ClippyKernel,
     /// Documentation builds, and its links lead somewhere
     Doc,
+    /// The guide is a book without warnings, and its links lead somewhere
+    Guide,
     /// Unit and property tests on the host
     Host,
     /// Those of the portable crates again, as 32-bit programs
@@ -69,6 +71,7 @@ impl Step {
             Self::Clippy => "clippy, host crates",
             Self::ClippyKernel => "clippy, kernel",
             Self::Doc => "documentation",
+            Self::Guide => "the guide as a book",
             Self::Host => "host tests",
             Self::Host32 => "host tests, 32-bit",
             Self::Loom => "per-CPU protocols under loom",
@@ -83,7 +86,7 @@ impl Step {
         match self {
             Self::Format | Self::Clippy => vec![Need::HostLints],
             Self::ClippyKernel => vec![Need::Compiler(Target::Kernel), Need::KernelClippy],
-            Self::Doc | Self::Host | Self::Loom | Self::Sanitize => vec![],
+            Self::Doc | Self::Guide | Self::Host | Self::Loom | Self::Sanitize => vec![],
             Self::Host32 => vec![Need::Compiler(Target::Host32), Need::Multilib],
             Self::Images => setup::FOR_BUILD.to_vec(),
             Self::Bench => setup::FOR_RUN.to_vec(),
@@ -139,6 +142,7 @@ impl Gate {
                 let mut cargo = host("doc --workspace --exclude kernel --no-deps");
                 succeed(cargo.env("RUSTDOCFLAGS", "-D warnings"))
             }
+            Step::Guide => succeed(Command::new(&self.xtask).arg("guide")),
             Step::Host => succeed(&mut host("test --workspace --exclude kernel --exclude tests")),
             Step::Host32 => {
                 let mut cargo = self.toolchain(Target::Host32)?.cargo(&self.workspace, "test");
