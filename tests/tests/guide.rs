@@ -113,6 +113,9 @@ fn every_topic_has_a_chapter_to_read_and_to_try() {
         let opening = text.split("\n## ").next().unwrap();
         assert!(opening.contains('?'), "{page}, on {topic}, does not begin with a question");
         assert!(text.contains("```text\n"), "{page}, on {topic}, draws nothing");
+        let differs =
+            text.lines().any(|line| line.starts_with("## ") && line.contains("Linux differs"));
+        assert!(differs, "{page}, on {topic}, does not say where Linux differs");
         assert!(text.contains("\n## Try this\n"), "{page}, on {topic}, has nothing to try");
         let in_the_code = links(&text).iter().any(|link| link.starts_with("../"));
         assert!(in_the_code, "{page}, on {topic}, does not lead to the code");
