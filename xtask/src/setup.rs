@@ -49,8 +49,7 @@ pub enum Need {
 }
 
 /// What it takes to build the kernel.
-pub const FOR_BUILD: [Need; 2] =
-    [Need::Compiler(Target::Kernel), Need::Linker(Target::Kernel)];
+pub const FOR_BUILD: [Need; 2] = [Need::Compiler(Target::Kernel), Need::Linker(Target::Kernel)];
 /// What it takes to boot it.
 pub const FOR_RUN: [Need; 3] =
     [Need::Compiler(Target::Kernel), Need::Linker(Target::Kernel), Need::Qemu];

@@ -346,9 +346,11 @@ mod tests {
             assert_eq!(arguments(&cargo(route))[1..4], rest);
         }
         let linker = OsStr::new("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER");
-        assert!(debian.get_envs().any(|(name, value)| {
-            name == linker && value == Some(OsStr::new("/lld"))
-        }));
+        assert!(
+            debian
+                .get_envs()
+                .any(|(name, value)| { name == linker && value == Some(OsStr::new("/lld")) })
+        );
         let folder = toolchain(Route::Debian, Target::Explorer).output_dir(&workspace(), "wasm");
         assert_eq!(folder, Path::new("/src/target/debian/wasm32-unknown-unknown/wasm"));
     }
