@@ -8,8 +8,10 @@ use tests::oracle::rows;
 use crate::facts::described;
 use crate::recorded::machine;
 
+type Test = fn() -> Result<(), Failed>;
+
 /// The tests of this file.
-pub const TESTS: [(&str, fn() -> Result<(), Failed>); 3] = [
+pub const TESTS: [(&str, Test); 3] = [
     ("wasm: one instance answers every row twice in the same memory", gives_back_what_it_takes),
     ("wasm: nonsense gets a message and the module goes on", nonsense),
     ("wasm: the largest machine is answered", largest),
