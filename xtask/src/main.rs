@@ -5,7 +5,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `setup` `build` `run` `module` `layout` `gdb` `bench` `guide` `test` | the commands |
+//! | `setup` `build` `run` `module` `layout` `explore` `gdb` `bench` `guide` `test` | the commands |
 //! | `machine` | what this host has, asked of its own tools |
 //! | `toolchain` | which Rust builds for the target, and how cargo is called for it |
 //! | `workspace` | where the sources and the target directory are |
@@ -19,6 +19,7 @@
 mod bench;
 mod build;
 mod console;
+mod explore;
 mod gdb;
 mod guide;
 mod image;
@@ -67,6 +68,8 @@ enum Command {
     Module(module::Args),
     /// Predict the layout without booting
     Layout(layout::Args),
+    /// Build the layout explorer: a page, and the WebAssembly module in it
+    Explore(explore::Args),
     /// Boot under QEMU, stopped, with a debugger attached
     Gdb(gdb::Args),
     /// Count the instructions of each memory operation, beside Linux and other crates
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Module(args) => module::run(&args),
         Command::Layout(args) => layout::run(&args),
+        Command::Explore(args) => explore::run(&args),
         Command::Gdb(args) => gdb::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Guide(args) => guide::run(&args),
