@@ -20,6 +20,7 @@
 extern crate alloc;
 
 pub mod address;
+pub mod agree;
 pub mod answer;
 pub mod compare;
 pub mod configuration;

@@ -14,11 +14,13 @@
 //! | `qemu` | the emulated machine's options, and the guard that ends QEMU |
 //! | `loader` | the raw image at any address, a device tree as it is, any r2 |
 //! | `placement` | where image and tree go in the machine's RAM |
+//! | `drive` | one boot from QEMU's start to its end |
 //! | `console` | the protocol on the serial line: prompt, commands, errors, the last line |
 
 mod bench;
 mod build;
 mod console;
+mod drive;
 mod gdb;
 mod image;
 mod layout;
