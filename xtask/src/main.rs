@@ -1,11 +1,12 @@
 //! The host commands, `cargo xtask …`: one file for each command.
 //!
 //! Every command first sees to what it needs ([`setup`]), so that on a fresh machine one command
-//! is enough. Exit status: 0 done, 1 failed, 2 wrong usage, 124 time-out (`run`).
+//! is enough. Exit status: 0 done, 1 failed, 2 wrong usage, 124 time-out (`run`), 130 interrupted
+//! (`sweep`).
 //!
 //! | file | idea |
 //! |---|---|
-//! | `setup` `build` `run` `module` `layout` `gdb` `bench` `test` | the commands |
+//! | `setup` `build` `run` `module` `layout` `sweep` `gdb` `bench` `test` | the commands |
 //! | `machine` | what this host has, asked of its own tools |
 //! | `toolchain` | which Rust builds for the target, and how cargo is called for it |
 //! | `workspace` | where the sources and the target directory are |
@@ -31,6 +32,7 @@ mod placement;
 mod qemu;
 mod run;
 mod setup;
+mod sweep;
 mod symbols;
 mod test;
 mod toolchain;
@@ -68,6 +70,8 @@ enum Command {
     Module(module::Args),
     /// Predict the layout without booting
     Layout(layout::Args),
+    /// Predict, boot and compare every combination of memory, split and boot parameters
+    Sweep(sweep::Args),
     /// Boot under QEMU, stopped, with a debugger attached
     Gdb(gdb::Args),
     /// Count the instructions of each memory operation, beside Linux and other crates
@@ -83,6 +87,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Module(args) => module::run(&args),
         Command::Layout(args) => layout::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
         Command::Gdb(args) => gdb::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Test(args) => test::run(&args),
