@@ -127,9 +127,9 @@ impl FromStr for MemorySize {
 }
 
 impl MemorySize {
-    /// The amount in bytes.
+    /// The RAM in bytes that QEMU makes of the amount: whole pieces of 8 KiB.
     pub const fn bytes(self) -> u64 {
-        self.kib << 10
+        (self.kib << 10).next_multiple_of(8 << 10)
     }
 }
 
@@ -363,6 +363,9 @@ mod tests {
         ] {
             assert_eq!(size(text).as_deref(), Ok(same), "{text}");
         }
+        let bytes = |text: &str| text.parse::<MemorySize>().map(MemorySize::bytes);
+        assert_eq!(bytes("65537K"), Ok(0x400_2000), "QEMU rounds up");
+        assert_eq!(bytes("65544K"), Ok(0x400_2000));
         for bad in ["", "G", "1GB", "1.5G", "-1", "+1", "0x10M", " 1G", "1 G", "1G,slots=2", "é"] {
             assert!(size(bad).unwrap_err().contains("no memory size"), "{bad:?}");
         }

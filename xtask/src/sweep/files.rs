@@ -201,8 +201,8 @@ mod tests {
              high_memory,vmalloc_start,vmalloc_end,vmalloc_mib,dma_present,dma_managed,normal_present,normal_managed,\
              highmem_present,highmem_managed,warnings\n\
              1G,cortex-a15,3g,,,on,,agrees,,768,256,0,0xf0000000,0xf0800000,0xff800000,240,196608,,,,65536,,\n\
-             65537K,cortex-a15,3g,,,on,,failed,\"QEMU said: \"\"no\"\", twice\",64,0,0.0009765625,0xc4000000,\
-             0xc4800000,0xff800000,944,16384,,,,,,\n"
+             65537K,cortex-a15,3g,,,on,,failed,\"QEMU said: \"\"no\"\", twice\",64.0078125,0,0,0xc4002000,\
+             0xc4800000,0xff800000,944,16386,,,,,,\n"
         );
     }
 

@@ -278,7 +278,7 @@ mod tests {
         let row = lists(&format!("{arguments} --append quiet")).unwrap().combinations().remove(0);
         let settings = row.configuration();
         assert_eq!(settings.command_line, "quiet vmalloc=-1 dma_zone=32M");
-        assert_eq!(row.predict().unwrap().account.ram, 65537 << 10);
+        assert_eq!(row.predict().unwrap().account.ram, 65544 << 10, "as QEMU rounds it");
         let image = crate::image::Image { elf: "kernel.elf".into(), raw: "kernel.bin".into() };
         let qemu = row.qemu().command(&image).unwrap();
         let words: Vec<_> = qemu.get_args().map(|word| word.to_string_lossy()).collect();

@@ -106,13 +106,19 @@ fn explain(text: &mut String, row: &Row) {
 }
 
 fn count(rows: &[Row]) -> String {
-    let names = ["agrees", "differs", "failed", "predicted"];
-    let counts = names.map(|name| rows.iter().filter(|row| row.verdict.name() == name).count());
-    let [agree, differ, failed, predicted] = counts;
-    let predicted =
-        if predicted > 0 { format!(", {predicted} predicted alone") } else { String::new() };
-    let (count, s) = (rows.len(), if rows.len() == 1 { "" } else { "s" });
-    format!("{count} row{s}: {agree} agree, {differ} differ, {failed} failed{predicted}\n")
+    let of = |name| rows.iter().filter(|row| row.verdict.name() == name).count();
+    let (agree, differ, failed) = (of("agrees"), of("differs"), of("failed"));
+    let predicted = of("predicted");
+    let mut parts = vec![format!("{failed} failed")];
+    if predicted > 0 {
+        parts.push(format!("{predicted} predicted alone"));
+    }
+    // A sweep that booted nothing has nothing to say of agreement.
+    if agree + differ > 0 || predicted == 0 {
+        parts.insert(0, format!("{agree} agree, {differ} differ"));
+    }
+    let s = if rows.len() == 1 { "" } else { "s" };
+    format!("{} row{s}: {}\n", rows.len(), parts.join(", "))
 }
 
 #[cfg(test)]
@@ -153,10 +159,10 @@ mod tests {
         assert_eq!(
             of(&results(rows)),
             "\
-mem     cpu         vmsplit  vmalloc=  dma_zone=  highmem  lowmem  HighMem          lost  vmalloc  verdict
-65537K  cortex-a15  3g       none      none       on           64        0  0.0009765625      944  agrees
-1G      cortex-a15  3g       none      none       on          768      256             0      240  differs
-2G      cortex-a15  3g       none      none       on          768     1280             0      240  failed
+mem     cpu         vmsplit  vmalloc=  dma_zone=  highmem      lowmem  HighMem  lost  vmalloc  verdict
+65537K  cortex-a15  3g       none      none       on       64.0078125        0     0      944  agrees
+1G      cortex-a15  3g       none      none       on              768      256     0      240  differs
+2G      cortex-a15  3g       none      none       on              768     1280     0      240  failed
 
 1G cortex-a15 3g: differs
   layout.regions.0.start: expected 0xbf000000, booted 0
@@ -181,5 +187,7 @@ mem     cpu         vmsplit  vmalloc=  dma_zone=  highmem  lowmem  HighMem      
         let text = of(&results(rows));
         assert_eq!(text.lines().filter(|line| line.starts_with("64M ")).count(), 2, "{text}");
         assert!(!text.contains("\n1G "), "{text}");
+        let text = of(&results(vec![row("1G", Verdict::Predicted)]));
+        assert!(text.ends_with("\n1 row: 0 failed, 1 predicted alone\n"), "{text}");
     }
 }
