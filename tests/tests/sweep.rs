@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     let tests: [(&str, fn()); 6] = [
         ("256 combinations agree", many_combinations),
         ("36 combinations of odd sizes and limits agree", sizes_and_limits),
-        ("mem= and reserved lowmem in all rows agree", with_mem),
+        ("mem= in all rows agrees", with_mem),
         ("a kernel with a shifted mapping differs, by path", shifted_mapping),
         ("a row that can not boot is a row", no_boot),
         ("a killed sweep goes on, and ends as one that was not", resumed),
@@ -88,16 +88,13 @@ fn sizes_and_limits() {
         "--mem 48M,511M,1000M,2G,3G,4G --vmsplit 3g,2g --vmalloc none,960M,268435457 --jobs 2",
         36,
     );
-    // The sweep is no sweep if the rows are all alike.
-    let differ = |value: &dyn Fn(&Row) -> String| {
-        let mut values: Vec<_> = results.rows.iter().map(value).collect();
-        values.sort();
-        values.dedup();
-        values.len()
-    };
+    // Rows that are all alike would agree, too.
     let of_boot = |row: &Row| row.booted.clone().unwrap();
-    assert!(differ(&|row| of_boot(row).layout.high_memory.to_string()) > 8);
-    assert!(differ(&|row| format!("{:?}", of_boot(row).layout.zones)) > 12);
+    let mut layouts: Vec<_> =
+        results.rows.iter().map(|row| format!("{:?}", of_boot(row).layout)).collect();
+    layouts.sort();
+    layouts.dedup();
+    assert!(layouts.len() > 24, "there are only {} different layouts", layouts.len());
     assert!(results.rows.iter().any(|row| of_boot(row).account.tree.lost["above_4g"] > 0));
 }
 
