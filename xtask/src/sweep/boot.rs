@@ -9,6 +9,7 @@ use experiment::predict;
 use serde::{Deserialize, Serialize};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
@@ -68,11 +69,17 @@ pub struct Booting<'a> {
 }
 
 impl Booting<'_> {
-    /// Boots; `None` when `stop` was set meanwhile.
-    pub fn boot(&self, stop: &AtomicBool) -> Result<Option<Boot>> {
+    /// The machine that boots.
+    pub fn qemu(&self) -> Result<Command> {
         let mut qemu = self.combination.qemu().command(&self.kernel.image)?;
         // A process group of its own: Ctrl-C is for us, and we end QEMU.
         qemu.current_dir(self.folder).process_group(0);
+        Ok(qemu)
+    }
+
+    /// Boots; `None` when `stop` was set meanwhile.
+    pub fn boot(&self, stop: &AtomicBool) -> Result<Option<Boot>> {
+        let mut qemu = self.qemu()?;
         let limit = Limit { deadline: Some(Instant::now() + self.timeout), stop: Some(stop) };
         let seen = unattended(&mut qemu, COMMANDS.map(String::from).to_vec(), limit)?;
         Ok((!seen.is_interrupted()).then(|| read(&seen)))

@@ -141,7 +141,7 @@ pub fn mib(bytes: u64) -> String {
         return whole.to_string();
     }
     // A 2^20th has twenty decimals.
-    let decimals = u128::from(rest) * 10_u128.pow(20) >> 20;
+    let decimals = (u128::from(rest) * 10_u128.pow(20)) >> 20;
     format!("{whole}.{decimals:020}").trim_end_matches('0').to_owned()
 }
 

@@ -13,10 +13,10 @@ use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use super::boot::Boot;
 use super::kernels::Kernel;
-use super::plan::Combination;
 
 /// All that decides what a boot says.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -25,21 +25,19 @@ pub struct Key {
     /// SHA-256 of the kernel's ELF file.
     kernel: String,
     /// QEMU's version.
-    qemu: String,
-    memory: u64,
-    cpu: String,
-    command_line: String,
+    version: String,
+    /// QEMU's arguments: the machine, and the command line.
+    arguments: Vec<String>,
 }
 
 impl Key {
-    /// That of a row.
-    pub fn new(row: &Combination, kernel: &Kernel, qemu: &str) -> Self {
+    /// That of a boot of `kernel` by `qemu`, which is of this version.
+    pub fn new(qemu: &Command, kernel: &Kernel, version: &str) -> Self {
+        let words = qemu.get_args().map(|word| word.to_string_lossy().into_owned());
         Self {
             kernel: kernel.digest.clone(),
-            qemu: qemu.to_owned(),
-            memory: row.memory.bytes(),
-            cpu: row.cpu.to_string(),
-            command_line: row.configuration().command_line,
+            version: version.to_owned(),
+            arguments: words.collect(),
         }
     }
 }
@@ -112,8 +110,8 @@ mod tests {
     use std::fs;
 
     fn key(memory: u64) -> Key {
-        let text = String::new;
-        Key { kernel: text(), qemu: text(), memory, cpu: text(), command_line: text() }
+        let arguments = vec!["-m".to_owned(), memory.to_string()];
+        Key { kernel: String::new(), version: String::new(), arguments }
     }
 
     fn halted() -> Boot {

@@ -94,7 +94,7 @@ struct Predicted {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     let folder = args.out.clone().unwrap_or_else(|| workspace.target_dir.join("sweep"));
-    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     // Held to the end; the system drops it if we die.
     let _lock = lock(&folder)?;
     let rows: Vec<Predicted> = args
@@ -108,7 +108,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     } else {
         boot_rows(args, &workspace, &folder, &rows)?
     };
-    let interrupted = boots.interrupted;
+    let (finished, interrupted) = (boots.by_row.len(), boots.interrupted);
     let results = results(rows, boots);
     let paths = files::write_reports(&folder, &results)?;
 
@@ -119,11 +119,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     out.flush()?;
     if interrupted {
-        let count = |row: &&Row| matches!(row.verdict, Verdict::Predicted);
-        let missing = results.rows.iter().filter(count).count();
         note(format_args!(
-            "interrupted: {} of {} rows are finished and kept, the rest are predictions alone; the same command goes on",
-            results.rows.len() - missing,
+            "interrupted: {finished} of {} rows are finished and kept, the others were not booted; the same command \
+             goes on",
             results.rows.len()
         ));
         return Ok(ExitCode::from(EXIT_INTERRUPTED));
@@ -150,10 +148,12 @@ fn lock(folder: &Path) -> Result<File> {
     }
 }
 
-/// The boots that are finished, by the number of the row.
+/// The boots that are finished.
 #[derive(Default)]
 struct Finished {
-    boots: HashMap<usize, Boot>,
+    /// By the number of the row.
+    by_row: HashMap<usize, Boot>,
+    /// Are there more to do?
     interrupted: bool,
 }
 
@@ -170,14 +170,13 @@ fn boot_rows(
     let mut to_do: Vec<(usize, Key, Booting<'_>)> = Vec::new();
     let timeout = Duration::from_secs(args.timeout.into());
     for (number, row) in rows.iter().enumerate() {
-        let kernel = kernels.of(row.combination.split)?;
-        let key = Key::new(&row.combination, kernel, &kernels.qemu);
+        let combination = &row.combination;
+        let kernel = kernels.of(combination.split)?;
+        let booting = Booting { combination, kernel, folder, timeout };
+        let key = Key::new(&booting.qemu()?, kernel, &kernels.qemu);
         match journal.find(&key) {
-            Some(boot) => drop(finished.boots.insert(number, boot.clone())),
-            None => {
-                let combination = &row.combination;
-                to_do.push((number, key, Booting { combination, kernel, folder, timeout }));
-            }
+            Some(boot) => drop(finished.by_row.insert(number, boot.clone())),
+            None => to_do.push((number, key, booting)),
         }
     }
     let jobs = args
@@ -186,7 +185,7 @@ fn boot_rows(
     note(format_args!(
         "sweep: {} rows, {} finished before, {} to boot, {jobs} at a time",
         rows.len(),
-        finished.boots.len(),
+        finished.by_row.len(),
         to_do.len()
     ));
     let stop = pool::stop_on_signal()?;
@@ -194,12 +193,12 @@ fn boot_rows(
     let boot = |(_, _, booting): &(usize, Key, Booting<'_>)| booting.boot(&stop);
     pool::each(&to_do, jobs, &stop, boot, |(number, key, _), boot| {
         journal.keep(key, &boot)?;
-        finished.boots.insert(*number, boot);
+        finished.by_row.insert(*number, boot);
         bar.inc(1);
         Ok(())
     })?;
     bar.finish_and_clear();
-    finished.interrupted = finished.boots.len() < rows.len();
+    finished.interrupted = finished.by_row.len() < rows.len();
     Ok(finished)
 }
 
@@ -208,7 +207,7 @@ fn results(rows: Vec<Predicted>, mut finished: Finished) -> Results {
     let mut kernel = None;
     let rows = rows.into_iter().enumerate().map(|(number, row)| {
         let Predicted { combination, answer: predicted } = row;
-        let boot = finished.boots.remove(&number);
+        let boot = finished.by_row.remove(&number);
         let verdict = match &boot {
             Some(boot) => agree::verdict(&predicted, boot.answer()),
             None => match &predicted {
