@@ -1,7 +1,7 @@
 //! One boot, and what the kernel said of its layout.
 //!
-//! Whatever stops a boot is a value: only a host on which QEMU can not be started at all is an error. Invariant: what a
-//! boot says is taken only of one that ended as it should.
+//! Whatever stops a boot is a value, a QEMU that can not be started too. Invariant: what a boot says is taken only of one
+//! that ended as it should.
 
 use anyhow::Result;
 use experiment::answer::Answer;
@@ -78,11 +78,14 @@ impl Booting<'_> {
     }
 
     /// Boots; `None` when `stop` was set meanwhile.
-    pub fn boot(&self, stop: &AtomicBool) -> Result<Option<Boot>> {
-        let mut qemu = self.qemu()?;
+    pub fn boot(&self, stop: &AtomicBool) -> Option<Boot> {
         let limit = Limit { deadline: Some(Instant::now() + self.timeout), stop: Some(stop) };
-        let seen = unattended(&mut qemu, COMMANDS.map(String::from).to_vec(), limit)?;
-        Ok((!seen.is_interrupted()).then(|| read(&seen)))
+        let commands = COMMANDS.map(String::from).to_vec();
+        match self.qemu().and_then(|mut qemu| unattended(&mut qemu, commands, limit)) {
+            Ok(seen) if seen.is_interrupted() => None,
+            Ok(seen) => Some(read(&seen)),
+            Err(error) => Some(Boot { kernel: None, said: Err(Stop::Other(format!("{error:#}"))) }),
+        }
     }
 }
 

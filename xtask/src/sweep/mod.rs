@@ -191,13 +191,14 @@ fn boot_rows(
     let stop = pool::stop_on_signal()?;
     let bar = pool::bar(to_do.len());
     let boot = |(_, _, booting): &(usize, Key, Booting<'_>)| booting.boot(&stop);
-    pool::each(&to_do, jobs, &stop, boot, |(number, key, _), boot| {
+    let all = pool::each(&to_do, jobs, &stop, boot, |(number, key, _), boot| {
         journal.keep(key, &boot)?;
         finished.by_row.insert(*number, boot);
         bar.inc(1);
         Ok(())
-    })?;
+    });
     bar.finish_and_clear();
+    all?;
     finished.interrupted = finished.by_row.len() < rows.len();
     Ok(finished)
 }
