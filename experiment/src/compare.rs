@@ -4,6 +4,7 @@
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,6 +19,18 @@ pub struct Difference {
     pub left: Value,
     /// The other.
     pub right: Value,
+}
+
+impl fmt::Display for Difference {
+    /// For people, where left is what was expected of a boot.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = |value: &Value| match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let (left, right) = (plain(&self.left), plain(&self.right));
+        write!(f, "{}: expected {left}, booted {right}", self.path)
+    }
 }
 
 /// Every leaf in which `left` and `right` differ, in the order of `left`, then what only `right` has.

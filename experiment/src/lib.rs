@@ -3,14 +3,14 @@
 //! ```text
 //! Machine ────────┐
 //!                 ├─▶ predict ─▶ Answer ─┬─▶ compare   what differs between two answers
-//! Configuration ──┘     mm's own         ├─▶ picture   the address space and RAM, to scale
-//!                       functions        └─▶ results   rows of a sweep, in a file
-//!                       a boot ─▶ Answer
+//! Configuration ──┘     mm's own         ├─▶ agree     whether a boot is what was predicted
+//!                       functions        ├─▶ picture   the address space and RAM, to scale
+//!                       a boot ─▶ Answer └─▶ results   rows of a sweep, in a file
 //! ```
 //!
 //! Nothing in here knows a rule of the layout. A prediction calls [`mm::boot::predict`] and writes what it finds with
-//! the very functions by which a booted kernel prints `layout --json` and `explain --json`; an [`Answer`](answer::Answer) is that text,
-//! read. So an answer is of one shape wherever it comes from, and two can be compared field by field.
+//! the very functions by which a booted kernel prints `layout --json` and `explain --json`; an
+//! [`Answer`](answer::Answer) is that text, read. So an answer is of one shape wherever it comes from, and two can be compared field by field.
 //!
 //! It runs on the host, and in a browser as WebAssembly: it needs an allocator and nothing else.
 
@@ -20,6 +20,7 @@
 extern crate alloc;
 
 pub mod address;
+pub mod agree;
 pub mod answer;
 pub mod compare;
 pub mod configuration;

@@ -5,6 +5,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +66,19 @@ pub struct Given {
     pub highmem: bool,
 }
 
+impl fmt::Display for Given {
+    /// In one line, without what is as it comes: `1G cortex-a15 3g vmalloc=16M nohighmem`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.mem, self.cpu, self.vmsplit)?;
+        for (name, value) in [("vmalloc", &self.vmalloc), ("dma_zone", &self.dma_zone)] {
+            if let Some(value) = value {
+                write!(f, " {name}={value}")?;
+            }
+        }
+        f.write_str(if self.highmem { "" } else { " nohighmem" })
+    }
+}
+
 /// What came of a row.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case", deny_unknown_fields)]
@@ -83,4 +97,36 @@ pub enum Verdict {
         /// Why: the kernel's last words, or what QEMU said.
         reason: String,
     },
+}
+
+impl Verdict {
+    /// Its name in the file.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Predicted => "predicted",
+            Self::Agrees => "agrees",
+            Self::Differs { .. } => "differs",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_name_of_a_verdict_is_the_one_in_the_file() {
+        let reason = String::from("x");
+        for verdict in [
+            Verdict::Predicted,
+            Verdict::Agrees,
+            Verdict::Differs { differences: Vec::new() },
+            Verdict::Failed { reason },
+        ] {
+            assert_eq!(serde_json::to_value(&verdict).unwrap()["verdict"], json!(verdict.name()));
+        }
+    }
 }

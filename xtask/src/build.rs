@@ -67,7 +67,7 @@ impl fmt::Display for Split {
 
 /// A feature's name. It becomes part of a file's name, so it is held to what cargo's names are
 /// usually made of.
-fn feature(text: &str) -> Result<String, String> {
+pub fn feature(text: &str) -> Result<String, String> {
     if !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) {
         Ok(text.to_owned())
     } else {

@@ -141,6 +141,14 @@ impl Session {
         }
     }
 
+    /// Why the kernel halted, if it did.
+    pub fn halted(&self) -> Option<&str> {
+        match &self.end {
+            Some(End::Halted(reason)) => Some(reason),
+            _ => None,
+        }
+    }
+
     /// What went wrong, once QEMU has ended or been ended; nothing when all is well.
     ///
     /// `qemu` says how QEMU ended, if by itself. A user at the keyboard may end QEMU as well.
@@ -236,6 +244,7 @@ mod tests {
             assert_eq!(session.feed(b"vmsplit: halted: no memory"), [], "the line must be whole");
             assert_eq!(session.feed(b" at all\r\n"), [Action::Stop]);
             assert_eq!(session.faults(None), ["the kernel halted: no memory at all"]);
+            assert_eq!(session.halted(), Some("no memory at all"));
         }
     }
 

@@ -1,11 +1,12 @@
 //! The host commands, `cargo xtask …`: one file for each command.
 //!
 //! Every command first sees to what it needs ([`setup`]), so that on a fresh machine one command
-//! is enough. Exit status: 0 done, 1 failed, 2 wrong usage, 124 time-out (`run`).
+//! is enough. Exit status: 0 done, 1 failed, 2 wrong usage, 124 time-out (`run`), 130 interrupted
+//! (`sweep`).
 //!
 //! | file | idea |
 //! |---|---|
-//! | `setup` `build` `run` `module` `layout` `explore` `gdb` `bench` `guide` `test` | the commands |
+//! | `setup` `build` `run` `module` `layout` `sweep` `explore` `gdb` `bench` `guide` `test` | the commands |
 //! | `machine` | what this host has, asked of its own tools |
 //! | `toolchain` | which Rust builds for the target, and how cargo is called for it |
 //! | `workspace` | where the sources and the target directory are |
@@ -14,11 +15,13 @@
 //! | `qemu` | the emulated machine's options, and the guard that ends QEMU |
 //! | `loader` | the raw image at any address, a device tree as it is, any r2 |
 //! | `placement` | where image and tree go in the machine's RAM |
+//! | `drive` | one boot from QEMU's start to its end |
 //! | `console` | the protocol on the serial line: prompt, commands, errors, the last line |
 
 mod bench;
 mod build;
 mod console;
+mod drive;
 mod explore;
 mod gdb;
 mod guide;
@@ -31,6 +34,7 @@ mod placement;
 mod qemu;
 mod run;
 mod setup;
+mod sweep;
 mod symbols;
 mod test;
 mod toolchain;
@@ -70,6 +74,8 @@ enum Command {
     Layout(layout::Args),
     /// Build the layout explorer: a page, and the WebAssembly module in it
     Explore(explore::Args),
+    /// Predict, boot and compare every combination of memory, split and boot parameters
+    Sweep(sweep::Args),
     /// Boot under QEMU, stopped, with a debugger attached
     Gdb(gdb::Args),
     /// Count the instructions of each memory operation, beside Linux and other crates
@@ -88,6 +94,7 @@ fn main() -> ExitCode {
         Command::Module(args) => module::run(&args),
         Command::Layout(args) => layout::run(&args),
         Command::Explore(args) => explore::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
         Command::Gdb(args) => gdb::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Guide(args) => guide::run(&args),

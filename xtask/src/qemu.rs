@@ -65,12 +65,22 @@ pub struct MachineArgs {
 }
 
 /// The processors that the kernel is tested on.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Cpu {
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Cpu {
     /// ARM Cortex-A15
     CortexA15,
     /// ARM Cortex-A7
     CortexA7,
+}
+
+impl fmt::Display for Cpu {
+    /// QEMU's name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CortexA15 => "cortex-a15",
+            Self::CortexA7 => "cortex-a7",
+        })
+    }
 }
 
 /// A form of the image.
@@ -117,9 +127,9 @@ impl FromStr for MemorySize {
 }
 
 impl MemorySize {
-    /// The amount in bytes.
+    /// The RAM in bytes that QEMU makes of the amount: whole pieces of 8 KiB.
     pub const fn bytes(self) -> u64 {
-        self.kib << 10
+        (self.kib << 10).next_multiple_of(8 << 10)
     }
 }
 
@@ -145,10 +155,15 @@ fn existing_file(text: &str) -> Result<PathBuf, String> {
 impl MachineArgs {
     /// QEMU's own way to boot with so much memory, and with executed instructions counted.
     pub fn counting(memory: MemorySize) -> Self {
+        Self { icount: true, ..Self::plain(memory, Cpu::CortexA15, None) }
+    }
+
+    /// QEMU's own way to boot.
+    pub fn plain(memory: MemorySize, cpu: Cpu, append: Option<String>) -> Self {
         Self {
             memory,
-            cpu: Cpu::CortexA15,
-            append: None,
+            cpu,
+            append,
             dtb: None,
             initrd: None,
             disk: Vec::new(),
@@ -158,7 +173,7 @@ impl MachineArgs {
             image: None,
             entry: EntryArgs::default(),
             hyp: false,
-            icount: true,
+            icount: false,
         }
     }
 
@@ -196,13 +211,9 @@ impl MachineArgs {
     ///
     /// [`Misplaced`](crate::placement::Misplaced), or a file that can not be read or written.
     pub fn command(&self, image: &Image) -> Result<Command> {
-        let cpu = match self.cpu {
-            Cpu::CortexA15 => "cortex-a15",
-            Cpu::CortexA7 => "cortex-a7",
-        };
         let board = if self.hyp { "virt,virtualization=on" } else { "virt" };
         let mut qemu = Command::new("qemu-system-arm");
-        qemu.args(["-M", board, "-cpu", cpu, "-m", &self.memory.to_string()]);
+        qemu.args(["-M", board, "-cpu", &self.cpu.to_string(), "-m", &self.memory.to_string()]);
         qemu.args(["-nographic", "-nic", "none", "-no-reboot"]);
         let needs_raw = !self.entry.is_qemus_own() || self.initrd.is_some();
         if let (true, Some(ImageKind::Elf)) = (needs_raw, self.image) {
@@ -352,6 +363,9 @@ mod tests {
         ] {
             assert_eq!(size(text).as_deref(), Ok(same), "{text}");
         }
+        let bytes = |text: &str| text.parse::<MemorySize>().map(MemorySize::bytes);
+        assert_eq!(bytes("65537K"), Ok(0x400_2000), "QEMU rounds up");
+        assert_eq!(bytes("65544K"), Ok(0x400_2000));
         for bad in ["", "G", "1GB", "1.5G", "-1", "+1", "0x10M", " 1G", "1 G", "1G,slots=2", "é"] {
             assert!(size(bad).unwrap_err().contains("no memory size"), "{bad:?}");
         }

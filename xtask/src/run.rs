@@ -6,16 +6,15 @@
 
 use anyhow::{Context as _, Result};
 use std::fs;
-use std::io::{self, IsTerminal as _, Read, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::NamedTempFile;
 
 use crate::build::{self, ImageArgs};
-use crate::console::{self, Action, Session};
+use crate::console::{self, Session};
+use crate::drive::{Finished, Limit, drive};
 use crate::module::{self, InstructionSet, Source};
 use crate::note;
 use crate::qemu::{Guard, MachineArgs};
@@ -101,8 +100,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         }
     };
     let mut guard = Guard::start(&mut command, interactive)?;
-    let deadline = timeout.map(|timeout| Instant::now() + timeout);
-    let finished = drive(&mut guard, &mut session, deadline, &mut io::stdout().lock())?;
+    let limit = Limit { deadline: timeout.map(|timeout| Instant::now() + timeout), stop: None };
+    let finished = drive(&mut guard, &mut session, limit, &mut io::stdout().lock())?;
     let status = match finished {
         Finished::TimeOut => {
             drop(guard);
@@ -113,7 +112,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             ));
             return Ok(ExitCode::from(EXIT_TIME_OUT));
         }
-        Finished::Stopped => None,
+        Finished::Stopped | Finished::Interrupted => None,
         Finished::Exited(status) => Some(status),
     };
     drop(guard);
@@ -150,70 +149,4 @@ fn insert(
     let names: Vec<_> = modules.iter().map(|module| module.name.as_str()).collect();
     machine.insert_modules(archive.path(), &names);
     Ok(archive)
-}
-
-/// How the wait for QEMU ended.
-pub enum Finished {
-    /// By itself.
-    Exited(std::process::ExitStatus),
-    /// The session has seen enough.
-    Stopped,
-    /// It did not.
-    TimeOut,
-}
-
-/// Carries bytes between QEMU, the session and `screen` until one of them ends it.
-pub fn drive(
-    guard: &mut Guard,
-    session: &mut Session,
-    deadline: Option<Instant>,
-    screen: &mut dyn io::Write,
-) -> Result<Finished> {
-    let mut keyboard = guard.child().stdin.take();
-    let serial = read_in_background(guard.child().stdout.take().context("QEMU has no output")?);
-    loop {
-        let chunk = match receive(&serial, deadline) {
-            Ok(chunk) => chunk,
-            Err(RecvTimeoutError::Timeout) => return Ok(Finished::TimeOut),
-            Err(RecvTimeoutError::Disconnected) => break,
-        };
-        screen.write_all(&chunk)?;
-        screen.flush()?;
-        for action in session.feed(&chunk) {
-            match action {
-                Action::Stop => return Ok(Finished::Stopped),
-                Action::Send(text) => {
-                    // A QEMU that has gone is noticed by its exit status.
-                    let _ =
-                        keyboard.iter_mut().try_for_each(|pipe| pipe.write_all(text.as_bytes()));
-                }
-            }
-        }
-    }
-    Ok(guard.wait(deadline)?.map_or(Finished::TimeOut, Finished::Exited))
-}
-
-fn receive(
-    serial: &Receiver<Vec<u8>>,
-    deadline: Option<Instant>,
-) -> Result<Vec<u8>, RecvTimeoutError> {
-    match deadline {
-        Some(deadline) => serial.recv_timeout(deadline.saturating_duration_since(Instant::now())),
-        None => serial.recv().map_err(|_| RecvTimeoutError::Disconnected),
-    }
-}
-
-/// Hands on each piece that `source` has, as soon as it has it.
-fn read_in_background(mut source: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
-    // A full queue holds back QEMU, not memory.
-    let (sender, receiver) = mpsc::sync_channel(16);
-    thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        while let Ok(length @ 1..) = source.read(&mut buffer) {
-            if sender.send(buffer[..length].to_vec()).is_err() {
-                break;
-            }
-        }
-    });
-    receiver
 }

@@ -1,15 +1,13 @@
 //! A boot, and the figures that it printed.
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::console::Session;
+use crate::drive::{Limit, unattended};
 use crate::image::Image;
 use crate::note;
-use crate::qemu::{Guard, MachineArgs, MemorySize};
-use crate::run::{Finished, drive};
+use crate::qemu::{MachineArgs, MemorySize};
 
 /// How lines with figures begin.
 pub const PREFIX: &str = "bench: ";
@@ -64,25 +62,11 @@ pub fn measure(image: &Image, memory: MemorySize, names: Option<&[&str]>) -> Res
 pub fn boot(image: &Image, memory: MemorySize, mut commands: Vec<String>) -> Result<String> {
     commands.push("poweroff".to_owned());
     let mut qemu = MachineArgs::counting(memory).command(image)?;
-    qemu.args(["-serial", "stdio", "-monitor", "none"]);
-    qemu.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut session = Session::scripted(commands);
-    let mut text = Vec::new();
-    let mut guard = Guard::start(&mut qemu, false)?;
-    let deadline = Some(Instant::now() + TIMEOUT);
-    let finished = drive(&mut guard, &mut session, deadline, &mut text)?;
-    drop(guard);
-    let text = String::from_utf8_lossy(&text).replace('\r', "");
-    let status = match finished {
-        Finished::Exited(status) => Some(status),
-        Finished::Stopped => None,
-        Finished::TimeOut => {
-            bail!("time-out, waiting for {}:\n{text}", session.waiting_for());
-        }
-    };
-    let faults = session.faults(status);
-    ensure!(faults.is_empty(), "{}\n{text}", faults.join("\n"));
-    Ok(text)
+    let limit = Limit { deadline: Some(Instant::now() + TIMEOUT), stop: None };
+    let seen = unattended(&mut qemu, commands, limit)?;
+    let faults = seen.faults();
+    ensure!(faults.is_empty(), "{}\n{}", faults.join("\n"), seen.text);
+    Ok(seen.text)
 }
 
 /// The figures in what a boot printed, and what it said of operations that it could not measure.

@@ -6,4 +6,5 @@ mod host;
 mod module;
 mod run;
 mod steps;
+mod sweep;
 mod toolchain;
