@@ -104,17 +104,14 @@ impl Machine {
     /// Debian's `rust-lld` (package `rust-web-llvm`) is a link to a file of another package,
     /// which may be missing: only a link that leads somewhere counts.
     pub fn linker(&self, target: Target) -> Option<PathBuf> {
-        let names = target.linkers();
-        if names.is_empty() {
-            return None;
-        }
+        let name = target.linker()?;
         let own = self
             .rustc
             .as_ref()
             .map(|(sysroot, host)| sysroot.join("lib/rustlib").join(host).join("bin/rust-lld"));
         own.filter(|path| path.is_file())
             .or_else(|| find_in_path("rust-lld"))
-            .or_else(|| names.iter().find_map(|name| find_in_path(name)))
+            .or_else(|| find_in_path(name))
     }
 }
 

@@ -75,9 +75,6 @@ const EVERYTHING: [Need; 12] = [
 const APT_INSTALL: &str = "apt-get install -y --no-install-recommends --no-remove";
 const NO_REMOVE: &str = "--no-remove";
 
-/// The linker of the LLVM that Debian's compiler is built with.
-const WASM_LINKER: &str = "lld-22";
-
 const ADD_LINTS: &str = "component add rustfmt clippy";
 
 /// What brings a missing thing.
@@ -125,9 +122,6 @@ fn inspect(machine: &Machine, need: Need) -> Result<State> {
         Need::Compiler(target) => compiler(machine, target)?,
         Need::Linker(target) => match machine.linker(target) {
             Some(path) => State::Found(path.display().to_string()),
-            None if target == Target::Explorer => {
-                State::Missing(Remedy::Packages(vec![WASM_LINKER]))
-            }
             None => State::Missing(Remedy::Packages(vec!["lld"])),
         },
         Need::Qemu => program("qemu-system-arm", "qemu-system-arm"),

@@ -57,14 +57,13 @@ impl Target {
         }
     }
 
-    /// LLVM's linker by the names that Debian gives it, where the compiler's own driver does not
-    /// find one. A name with a version is of the package for the compiler's LLVM: the WebAssembly of
-    /// an old linker lacks what a new compiler writes.
-    pub const fn linkers(self) -> &'static [&'static str] {
+    /// LLVM's linker by the name under which it links for the target; `None` where the host's own
+    /// serves. Debian's package `lld` brings both.
+    pub const fn linker(self) -> Option<&'static str> {
         match self {
-            Self::Kernel => &["ld.lld"],
-            Self::Host32 => &[],
-            Self::Explorer => &["wasm-ld-22", "wasm-ld"],
+            Self::Kernel => Some("ld.lld"),
+            Self::Host32 => None,
+            Self::Explorer => Some("wasm-ld"),
         }
     }
 

@@ -167,16 +167,13 @@ fn the_explorer_has_a_compiler_and_a_linker_of_its_own() {
     };
     let column = |what: &str, remedy: &str| format!("{what:<34}{remedy}");
     let rust = |remedy: &str| column("Rust for wasm32-unknown-unknown", remedy);
-    let linker = column("linker (lld) for WebAssembly", &format!("{APT} lld-22"));
+    let linker = column("linker (lld) for WebAssembly", &format!("{APT} lld"));
     let add = rust("rustup target add wasm32-unknown-unknown");
     assert_eq!(missing(&[]), [add, linker.clone()], "ld.lld links no WebAssembly");
     let debian = rust(&format!("{APT} {DEBIAN}"));
     assert_eq!(missing(&AUTO_INSTALL_OFF), [debian, linker]);
-    for name in ["wasm-ld-22", "wasm-ld"] {
-        host.tool(name, "");
-        assert_eq!(missing(&[]).len(), 1, "{name}");
-        host.without(name);
-    }
+    host.tool("wasm-ld", "");
+    assert_eq!(missing(&[]).len(), 1);
 }
 
 #[test]
