@@ -5,7 +5,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `setup` `build` `run` `module` `layout` `gdb` `bench` `test` | the commands |
+//! | `setup` `build` `run` `module` `layout` `compare_linux` `gdb` `bench` `test` | the commands |
 //! | `machine` | what this host has, asked of its own tools |
 //! | `toolchain` | which Rust builds for the target, and how cargo is called for it |
 //! | `workspace` | where the sources and the target directory are |
@@ -18,6 +18,7 @@
 
 mod bench;
 mod build;
+mod compare_linux;
 mod console;
 mod gdb;
 mod image;
@@ -66,6 +67,8 @@ enum Command {
     Module(module::Args),
     /// Predict the layout without booting
     Layout(layout::Args),
+    /// Boot a Linux kernel on the same board, and show both layouts side by side
+    CompareLinux(compare_linux::Args),
     /// Boot under QEMU, stopped, with a debugger attached
     Gdb(gdb::Args),
     /// Count the instructions of each memory operation, beside Linux and other crates
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Module(args) => module::run(&args),
         Command::Layout(args) => layout::run(&args),
+        Command::CompareLinux(args) => compare_linux::run(&args),
         Command::Gdb(args) => gdb::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Test(args) => test::run(&args),
@@ -95,6 +99,7 @@ fn main() -> ExitCode {
             || error.is::<placement::Misplaced>()
             || error.is::<bench::NoSuchOperation>()
             || error.is::<module::NotAModule>()
+            || error.is::<compare_linux::NotUsable>()
             || error.is::<module::c::NoSuchCompiler>()
         {
             return ExitCode::from(EXIT_USAGE);

@@ -66,11 +66,21 @@ pub struct MachineArgs {
 
 /// The processors that the kernel is tested on.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Cpu {
+pub enum Cpu {
     /// ARM Cortex-A15
     CortexA15,
     /// ARM Cortex-A7
     CortexA7,
+}
+
+impl Cpu {
+    /// QEMU's name for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CortexA15 => "cortex-a15",
+            Self::CortexA7 => "cortex-a7",
+        }
+    }
 }
 
 /// A form of the image.
@@ -133,7 +143,7 @@ impl fmt::Display for MemorySize {
     }
 }
 
-fn existing_file(text: &str) -> Result<PathBuf, String> {
+pub fn existing_file(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     match path.metadata() {
         Ok(found) if !found.is_dir() => Ok(path),
@@ -160,6 +170,16 @@ impl MachineArgs {
             hyp: false,
             icount: true,
         }
+    }
+
+    /// QEMU's own way to boot with just these.
+    pub fn plain(
+        memory: MemorySize,
+        cpu: Cpu,
+        append: Option<String>,
+        dtb: Option<PathBuf>,
+    ) -> Self {
+        Self { cpu, append, dtb, icount: false, ..Self::counting(memory) }
     }
 
     /// The initial RAM disk that the user named.
@@ -196,13 +216,9 @@ impl MachineArgs {
     ///
     /// [`Misplaced`](crate::placement::Misplaced), or a file that can not be read or written.
     pub fn command(&self, image: &Image) -> Result<Command> {
-        let cpu = match self.cpu {
-            Cpu::CortexA15 => "cortex-a15",
-            Cpu::CortexA7 => "cortex-a7",
-        };
         let board = if self.hyp { "virt,virtualization=on" } else { "virt" };
         let mut qemu = Command::new("qemu-system-arm");
-        qemu.args(["-M", board, "-cpu", cpu, "-m", &self.memory.to_string()]);
+        qemu.args(["-M", board, "-cpu", self.cpu.name(), "-m", &self.memory.to_string()]);
         qemu.args(["-nographic", "-nic", "none", "-no-reboot"]);
         let needs_raw = !self.entry.is_qemus_own() || self.initrd.is_some();
         if let (true, Some(ImageKind::Elf)) = (needs_raw, self.image) {

@@ -24,7 +24,7 @@ use crate::toolchain::{Target, Toolchain};
 use crate::workspace::Workspace;
 
 /// As `timeout` of coreutils has it.
-const EXIT_TIME_OUT: u8 = 124;
+pub const EXIT_TIME_OUT: u8 = 124;
 
 const DEFAULT_COMMANDS: &str = "layout; zoneinfo; poweroff";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
@@ -204,7 +204,7 @@ fn receive(
 }
 
 /// Hands on each piece that `source` has, as soon as it has it.
-fn read_in_background(mut source: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+pub fn read_in_background(mut source: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     // A full queue holds back QEMU, not memory.
     let (sender, receiver) = mpsc::sync_channel(16);
     thread::spawn(move || {
