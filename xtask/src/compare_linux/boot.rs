@@ -258,11 +258,16 @@ pub fn without_time(line: &str) -> &str {
     }
 }
 
-/// The last lines of `console`.
-pub fn last_lines(console: &str) -> Vec<&str> {
+/// The last lines of `console`; of a crash with this `reason` the first ones of its report, and what was before it.
+pub fn last_words<'c>(console: &'c str, reason: Option<&str>) -> Vec<&'c str> {
     let lines: Vec<_> =
         console.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    lines[lines.len().saturating_sub(LAST_LINES)..].to_vec()
+    let is_reason = |line: &&str| reason == Some(without_time(line));
+    let start = match lines.iter().position(is_reason) {
+        Some(crash) => crash.saturating_sub(LAST_LINES / 2),
+        None => lines.len().saturating_sub(LAST_LINES),
+    };
+    lines.into_iter().skip(start).take(LAST_LINES).collect()
 }
 
 #[cfg(test)]
@@ -289,7 +294,10 @@ mod tests {
         let reason =
             "Kernel panic - not syncing: Failed to allocate 9437184 bytes for node 0 memory map";
         assert_eq!(died(PANIC).as_deref(), Some(reason));
-        assert_eq!(last_lines(PANIC).len(), 4);
+        assert_eq!(last_words(PANIC, Some(reason)).len(), 4);
+        let long = "line\n".repeat(40) + PANIC;
+        assert_eq!(last_words(&long, Some(reason)).len(), 10);
+        assert!(last_words(&long, None)[11].contains("end Kernel panic"));
     }
 
     #[test]

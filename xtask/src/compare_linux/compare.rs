@@ -113,8 +113,8 @@ fn why(fact: Fact, linux: &Facts, ours: &Facts, command_line: &str) -> Option<&'
     let ends_at_4g = address(ours, Fact::HighEnd).or(address(ours, Fact::LowEnd)) == Some(FOUR_GIB);
     match fact {
         Fact::Fixmap => Some(
-            "since 5.11 Linux's fixmap begins at 0xffc80000, and what is shown is its first page in use; \
-             ours is at its classic place, since uncached mappings of DMA memory lie below it",
+            "Linux moved its fixmap to 0xffc80000 with 5.11, and what is shown is its first page in use; \
+             ours is at the classic place, since uncached mappings of DMA memory lie below it",
         ),
         Fact::LowZones if has_word(command_line, "dma_zone", any) => {
             Some("`dma_zone=` is a parameter of ours: a Linux board has its limit in its sources")

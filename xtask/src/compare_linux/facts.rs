@@ -230,6 +230,29 @@ fn add_zones<'a>(facts: &mut Facts, zones: impl Iterator<Item = Zone<'a>>) {
     facts.insert(Fact::MemFree, kib(low.free + high.free));
 }
 
+/// What a Linux tells that died after its *Zone ranges*.
+pub fn of_zone_ranges(zones: &[(String, u64, u64)]) -> Facts {
+    let mut facts = Facts::new();
+    for (is_high, names, start, end) in [
+        (false, Fact::LowZones, Fact::LowStart, Fact::LowEnd),
+        (true, Fact::HighZones, Fact::HighStart, Fact::HighEnd),
+    ] {
+        let zones: Vec<_> = zones.iter().filter(|zone| is_low(&zone.0) != is_high).collect();
+        let first = zones.iter().map(|zone| zone.1).min();
+        let last = zones.iter().map(|zone| zone.2).max();
+        if let (Some(first), Some(last)) = (first, last) {
+            let all: Vec<_> = zones.iter().map(|zone| zone.0.as_str()).collect();
+            facts.insert(names, Value::Names(all.join(" + ")));
+            facts.insert(start, Value::Address(first));
+            facts.insert(end, Value::Address(last));
+            if !is_high {
+                facts.insert(Fact::LowmemEnd, Value::Address(last));
+            }
+        }
+    }
+    facts
+}
+
 /// What Linux tells.
 pub fn of_linux(told: &Told) -> Facts {
     let said = &told.said;
@@ -262,6 +285,7 @@ pub fn of_linux(told: &Told) -> Facts {
     address(Fact::VmallocStart, vmalloc.map(|(start, _)| start));
     address(Fact::VmallocEnd, vmalloc.map(|(_, end)| end));
     address(Fact::Pkmap, tables.and_then(|tables| tables.pkmap).map(|run| run.start));
+    address(Fact::Modules, said.module);
     address(Fact::UserEnd, said.stack_end);
     let top = tables.map(|tables| tables.top.as_slice()).unwrap_or_default();
     let is_vectors = |start: u64, end: u64| start <= VECTORS && VECTORS < end;

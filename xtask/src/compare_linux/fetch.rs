@@ -2,7 +2,7 @@
 //!
 //! apt keeps its lists, its caches and what it downloads in our folder, and is told of one more architecture for the
 //! time of the call. So neither root nor `dpkg --add-architecture` is needed, and apt checks the signatures as always.
-//! Of the packages only two files are unpacked. Invariant: what is remembered is whole, since it is written last.
+//! Of the packages only three files are unpacked. Invariant: what is remembered is whole, since it is written last.
 
 use std::fs::{self, File};
 use std::io;
@@ -19,6 +19,9 @@ use crate::note;
 /// The package whose dependency is the newest kernel.
 const KERNEL: &str = "linux-image-armmp:armhf";
 const BUSYBOX: &str = "busybox-static:armhf";
+
+/// A module that needs no other, below the kernel's folder of modules.
+const MODULE: &str = "kernel/lib/crc4.ko";
 
 /// apt, with what it keeps in `folder`.
 struct Apt<'a> {
@@ -113,7 +116,9 @@ pub fn fetch(folder: &Path) -> Result<Files> {
     }
     let version = kernel.trim_start_matches("linux-image-").trim_end_matches(":armhf");
     let zimage = folder.join("boot").join(format!("vmlinuz-{version}"));
-    let files = Files { zimage, busybox: folder.join("bin/busybox") };
+    let module = folder.join("lib/modules").join(version).join(MODULE);
+    let module = module.is_file().then_some(module);
+    let files = Files { zimage, busybox: folder.join("bin/busybox"), module };
     check(&files).context("what was fetched")?;
     remember(folder, &files)?;
     Ok(files)
@@ -137,7 +142,7 @@ fn files_of(folder: &Path, end: &str) -> Result<Vec<PathBuf>> {
     Ok(paths.filter(|path| path.to_string_lossy().ends_with(end)).collect())
 }
 
-/// Unpacks the two files, whichever of them is in `package`: a kernel's modules are fifty times as much.
+/// Unpacks the files, whichever of them are in `package`: all modules are fifty times as much.
 fn unpack(package: &Path, folder: &Path) -> Result<()> {
     let mut reader = Command::new("dpkg-deb")
         .arg("--fsys-tarfile")
@@ -151,8 +156,9 @@ fn unpack(package: &Path, folder: &Path) -> Result<()> {
         .args(["-x", "--no-same-owner", "--wildcards", "-C"])
         .arg(folder)
         .args(["./boot/vmlinuz-*", "./bin/busybox"])
+        .arg(format!("./lib/modules/*/{MODULE}"))
         .stdin(archive)
-        // It is an error for it that one of the two is in the other package.
+        // It is an error for it that some are in the other package.
         .stderr(Stdio::null())
         .status()
         .context("cannot run tar")?;

@@ -1,4 +1,4 @@
-//! The two files of Linux's side: the kernel and a `busybox`, as given, or as fetched before; else how to get them.
+//! The files of Linux's side: the kernel, a `busybox` and perhaps a module, as given, or as fetched before; else how to get them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ By hand, in an empty folder on Debian (armhf is Debian's name for ARMv7; another
   for package in *.deb; do dpkg -x \"$package\" .; done
   cargo xtask compare-linux \"$PWD\"/boot/vmlinuz-* --busybox \"$PWD\"/bin/busybox";
 
-/// Both files.
+/// The files.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Files {
@@ -29,9 +29,11 @@ pub struct Files {
     pub zimage: PathBuf,
     /// The static `busybox`.
     pub busybox: PathBuf,
+    /// A module for the kernel, which shows where modules go.
+    pub module: Option<PathBuf>,
 }
 
-/// Both files, read and found good.
+/// The files, read and found good.
 pub struct Found {
     /// Where they are.
     pub files: Files,
@@ -39,6 +41,8 @@ pub struct Found {
     pub kernel: ZImage,
     /// The `busybox`.
     pub busybox: Vec<u8>,
+    /// The module.
+    pub module: Option<Vec<u8>>,
 }
 
 /// The file that remembers what was fetched.
@@ -75,6 +79,7 @@ pub fn find(
     workspace: &Workspace,
     zimage: Option<&Path>,
     busybox: Option<&Path>,
+    module: Option<&Path>,
     may_fetch: bool,
 ) -> Result<Found> {
     let folder = folder(workspace);
@@ -88,13 +93,23 @@ pub fn find(
             NotUsable(format!("no {what} was given, and none was fetched.\n{BY_HAND}"))
         })
     };
+    // Another kernel's module would be refused.
+    let of_the_kernel = if zimage.is_some() { None } else { fetched.as_ref() };
+    let module = module.or(of_the_kernel.and_then(|files| files.module.as_deref()));
+    let module = module.map(Path::to_owned);
     let zimage = choose(zimage, |files| files.zimage, "Linux kernel (zImage)")?;
     let busybox = choose(busybox, |files| files.busybox, "busybox (--busybox PATH)")?;
     let not_usable = |path: &Path, wrong: Wrong| NotUsable(format!("{}: {wrong}", path.display()));
     let kernel = ZImage::read(&read(&zimage)?).map_err(|wrong| not_usable(&zimage, wrong))?;
     let bytes = read(&busybox)?;
     kind::check_busybox(&bytes).map_err(|wrong| not_usable(&busybox, wrong))?;
-    Ok(Found { files: Files { zimage, busybox }, kernel, busybox: bytes })
+    let module_bytes = module.as_deref().map(read).transpose()?;
+    Ok(Found {
+        files: Files { zimage, busybox, module },
+        kernel,
+        busybox: bytes,
+        module: module_bytes,
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
@@ -123,7 +138,7 @@ mod tests {
             fs::write(&path, name).unwrap();
             path
         };
-        let files = Files { zimage: file("vmlinuz"), busybox: file("busybox") };
+        let files = Files { zimage: file("vmlinuz"), busybox: file("busybox"), module: None };
         remember(folder.path(), &files).unwrap();
         assert_eq!(remembered(folder.path()), Some(files.clone()));
         fs::remove_file(&files.busybox).unwrap();

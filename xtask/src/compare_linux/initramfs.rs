@@ -15,7 +15,8 @@ pub const END: &str = "end";
 pub const FAILED: &str = "failed";
 
 /// Linux's own messages stay away from the console while the script prints. With `kptr_restrict` at 1 root sees
-/// addresses as they are: at 0 they are scrambled. The stack's end in `self_maps` is where user space ends.
+/// addresses as they are: at 0 they are scrambled. The stack's end in `self/maps` is where user space ends, and the
+/// first module goes where the module region begins.
 const INIT: &str = r#"#!/bin/busybox sh
 b=/bin/busybox
 say() { echo "=== vmsplit-compare: $1"; }
@@ -32,11 +33,15 @@ for part in iomem zoneinfo meminfo vmallocinfo self/maps; do
 done
 say kallsyms
 $b grep -m 1 ' _stext$' /proc/kallsyms
+say modules
+[ ! -e /module.ko ] || $b insmod /module.ko
+$b cat /proc/modules
 say end
 while :; do $b sleep 1000; done
 "#;
 
 const FOLDER: u32 = 0o040_755;
+const FILE: u32 = 0o100_644;
 const PROGRAM: u32 = 0o100_755;
 const CHARACTER_DEVICE: u32 = 0o020_600;
 
@@ -48,16 +53,16 @@ struct Entry<'a> {
     bytes: &'a [u8],
 }
 
-/// The archive. The same `busybox` gives the same bytes.
+/// The archive. The same files give the same bytes.
 ///
 /// # Errors
 ///
-/// One of 4 GiB, which the form has no number for.
-pub fn pack(busybox: &[u8]) -> Result<Vec<u8>> {
+/// A file of 4 GiB, which the form has no number for.
+pub fn pack(busybox: &[u8], module: Option<&[u8]>) -> Result<Vec<u8>> {
     let entry = |name, mode, bytes| Entry { name, mode, device: (0, 0), bytes };
     // A kernel without devtmpfs still has a console by this node.
     let console = Entry { device: (5, 1), ..entry("dev/console", CHARACTER_DEVICE, &[]) };
-    let entries = [
+    let mut entries = vec![
         entry("bin", FOLDER, &[]),
         entry("dev", FOLDER, &[]),
         entry("proc", FOLDER, &[]),
@@ -65,6 +70,7 @@ pub fn pack(busybox: &[u8]) -> Result<Vec<u8>> {
         entry("bin/busybox", PROGRAM, busybox),
         entry("init", PROGRAM, INIT.as_bytes()),
     ];
+    entries.extend(module.map(|module| entry("module.ko", FILE, module)));
     let mut archive = Vec::new();
     for (number, entry) in (1..).zip(&entries) {
         let length = u32::try_from(entry.bytes.len()).context(entry.name.to_owned())?;
@@ -88,7 +94,7 @@ mod tests {
 
     #[test]
     fn the_archive_has_a_console_and_two_programs() {
-        let archive = pack(b"\x7fELF").unwrap();
+        let archive = pack(b"\x7fELF", Some(b"\x7fELF")).unwrap();
         let mut rest = archive.as_slice();
         let mut names = Vec::new();
         loop {
@@ -101,7 +107,7 @@ mod tests {
         }
         let files: Vec<_> = names.iter().map(|(name, mode)| (name.as_str(), *mode)).collect();
         assert_eq!(files[3], ("dev/console", CHARACTER_DEVICE));
-        assert_eq!(files[4..], [("bin/busybox", PROGRAM), ("init", PROGRAM)]);
+        assert_eq!(files[4..], [("bin/busybox", PROGRAM), ("init", PROGRAM), ("module.ko", FILE)]);
     }
 
     #[test]

@@ -59,7 +59,10 @@ pub struct Args {
     /// A static busybox for 32-bit ARM [default: what --fetch has fetched]
     #[arg(long, value_name = "PATH")]
     busybox: Option<PathBuf>,
-    /// Fetch what is missing of both from Debian, once, into target/linux
+    /// A module of that kernel that needs no other: shows where modules go [default: what --fetch has fetched]
+    #[arg(long, value_name = "FILE", value_parser = existing_file)]
+    module: Option<PathBuf>,
+    /// Fetch all of these from Debian, once, into target/linux
     #[arg(long)]
     fetch: bool,
     /// Memory, as for QEMU: a whole number with suffix K, M, G or T; M without one
@@ -104,8 +107,8 @@ impl std::error::Error for NotUsable {}
 /// The command.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
-    let found =
-        find::find(&workspace, args.zimage.as_deref(), args.busybox.as_deref(), args.fetch)?;
+    let (zimage, busybox) = (args.zimage.as_deref(), args.busybox.as_deref());
+    let found = find::find(&workspace, zimage, busybox, args.module.as_deref(), args.fetch)?;
     let host = setup::ensure(&setup::FOR_RUN)?;
 
     let (linux, command_line) = boot_linux(args, &workspace, &found)?;
@@ -121,15 +124,16 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         fs::write(path, log).with_context(|| path.display().to_string())?;
     }
 
-    let told = |end: &boot::End| match end {
+    let told = match &linux.end {
         boot::End::Told(told) => facts::of_linux(told),
-        _ => facts::Facts::new(),
+        // What it printed before it died.
+        _ => facts::of_zone_ranges(&said::zone_ranges(&linux.console)),
     };
     let answered = match &ours.end {
         ours::End::Told(answer) => facts::of_ours(answer),
         _ => facts::Facts::new(),
     };
-    let rows = compare::rows(&told(&linux.end), &answered, &args.append);
+    let rows = compare::rows(&told, &answered, &args.append);
     let comparison = print::Comparison {
         memory: &args.memory.to_string(),
         append: &args.append,
@@ -160,7 +164,7 @@ fn boot_linux(
 ) -> Result<(boot::Boot, String)> {
     let folder = find::folder(workspace);
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    let archive = initramfs::pack(&found.busybox)?;
+    let archive = initramfs::pack(&found.busybox, found.module.as_deref())?;
     let archive_bytes = archive.len() as u64;
     let places = match place::place(&found.kernel, archive_bytes, args.memory.bytes()) {
         Ok(places) => places,

@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use super::compare::{Mark, Row};
 use super::{boot, ours};
 
+/// Columns of the notes below the table.
+const WIDTH: usize = 100;
+
 /// Lines of Linux's log that say something about the layout begin so.
 const MESSAGES: [&str; 9] = [
     "vmalloc area",
@@ -70,10 +73,10 @@ impl Comparison<'_> {
         let after = format!("{} s", self.linux.took.as_secs());
         if self.linux.console.trim().is_empty() {
             format!(
-                "printed nothing at all in {after}: it died before its first word, or is not for this board"
+                "it printed nothing at all in {after}: it died before its first word, or is not for this board"
             )
         } else {
-            format!("was not done after {after}")
+            format!("it was not done after {after}")
         }
     }
 
@@ -117,8 +120,8 @@ impl Comparison<'_> {
     fn write_death(&self, out: &mut String) -> std::fmt::Result {
         let (word, reason) = self.linux_end();
         let word = if word == "died" { "DIED" } else { "gave nothing" };
-        writeln!(out, "Linux {word}: {}", reason.unwrap_or_default())?;
-        for line in boot::last_lines(&self.linux.console) {
+        writeln!(out, "Linux {word}: {}", reason.as_deref().unwrap_or_default())?;
+        for line in boot::last_words(&self.linux.console, reason.as_deref()) {
             writeln!(out, "    | {line}")?;
         }
         Ok(())
@@ -126,13 +129,21 @@ impl Comparison<'_> {
 
     fn table(&self) -> String {
         let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_header(["", "Linux", "", "vmsplit"]);
+        let linux_tells = self.rows.iter().any(|row| row.linux.is_some());
+        let header: &[&str] =
+            if linux_tells { &["", "Linux", "", "vmsplit"] } else { &["", "vmsplit"] };
+        table.load_style(presets::NOTHING).set_header(header);
         for row in self.rows {
             let show = |value: &Option<_>| {
                 value.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string)
             };
             let (linux, ours) = (show(&row.linux), show(&row.ours));
-            table.add_row([row.fact.name(), &linux, row.mark.sign(), &ours]);
+            let name = row.fact.name();
+            if linux_tells {
+                table.add_row([name, &linux, row.mark.sign(), &ours]);
+            } else {
+                table.add_row([name, &ours]);
+            }
         }
         for column in table.column_iter_mut() {
             column.set_padding((0, 2));
@@ -168,16 +179,17 @@ impl Comparison<'_> {
                 continue;
             }
             said.push(why);
-            writeln!(out, "  ≠ {}: {why}.", self.names(|row| row.why == Some(why)))?;
+            let names = self.names(|row| row.why == Some(why));
+            out.push_str(&wrapped(&format!("≠ {names}: {why}.")));
         }
         if of(Mark::Differs).any(|row| row.why.is_none()) {
             let names = self.names(|row| row.mark == Mark::Differs && row.why.is_none());
-            writeln!(out, "  ≠ {names}: no reason for this is known.")?;
+            out.push_str(&wrapped(&format!("≠ {names}: no reason for this is known.")));
         }
         if let boot::End::Told(told) = &self.linux.end
             && let Err(why) = &told.tables
         {
-            writeln!(out, "  ? Linux's page tables were not read: {why}.")?;
+            out.push_str(&wrapped(&format!("? Linux's page tables were not read: {why}.")));
         }
         Ok(())
     }
@@ -202,7 +214,7 @@ impl Comparison<'_> {
             boot::End::Told(told) => (Some(&told.said), told.tables.as_ref().ok()),
             _ => (None, None),
         };
-        let lines = boot::last_lines(&self.linux.console);
+        let lines = boot::last_words(&self.linux.console, linux_reason.as_deref());
         let last_lines = if said.is_some() { Vec::new() } else { lines };
         Ok(json!({
             "memory": self.memory,
@@ -224,6 +236,25 @@ impl Comparison<'_> {
     }
 }
 
+/// `text` in lines of at most [`WIDTH`] columns, set in by two, and by two more from the second on.
+fn wrapped(text: &str) -> String {
+    let (mut out, mut columns) = (String::from("  "), 2);
+    for (number, word) in text.split(' ').enumerate() {
+        let length = word.chars().count();
+        if number > 0 && columns + 1 + length > WIDTH {
+            out.push_str("\n    ");
+            columns = 4;
+        } else if number > 0 {
+            out.push(' ');
+            columns += 1;
+        }
+        out.push_str(word);
+        columns += length;
+    }
+    out.push('\n');
+    out
+}
+
 /// A side's object: how it ended, and `rest`.
 fn side(end: &str, reason: Option<String>, rest: &impl Serialize) -> Value {
     let mut object = json!({ "end": end, "reason": reason });
@@ -238,6 +269,14 @@ fn side(end: &str, reason: Option<String>, rest: &impl Serialize) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn notes_are_wrapped() {
+        let text = wrapped(&"word ".repeat(30));
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH));
+        assert_eq!(text.lines().count(), 2);
+        assert_eq!(wrapped("≠ a"), "  ≠ a\n");
+    }
 
     #[test]
     fn messages_about_the_layout_are_picked_out() {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::boot::without_time;
 use super::initramfs::{FAILED, MARK};
 
 /// Bytes of a page.
@@ -40,8 +41,9 @@ pub struct Said {
     pub zones: Vec<Zone>,
     /// `/proc/meminfo`, in kB.
     pub meminfo: BTreeMap<String, u64>,
-    /// The lowest and the highest address in `/proc/vmallocinfo`, and in between whatever there is.
-    pub vmalloc: Option<(u64, u64)>,
+    /// The areas of `/proc/vmallocinfo`.
+    #[serde(skip)]
+    pub vmalloc: Vec<(u64, u64)>,
     /// *Kernel code* of `/proc/iomem`: first byte, and the one behind the last.
     pub code: Option<(u64, u64)>,
     /// *Kernel data* of `/proc/iomem`.
@@ -50,7 +52,9 @@ pub struct Said {
     pub stext: Option<u64>,
     /// Where the stack of a process ends, unless placed at random: the end of user space.
     pub stack_end: Option<u64>,
-    /// What its script could not do.
+    /// Where the lowest module is.
+    pub module: Option<u64>,
+    /// Something in the script failed.
     pub failed: bool,
 }
 
@@ -104,6 +108,7 @@ impl Said {
             data: resource("Kernel data"),
             stext: lines("kallsyms").iter().find_map(|line| stext(line)),
             stack_end: lines("self/maps").iter().find_map(|line| stack_end(line)),
+            module: lines("modules").iter().filter_map(|line| module(line)).min(),
             failed: parts.contains_key(FAILED),
         }
     }
@@ -114,12 +119,14 @@ impl Said {
     }
 
     /// The vmalloc region: it ends where its highest area does, since per-CPU memory is taken from the top, and is as
-    /// long as `VmallocTotal`. `None` when the two do not fit: then the top was not taken.
+    /// long as `VmallocTotal`. `None` unless an area begins where that says, as the first one does. Areas below it are
+    /// of low memory that is mapped by pages.
     pub fn vmalloc_region(&self) -> Option<(u64, u64)> {
         const START_ALIGN: u64 = 8 << 20;
-        let (lowest, end) = self.vmalloc?;
-        let start = end.checked_sub(self.kib("VmallocTotal")? * 1024)?;
-        (start.is_multiple_of(START_ALIGN) && start <= lowest).then_some((start, end))
+        let end = self.vmalloc.iter().map(|(_, end)| *end).max()?;
+        let start = end.checked_sub(self.kib("VmallocTotal")?.checked_mul(1024)?)?;
+        let is_taken = self.vmalloc.iter().any(|area| area.0 == start);
+        (start.is_multiple_of(START_ALIGN) && is_taken).then_some((start, end))
     }
 
     /// Where low memory ends, physical, by the page: HighMem begins there, or the last zone ends there.
@@ -136,6 +143,19 @@ impl Said {
 /// Is that a zone of low memory?
 pub fn is_low(name: &str) -> bool {
     matches!(name, "DMA" | "DMA32" | "Normal")
+}
+
+/// The zones of the log's *Zone ranges*: name, first byte, and the one behind the last. All that a kernel says of them
+/// that dies early.
+pub fn zone_ranges(console: &str) -> Vec<(String, u64, u64)> {
+    let lines = console.lines().map(|line| without_time(line.trim_end()));
+    let ranges = lines.skip_while(|line| *line != "Zone ranges:").skip(1);
+    let zone = |line: &str| {
+        let (name, rest) = line.trim().split_once(' ')?;
+        let (start, last) = range(rest.trim().strip_prefix("[mem ")?.strip_suffix(']')?)?;
+        Some((name.to_owned(), start, last.checked_add(1)?))
+    };
+    ranges.take_while(|line| line.starts_with("  ")).filter_map(zone).collect()
 }
 
 fn zones(lines: &[&str]) -> Vec<Zone> {
@@ -170,18 +190,23 @@ fn meminfo(lines: &[&str]) -> BTreeMap<String, u64> {
     lines.iter().filter_map(figure).collect()
 }
 
-fn vmalloc(lines: &[&str]) -> Option<(u64, u64)> {
-    // Areas that low memory is mapped by again are in the list of some kernels, with this word.
+fn vmalloc(lines: &[&str]) -> Vec<(u64, u64)> {
+    // Given back, and not yet removed.
     let areas = lines.iter().filter(|line| !line.contains("unpurged"));
     let areas = areas.filter_map(|line| range(line.split_whitespace().next()?));
     // An address that is scrambled is not one of the kernel's, or not of a page.
-    let areas = areas.filter(|(start, end)| start < end && start % PAGE == 0 && end % PAGE == 0);
-    areas.reduce(|(low, high), (start, end)| (low.min(start), high.max(end)))
+    areas.filter(|(start, end)| start < end && start % PAGE == 0 && end % PAGE == 0).collect()
 }
 
 fn stext(line: &str) -> Option<u64> {
     let (address, _) = line.strip_suffix(" _stext")?.split_once(' ')?;
     u64::from_str_radix(address, 16).ok().filter(|address| *address != 0)
+}
+
+fn module(line: &str) -> Option<u64> {
+    let (_, address) = line.split_once(" Live 0x")?;
+    let digits = address.split_whitespace().next()?;
+    u64::from_str_radix(digits, 16).ok().filter(|address| *address != 0)
 }
 
 fn stack_end(line: &str) -> Option<u64> {
@@ -223,7 +248,23 @@ mod tests {
         assert_eq!(said.data, Some((0x4140_0000, 0x4160_7588)));
         assert_eq!(said.stext, Some(0xc030_0000));
         assert_eq!(said.stack_end, Some(0xbf00_0000));
+        assert_eq!(said.module, Some(0xbf00_0000));
         assert!(!said.failed);
+    }
+
+    #[test]
+    fn zones_are_in_the_log_too() {
+        let log = "\
+[    0.000000] cma: Reserved 16 MiB at 0x7f000000\r
+[    0.000000] Zone ranges:\r
+[    0.000000]   DMA      [mem 0x0000000040000000-0x0000000041ffffff]\r
+[    0.000000]   Normal   empty\r
+[    0.000000]   HighMem  [mem 0x0000000042000000-0x000000007fffffff]\r
+[    0.000000] Movable zone start for each node\r
+";
+        let expected = [("DMA", 0x4000_0000, 0x4200_0000), ("HighMem", 0x4200_0000, 0x8000_0000)];
+        assert_eq!(zone_ranges(log), expected.map(|(name, a, b)| (name.to_owned(), a, b)));
+        assert!(zone_ranges("Zone ranges:\n  DMA [mem 0x0-0xffffffffffffffff]\n").is_empty());
     }
 
     #[test]
@@ -253,8 +294,10 @@ mod tests {
     fn scrambled_or_hidden_addresses_are_unknown() {
         let hidden = RECORDED.replace("40208000-411fffff", "00000000-00000000");
         let hidden = hidden.replace("c0300000 T _stext", "00000000 T _stext");
-        let said = Said::read(&hidden.replace("0xf", "0x1").replace("-0xff800000", "-0xc8e53ac6"));
+        let hidden = hidden.replace("0xf0800000-", "0x7f1c22d3-").replace("Live 0xbf", "Live 0x00");
+        let said = Said::read(&hidden.replace("0x00000000", "0x0"));
         assert_eq!((said.code, said.stext, said.vmalloc_region()), (None, None, None));
+        assert_eq!(said.module, None);
     }
 
     #[test]
