@@ -56,7 +56,8 @@ pub fn rows(linux: &Facts, ours: &Facts, command_line: &str) -> Vec<Row> {
         let mark = match (left, right) {
             (Some(left), Some(right)) if is_equal(fact, left, right) => Mark::Equal,
             (Some(_), Some(_)) => Mark::Differs,
-            _ if is_of_zones(fact) && !linux.is_empty() && !ours.is_empty() => Mark::Differs,
+            (None, Some(_)) if is_of_zones(fact) && tells_zones(linux) => Mark::Differs,
+            (Some(_), None) if is_of_zones(fact) && tells_zones(ours) => Mark::Differs,
             _ => Mark::Unknown,
         };
         let why = || why(fact, linux, ours, command_line);
@@ -69,6 +70,11 @@ pub fn rows(linux: &Facts, ours: &Facts, command_line: &str) -> Vec<Row> {
 /// A zone that one side does not have is a difference, not something untold.
 fn is_of_zones(fact: Fact) -> bool {
     (Fact::LowZones..=Fact::HighFree).contains(&fact) || matches!(fact, Fact::HighTotal)
+}
+
+/// Does that side tell of all its zones? Of a kernel that died there may be their ends alone.
+fn tells_zones(side: &Facts) -> bool {
+    side.contains_key(&Fact::LowManaged) || side.contains_key(&Fact::HighManaged)
 }
 
 /// Is it the same, as exactly as Linux can tell? Its tables and zones are of whole pages.
@@ -213,10 +219,13 @@ mod tests {
     fn a_zone_of_one_side_is_a_difference() {
         let linux =
             facts(&[(Fact::HighPresent, Value::Pages(9)), (Fact::LowPresent, Value::Pages(1))]);
-        let ours = facts(&[(Fact::LowPresent, Value::Pages(1))]);
+        let ours =
+            facts(&[(Fact::LowPresent, Value::Pages(1)), (Fact::LowManaged, Value::Pages(1))]);
         let rows = rows(&linux, &ours, "x nohighmem");
-        assert_eq!(rows[1].mark, Mark::Differs);
-        assert!(rows[1].why.unwrap().contains("nohighmem"));
+        let row = |fact| rows.iter().find(|row| row.fact == fact).unwrap();
+        assert_eq!(row(Fact::HighPresent).mark, Mark::Differs);
+        assert!(row(Fact::HighPresent).why.unwrap().contains("nohighmem"));
+        assert_eq!(row(Fact::LowManaged).mark, Mark::Unknown);
     }
 
     #[test]
