@@ -32,6 +32,12 @@ const MAX_OUTPUT: usize = 8 << 20;
 /// A report of a crash is complete when nothing came for so long.
 const CRASH_IS_OVER: Duration = Duration::from_secs(5);
 
+/// Of a kernel that panics with these words, the layout is well; it did not find or could not run the script.
+const NOT_REACHED: [&str; 3] =
+    ["VFS: Unable to mount root", "No working init found", "Attempted to kill init"];
+const WHY_NOT_REACHED: &str = "does it take an initramfs, CONFIG_BLK_DEV_INITRD, and scripts, \
+                               CONFIG_BINFMT_SCRIPT, and does that busybox run?";
+
 /// What to boot.
 pub struct Question<'a> {
     /// The kernel.
@@ -139,7 +145,10 @@ impl Question<'_> {
                         break seen;
                     }
                     if bytes.len() > MAX_OUTPUT {
-                        break Seen::Died(format!("it printed more than {} MiB", MAX_OUTPUT >> 20));
+                        break Seen::Died(format!(
+                            "it printed {} MiB without an end",
+                            MAX_OUTPUT >> 20
+                        ));
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => match watch.reason.take() {
@@ -154,7 +163,14 @@ impl Question<'_> {
             Seen::Told => {
                 let said = Said::read(&console);
                 let tables = read_tables(&said, &mut qmp).map_err(|error| format!("{error:#}"));
-                End::Told(Box::new(Told { said, tables }))
+                if said.zones.is_empty() {
+                    End::Gone("its script found no /proc/zoneinfo".to_owned())
+                } else {
+                    End::Told(Box::new(Told { said, tables }))
+                }
+            }
+            Seen::Died(reason) if NOT_REACHED.iter().any(|words| reason.contains(words)) => {
+                End::Gone(format!("{reason} ({WHY_NOT_REACHED})"))
             }
             Seen::Died(reason) => End::Died(reason),
             Seen::Nothing => End::TimedOut,
@@ -225,10 +241,9 @@ impl Watch {
         if message.starts_with("---[ end Kernel panic") {
             return Some(Seen::Died(self.reason.take().unwrap_or_else(|| message.to_owned())));
         }
-        if message.starts_with("Kernel panic - not syncing") {
-            self.crashed = true;
-            self.reason = Some(message.to_owned());
-        } else if self.reason.is_none() && is_crash(message) {
+        // A panic is the better reason of the two: it says why there is no way on.
+        let is_panic = message.starts_with("Kernel panic - not syncing");
+        if is_panic || (self.reason.is_none() && is_crash(message)) {
             self.crashed = true;
             self.reason = Some(message.to_owned());
         }
@@ -262,7 +277,9 @@ pub fn without_time(line: &str) -> &str {
 pub fn last_words<'c>(console: &'c str, reason: Option<&str>) -> Vec<&'c str> {
     let lines: Vec<_> =
         console.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    let is_reason = |line: &&str| reason == Some(without_time(line));
+    // More may be added to it.
+    let is_reason =
+        |line: &&str| reason.is_some_and(|reason| reason.starts_with(without_time(line)));
     let start = match lines.iter().position(is_reason) {
         Some(crash) => crash.saturating_sub(LAST_LINES / 2),
         None => lines.len().saturating_sub(LAST_LINES),

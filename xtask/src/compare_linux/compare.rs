@@ -1,11 +1,11 @@
-//! Fact by fact: equal, different, or not told; and for a difference that is meant, why.
+//! Fact by fact: equal, different, or not told.
 
 use serde::Serialize;
 
 use super::facts::{Fact, Facts, Value};
+use super::why::why;
 
 const PAGE: u64 = 4096;
-const FOUR_GIB: u64 = 1 << 32;
 
 /// What comes of a fact.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -90,88 +90,6 @@ fn is_equal(fact: Fact, linux: &Value, ours: &Value) -> bool {
     }
 }
 
-/// Is `name` a word of the command line, with a value that `wanted` says yes to?
-fn has_word(command_line: &str, name: &str, wanted: impl Fn(&str) -> bool) -> bool {
-    command_line.split_whitespace().any(|word| {
-        let (key, value) = word.split_once('=').unwrap_or((word, ""));
-        key == name && wanted(value)
-    })
-}
-
-/// Why a fact differs, where that is meant (docs/layout.md).
-fn why(fact: Fact, linux: &Facts, ours: &Facts, command_line: &str) -> Option<&'static str> {
-    let address = |side: &Facts, fact: Fact| match side.get(&fact) {
-        Some(Value::Address(address)) => Some(*address),
-        _ => None,
-    };
-    let any = |_: &str| true;
-    let is_high = (Fact::HighZones..=Fact::HighFree).contains(&fact) || fact == Fact::HighTotal;
-    if is_high && has_word(command_line, "nohighmem", any) {
-        return Some("`nohighmem` is a parameter of ours: Linux for ARM has no such");
-    }
-    if has_word(command_line, "vmalloc", |value| mm::param::read_size(value).bytes >= FOUR_GIB)
-        && fact >= Fact::LowmemEnd
-    {
-        return Some(
-            "Linux cuts a `vmalloc=` of 4 GiB or more to 32 bits; here it is too big, and clamped",
-        );
-    }
-    let ends_at_4g = address(ours, Fact::HighEnd).or(address(ours, Fact::LowEnd)) == Some(FOUR_GIB);
-    match fact {
-        Fact::Fixmap => Some(
-            "Linux moved its fixmap to 0xffc80000 with 5.11, and what is shown is its first page in use; \
-             ours is at the classic place, since uncached mappings of DMA memory lie below it",
-        ),
-        Fact::LowZones if has_word(command_line, "dma_zone", any) => {
-            Some("`dma_zone=` is a parameter of ours: a Linux board has its limit in its sources")
-        }
-        Fact::LowZones => {
-            Some("without a limit for DMA all low memory is in one zone: DMA if the kernel has it")
-        }
-        Fact::HighZones
-            if has_word(command_line, "movablecore", any)
-                || has_word(command_line, "kernelcore", any) =>
-        {
-            Some("`movablecore=` and `kernelcore=` are parameters of Linux's")
-        }
-        Fact::LowEnd
-        | Fact::HighEnd
-        | Fact::LowSpanned
-        | Fact::HighSpanned
-        | Fact::LowPresent
-        | Fact::HighPresent
-            if ends_at_4g =>
-        {
-            Some("Linux's 32-bit end of RAM loses the last page below 4 GiB; here it is kept")
-        }
-        Fact::LowEnd | Fact::LowSpanned | Fact::LowPresent
-            if address(ours, Fact::LowmemEnd).is_some_and(|end| !end.is_multiple_of(PAGE)) =>
-        {
-            Some(
-                "the page in which low memory ends belongs to neither zone here, and to HighMem in Linux",
-            )
-        }
-        Fact::LowManaged
-        | Fact::LowTotal
-        | Fact::MemTotal
-        | Fact::HighManaged
-        | Fact::HighTotal => Some(
-            "what a kernel takes for itself at boot is not managed: its image, page array, and tables \
-             are larger in Linux",
-        ),
-        Fact::LowFree | Fact::HighFree | Fact::MemFree => {
-            Some("Linux has started its drivers, caches and a process by then")
-        }
-        Fact::Image => Some("two kernels: one has drivers, file systems and a network"),
-        Fact::LowmemEnd | Fact::HighMemory | Fact::VmallocStart | Fact::VmallocTotal
-            if has_word(command_line, "mem", any) && linux.get(&fact).is_some() =>
-        {
-            Some("banks of `mem=` that Linux leaves out or cuts are kept here (docs/layout.md)")
-        }
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,22 +144,5 @@ mod tests {
         assert_eq!(row(Fact::HighPresent).mark, Mark::Differs);
         assert!(row(Fact::HighPresent).why.unwrap().contains("nohighmem"));
         assert_eq!(row(Fact::LowManaged).mark, Mark::Unknown);
-    }
-
-    #[test]
-    fn reasons_are_given_for_what_is_meant_only() {
-        let side = |end, start| {
-            facts(&[
-                (Fact::HighEnd, Value::Address(end)),
-                (Fact::VmallocStart, Value::Address(start)),
-            ])
-        };
-        let reasons = |line: &str| -> Vec<_> {
-            let rows = rows(&side(0xffff_f000, 0), &side(FOUR_GIB, 1), line);
-            rows.iter().map(|row| row.why.unwrap_or("").contains("4 GiB")).collect()
-        };
-        assert_eq!(reasons(""), [false, true]);
-        assert_eq!(reasons("vmalloc=5G"), [true, true]);
-        assert_eq!(reasons("vmalloc=1G"), [false, true]);
     }
 }

@@ -10,7 +10,7 @@
 //! | `initramfs` `place` | the script, and where everything goes in RAM |
 //! | `boot` `qmp` `tables` `said` | Linux's boot; its page tables, read from outside; its words |
 //! | `ours` | our boot |
-//! | `facts` `compare` `print` | what can be compared, what comes of it, the table |
+//! | `facts` `compare` `why` `print` | what can be compared, what comes of it, and why; the table |
 
 mod boot;
 mod compare;
@@ -25,6 +25,7 @@ mod print;
 mod qmp;
 mod said;
 mod tables;
+mod why;
 
 use std::fmt;
 use std::fs;
