@@ -22,7 +22,7 @@ use crate::run::read_in_background;
 /// Words for Linux besides the user's: where its messages go, also the first; no self tests of cryptography, which take
 /// a third of the boot; the stack of a process where user space ends.
 const OWN_WORDS: &str =
-    "console=ttyAMA0 earlycon=pl011,0x9000000 norandmaps cryptomgr.notests panic=0";
+    "console=ttyAMA0 earlycon=pl011,0x9000000 panic=0 norandmaps cryptomgr.notests";
 /// Linux keeps so many bytes of its command line, with a zero.
 const COMMAND_LINE_BYTES: usize = 1024;
 /// How many of the last lines are kept of a kernel that died.
@@ -32,9 +32,8 @@ const MAX_OUTPUT: usize = 8 << 20;
 /// A report of a crash is complete when nothing came for so long.
 const CRASH_IS_OVER: Duration = Duration::from_secs(5);
 
-/// Of a kernel that panics with these words, the layout is well; it did not find or could not run the script.
-const NOT_REACHED: [&str; 3] =
-    ["VFS: Unable to mount root", "No working init found", "Attempted to kill init"];
+/// Of a kernel that panics with these words, the layout is well; it did not find the script, or could not run it.
+const NOT_REACHED: [&str; 2] = ["VFS: Unable to mount root", "No working init found"];
 const WHY_NOT_REACHED: &str = "does it take an initramfs, CONFIG_BLK_DEV_INITRD, and scripts, \
                                CONFIG_BINFMT_SCRIPT, and does that busybox run?";
 
