@@ -44,7 +44,7 @@ pub enum Fact {
     UserEnd,
     /// Where the boot loader's device tree is mapped.
     DeviceTree,
-    /// The first page of the fixmap that is in use.
+    /// The fixmap's slot 0, its highest page: the early console's.
     Fixmap,
     /// The exception vectors.
     Vectors,
@@ -105,7 +105,7 @@ impl Fact {
             Self::Modules => "modules start",
             Self::UserEnd => "user space end",
             Self::DeviceTree => "device tree, mapped",
-            Self::Fixmap => "fixmap, first mapped",
+            Self::Fixmap => "fixmap, slot 0",
             Self::Vectors => "vectors",
             Self::LowZones => "low memory: zones",
             Self::LowStart | Self::HighStart => "  start",
@@ -122,6 +122,15 @@ impl Fact {
             Self::Image => "kernel image",
             Self::PageArray => "page array",
         }
+    }
+}
+
+impl Fact {
+    /// Its name where no heading is above it.
+    pub fn full_name(self) -> String {
+        let Some(name) = self.name().strip_prefix("  ") else { return self.name().to_owned() };
+        let heading = if self > Self::HighZones { "high" } else { "low" };
+        format!("{heading} {name}")
     }
 }
 
@@ -295,7 +304,12 @@ pub fn of_linux(told: &Told) -> Facts {
     };
     address(Fact::Vectors, first(&is_vectors).map(|_| VECTORS));
     address(Fact::DeviceTree, first(&is_tree));
-    address(Fact::Fixmap, first(&|start, end| !is_vectors(start, end) && !is_tree(start, end)));
+    // Slots below are taken and given back all the time.
+    let fixmap = top
+        .iter()
+        .rev()
+        .find(|run| !is_vectors(run.start, run.end) && !is_tree(run.start, run.end));
+    address(Fact::Fixmap, fixmap.map(|run| run.end - PAGE));
     let mut kib = |fact, value: Option<u64>| {
         if let Some(value) = value {
             facts.insert(fact, Value::KiB(value));
@@ -355,7 +369,7 @@ pub fn of_ours(answer: &Answer) -> Facts {
         (Fact::Modules, Some(layout.modules_start.0)),
         (Fact::UserEnd, region("user").map(|region| region.end.0)),
         (Fact::DeviceTree, start_of("fdt")),
-        (Fact::Fixmap, start_of("fixmap")),
+        (Fact::Fixmap, region("fixmap").map(|region| region.end.0.saturating_sub(PAGE))),
         (Fact::Vectors, start_of("vector")),
     ] {
         if let Some(value) = value {

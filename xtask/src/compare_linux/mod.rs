@@ -167,7 +167,8 @@ fn boot_linux(
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let archive = initramfs::pack(&found.busybox, found.module.as_deref())?;
     let archive_bytes = archive.len() as u64;
-    let places = match place::place(&found.kernel, archive_bytes, args.memory.bytes()) {
+    let places = match place::place(&found.kernel, archive_bytes, args.memory.bytes(), &args.append)
+    {
         Ok(places) => places,
         Err(too_little) => {
             let end = boot::End::Died(too_little.to_string());

@@ -194,15 +194,10 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// The names of the rows that are `wanted`, each once.
+    /// The names of the rows that are `wanted`.
     fn names(&self, wanted: impl Fn(&Row) -> bool) -> String {
-        let mut names: Vec<&str> = Vec::new();
-        for row in self.rows.iter().filter(|row| wanted(row)) {
-            let name = row.fact.name().trim();
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
+        let rows = self.rows.iter().filter(|row| wanted(row));
+        let names: Vec<_> = rows.map(|row| row.fact.full_name()).collect();
         names.join(", ")
     }
 

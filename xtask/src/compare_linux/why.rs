@@ -22,8 +22,8 @@ const LPAE: &str = "this Linux is an LPAE kernel, which reaches RAM above 4 GiB"
 const LIMIT_PAGE: &str = "Linux does not manage the page in which low memory ends";
 const ONE_ZONE: &str =
     "without a limit for DMA all low memory is in one zone: DMA if the kernel has it";
-const FIXMAP: &str = "Linux moved its fixmap to 0xffc80000 with 5.11, and what is shown is its first page in use; \
-     ours is at the classic place, since uncached mappings of DMA memory lie below it";
+const FIXMAP: &str = "Linux moved its fixmap to 0xffc80000 with 5.11; ours is at the classic place, since uncached \
+     mappings of DMA memory lie below it";
 /// Amounts.
 const TAKEN_AT_BOOT: &str = "what a kernel takes for itself at boot is not managed: its image, page array, and tables are \
      larger in Linux";
