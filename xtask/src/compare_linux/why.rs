@@ -14,6 +14,7 @@ const DMA_ZONE: &str =
     "`dma_zone=` is a parameter of ours: a Linux board has its limit in its sources";
 const MOVABLE: &str = "`movablecore=` and `kernelcore=` are parameters of Linux's";
 /// Boundaries.
+const SPLITS: &str = "the two have different splits";
 const CUT_TO_32_BITS: &str =
     "Linux cuts a `vmalloc=` of 4 GiB or more to 32 bits; here it is too big, and clamped";
 const LAST_PAGE: &str =
@@ -51,7 +52,8 @@ pub fn why(fact: Fact, linux: &Facts, ours: &Facts, command_line: &str) -> Optio
     use Fact::{
         Fixmap, HighEnd, HighFree, HighManaged, HighMemory, HighPresent, HighSpanned, HighTotal,
         HighZones, Image, LowEnd, LowFree, LowManaged, LowPresent, LowSpanned, LowTotal, LowZones,
-        LowmemEnd, MemFree, MemTotal, VmallocStart, VmallocTotal,
+        LowmemEnd, MemFree, MemTotal, Modules, PageOffset, Pkmap, UserEnd, VmallocStart,
+        VmallocTotal,
     };
     let has = |name: &str| has_word(command_line, name, |_| true);
     let is_high = (HighZones..=HighFree).contains(&fact) || fact == HighTotal;
@@ -63,11 +65,15 @@ pub fn why(fact: Fact, linux: &Facts, ours: &Facts, command_line: &str) -> Optio
     let end_of = |side: &Facts| number(side.get(&HighEnd)).or(number(side.get(&LowEnd)));
     let ends_at_4g = end_of(ours) == Some(FOUR_GIB) && end_of(linux) == Some(FOUR_GIB - PAGE);
     let reaches_beyond = end_of(linux).is_some_and(|end| end > FOUR_GIB);
+    let (split_there, split_here) = (linux.get(&Fact::PageOffset), ours.get(&Fact::PageOffset));
+    let is_other_split = split_there.is_some() && split_there != split_here;
+    let of_the_split = is_boundary || matches!(fact, PageOffset | Pkmap | Modules | UserEnd);
     let within_page = number(ours.get(&LowmemEnd)).is_some_and(|end| !end.is_multiple_of(PAGE));
     let (in_linux, here) = (number(linux.get(&fact)), number(ours.get(&fact)));
     let more_here = matches!((in_linux, here), (Some(linux), Some(ours)) if ours > linux);
     let less_here = matches!((in_linux, here), (Some(linux), Some(ours)) if ours < linux);
     Some(match fact {
+        _ if of_the_split && is_other_split => SPLITS,
         _ if is_high && has("nohighmem") => NO_HIGHMEM,
         _ if is_boundary && huge_vmalloc => CUT_TO_32_BITS,
         _ if is_high && reaches_beyond => LPAE,
@@ -116,6 +122,15 @@ mod tests {
         let (less, more) = (side(&[(Fact::LowManaged, 1)]), side(&[(Fact::LowManaged, 2)]));
         assert_eq!(why(Fact::LowManaged, &less, &more, ""), Some(TAKEN_AT_BOOT));
         assert_eq!(why(Fact::LowManaged, &more, &less, ""), None);
+    }
+
+    #[test]
+    fn other_splits_are_the_reason_for_other_boundaries() {
+        let linux = side(&[(Fact::PageOffset, 3), (Fact::HighStart, 1), (Fact::VmallocEnd, 1)]);
+        let ours = side(&[(Fact::PageOffset, 2), (Fact::VmallocEnd, 2)]);
+        assert_eq!(why(Fact::HighStart, &linux, &ours, ""), Some(SPLITS));
+        assert_eq!(why(Fact::PageOffset, &linux, &ours, ""), Some(SPLITS));
+        assert_eq!(why(Fact::VmallocEnd, &linux, &ours, ""), None, "it is the same for all");
     }
 
     #[test]
