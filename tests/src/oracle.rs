@@ -44,6 +44,8 @@ pub struct Row {
     pub pkmap_base: Option<String>,
     /// `TASK_SIZE`.
     pub task_size: Option<String>,
+    /// `MemTotal`.
+    pub mem_total_kb: Option<u64>,
     /// Zones that span anything, by name.
     pub zones: BTreeMap<String, Zone>,
 }

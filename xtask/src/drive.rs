@@ -102,7 +102,7 @@ fn receive(serial: &Receiver<Vec<u8>>, limit: Limit<'_>) -> Result<Vec<u8>, Recv
 }
 
 /// Hands on each piece that `source` has, as soon as it has it.
-fn read_in_background(mut source: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+pub fn read_in_background(mut source: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     // A full queue holds back QEMU, not memory.
     let (sender, receiver) = mpsc::sync_channel(16);
     thread::spawn(move || {
@@ -159,6 +159,11 @@ impl Seen {
     /// Did somebody want the boot to stop? Then it says nothing.
     pub const fn is_interrupted(&self) -> bool {
         matches!(self.finished, Finished::Interrupted)
+    }
+
+    /// What the boot was still busy with at its deadline, if it was.
+    pub fn timed_out(&self) -> Option<String> {
+        matches!(self.finished, Finished::TimeOut).then(|| self.session.waiting_for())
     }
 
     /// Why the kernel halted, if it did.

@@ -118,7 +118,7 @@ impl EntryArgs {
         let tree = self.dtb_raw.as_deref().zip(places.tree);
         for (file, range) in [(image.raw.as_path(), places.image)].into_iter().chain(tree) {
             if !range.is_empty() {
-                arguments.extend(["-device".into(), loader(file, range.start())]);
+                arguments.extend(["-device".into(), device(file, range.start())]);
             }
         }
         Ok(arguments)
@@ -141,7 +141,7 @@ fn length(file: &Path) -> Result<u64> {
 }
 
 /// The jump to `entry`, with r2 changed or not: ARM code, with its constants behind it.
-fn hop(entry: PhysAddr, r2: Option<u32>) -> Vec<u8> {
+pub fn hop(entry: PhysAddr, r2: Option<u32>) -> Vec<u8> {
     /// `ldr r2, [pc]`: the word after the next.
     const LDR_R2: u32 = 0xe59f_2000;
     /// `ldr pc, [pc]`: likewise.
@@ -160,7 +160,7 @@ fn hop(entry: PhysAddr, r2: Option<u32>) -> Vec<u8> {
 /// `code` as a U-Boot image of an uncompressed Linux kernel that is loaded and entered at 0. That
 /// makes QEMU do for it what it does for Linux, at an address of our choice. The checksums are
 /// left out: QEMU does not look at them.
-fn uimage(code: &[u8]) -> Vec<u8> {
+pub fn uimage(code: &[u8]) -> Vec<u8> {
     const MAGIC: u32 = 0x2705_1956;
     const LINUX_ARM_KERNEL_PLAIN: [u8; 4] = [5, 2, 2, 0];
 
@@ -175,7 +175,7 @@ fn uimage(code: &[u8]) -> Vec<u8> {
 }
 
 /// QEMU's loader device for a file, whatever is in it.
-fn loader(file: &Path, at: PhysAddr) -> OsString {
+pub fn device(file: &Path, at: PhysAddr) -> OsString {
     let mut text = OsString::from("loader,file=");
     // QEMU divides its options at commas; two of them are one in a value.
     for (index, part) in file.as_os_str().as_bytes().split(|byte| *byte == b',').enumerate() {
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn commas_in_a_file_name_are_doubled() {
-        let argument = loader(Path::new("a,b,,c.dtb"), PhysAddr::new(0x4800_0000));
+        let argument = device(Path::new("a,b,,c.dtb"), PhysAddr::new(0x4800_0000));
         assert_eq!(argument, "loader,file=a,,b,,,,c.dtb,addr=0x48000000,force-raw=on");
     }
 

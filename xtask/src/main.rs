@@ -6,7 +6,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `setup` `build` `run` `module` `layout` `sweep` `explore` `gdb` `bench` `guide` `test` | the commands |
+//! | `setup` `build` `run` `module` `layout` `sweep` `explore` `compare_linux` `gdb` `bench` `guide` `test` | the commands |
 //! | `machine` | what this host has, asked of its own tools |
 //! | `toolchain` | which Rust builds for the target, and how cargo is called for it |
 //! | `workspace` | where the sources and the target directory are |
@@ -16,10 +16,13 @@
 //! | `loader` | the raw image at any address, a device tree as it is, any r2 |
 //! | `placement` | where image and tree go in the machine's RAM |
 //! | `drive` | one boot from QEMU's start to its end |
+//! | `asked` | what a booted kernel is asked of its layout, and its answer |
 //! | `console` | the protocol on the serial line: prompt, commands, errors, the last line |
 
+mod asked;
 mod bench;
 mod build;
+mod compare_linux;
 mod console;
 mod drive;
 mod explore;
@@ -76,6 +79,8 @@ enum Command {
     Explore(explore::Args),
     /// Predict, boot and compare every combination of memory, split and boot parameters
     Sweep(sweep::Args),
+    /// Boot a Linux kernel on the same board, and show both layouts side by side
+    CompareLinux(compare_linux::Args),
     /// Boot under QEMU, stopped, with a debugger attached
     Gdb(gdb::Args),
     /// Count the instructions of each memory operation, beside Linux and other crates
@@ -95,6 +100,7 @@ fn main() -> ExitCode {
         Command::Layout(args) => layout::run(&args),
         Command::Explore(args) => explore::run(&args),
         Command::Sweep(args) => sweep::run(&args),
+        Command::CompareLinux(args) => compare_linux::run(&args),
         Command::Gdb(args) => gdb::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Guide(args) => guide::run(&args),
@@ -110,6 +116,7 @@ fn main() -> ExitCode {
             || error.is::<placement::Misplaced>()
             || error.is::<bench::NoSuchOperation>()
             || error.is::<module::NotAModule>()
+            || error.is::<compare_linux::NotUsable>()
             || error.is::<module::c::NoSuchCompiler>()
         {
             return ExitCode::from(EXIT_USAGE);

@@ -143,7 +143,7 @@ impl fmt::Display for MemorySize {
     }
 }
 
-fn existing_file(text: &str) -> Result<PathBuf, String> {
+pub fn existing_file(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     match path.metadata() {
         Ok(found) if !found.is_dir() => Ok(path),
@@ -180,6 +180,11 @@ impl MachineArgs {
     /// The initial RAM disk that the user named.
     pub fn initrd(&self) -> Option<&Path> {
         self.initrd.as_deref()
+    }
+
+    /// Boots with this device tree, if there is one.
+    pub fn with_dtb(self, dtb: Option<PathBuf>) -> Self {
+        Self { dtb, ..self }
     }
 
     /// Boots with `archive` as the initial RAM disk, and has the kernel insert modules `names` of it.

@@ -23,7 +23,7 @@ use crate::toolchain::{Target, Toolchain};
 use crate::workspace::Workspace;
 
 /// As `timeout` of coreutils has it.
-const EXIT_TIME_OUT: u8 = 124;
+pub const EXIT_TIME_OUT: u8 = 124;
 
 const DEFAULT_COMMANDS: &str = "layout; zoneinfo; poweroff";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);

@@ -5,7 +5,6 @@
 
 use anyhow::Result;
 use experiment::answer::Answer;
-use experiment::predict;
 use serde::{Deserialize, Serialize};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -15,11 +14,8 @@ use std::time::{Duration, Instant};
 
 use super::kernels::Kernel;
 use super::plan::Combination;
+use crate::asked;
 use crate::drive::{Limit, Seen, unattended};
-
-const LAYOUT: &str = "layout --json";
-const ACCOUNT: &str = "explain --json";
-const COMMANDS: [&str; 3] = [LAYOUT, ACCOUNT, "poweroff"];
 
 /// What a boot said.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -80,7 +76,7 @@ impl Booting<'_> {
     /// Boots; `None` when `stop` was set meanwhile.
     pub fn boot(&self, stop: &AtomicBool) -> Option<Boot> {
         let limit = Limit { deadline: Some(Instant::now() + self.timeout), stop: Some(stop) };
-        let commands = COMMANDS.map(String::from).to_vec();
+        let commands = asked::commands();
         match self.qemu().and_then(|mut qemu| unattended(&mut qemu, commands, limit)) {
             Ok(seen) if seen.is_interrupted() => None,
             Ok(seen) => Some(read(&seen)),
@@ -93,20 +89,9 @@ fn read(seen: &Seen) -> Boot {
     let said = match (seen.halted(), seen.faults()) {
         (Some(_), faults) => Err(Stop::Halted(faults.join("; "))),
         (None, faults) if !faults.is_empty() => Err(Stop::Other(faults.join("; "))),
-        _ => answer(&seen.text).map_err(Stop::Other),
+        _ => asked::answer(&seen.text).map_err(Stop::Other),
     };
     Boot { kernel: kernel(&seen.text), said }
-}
-
-/// What the two commands printed.
-fn answer(text: &str) -> Result<Answer, String> {
-    let line = |command| {
-        let (_, after) = text.split_once(&format!("vmsplit> {command}\n"))?;
-        after.lines().take_while(|line| !line.starts_with("vmsplit> ")).find(|l| l.starts_with('{'))
-    };
-    let lines = line(LAYOUT).zip(line(ACCOUNT));
-    let (layout, account) = lines.ok_or(format!("`{LAYOUT}`, `{ACCOUNT}` printed no object"))?;
-    predict::read(layout, account).map_err(|error| format!("an answer of an unknown form: {error}"))
 }
 
 /// `vmsplit 0.1.0 (debug)` of `vmsplit 0.1.0 (debug, 3g split)`.
@@ -126,13 +111,5 @@ mod tests {
         let text = "[log]\nvmsplit 0.1.0 (debug, 3g-opt split)\nvmsplit> x\n";
         assert_eq!(kernel(text).as_deref(), Some("vmsplit 0.1.0 (debug)"));
         assert_eq!(kernel("vmsplit: halted: x\n"), None);
-    }
-
-    #[test]
-    fn objects_are_those_behind_their_commands() {
-        let no_object = answer("{}\nvmsplit> layout --json\nvmsplit> explain --json\n{}\n");
-        assert!(no_object.unwrap_err().contains("printed no object"));
-        let unknown = answer("vmsplit> layout --json\n{}\nvmsplit> explain --json\n{}\n");
-        assert!(unknown.unwrap_err().contains("missing field `page_offset`"));
     }
 }
