@@ -26,4 +26,5 @@ pub mod configuration;
 pub mod machine;
 pub mod picture;
 pub mod predict;
+pub mod rehearse;
 pub mod results;
