@@ -5,7 +5,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `setup` `build` `run` `module` `layout` `gdb` `bench` `test` | the commands |
+//! | `setup` `build` `run` `module` `layout` `explain` `gdb` `bench` `test` | the commands |
 //! | `machine` | what this host has, asked of its own tools |
 //! | `toolchain` | which Rust builds for the target, and how cargo is called for it |
 //! | `workspace` | where the sources and the target directory are |
@@ -13,12 +13,15 @@
 //! | `symbols` | the kernel's symbol table, made of the ELF and put into it |
 //! | `qemu` | the emulated machine's options, and the guard that ends QEMU |
 //! | `loader` | the raw image at any address, a device tree as it is, any r2 |
+//! | `described` | machines and settings as the user describes them |
 //! | `placement` | where image and tree go in the machine's RAM |
 //! | `console` | the protocol on the serial line: prompt, commands, errors, the last line |
 
 mod bench;
 mod build;
 mod console;
+mod described;
+mod explain;
 mod gdb;
 mod image;
 mod layout;
@@ -66,6 +69,8 @@ enum Command {
     Module(module::Args),
     /// Predict the layout without booting
     Layout(layout::Args),
+    /// Say where every byte of a board's RAM goes, why, and what would change it, without booting
+    Explain(explain::Args),
     /// Boot under QEMU, stopped, with a debugger attached
     Gdb(gdb::Args),
     /// Count the instructions of each memory operation, beside Linux and other crates
@@ -81,6 +86,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Module(args) => module::run(&args),
         Command::Layout(args) => layout::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Gdb(args) => gdb::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Test(args) => test::run(&args),
@@ -93,6 +99,7 @@ fn main() -> ExitCode {
         note(format_args!("{error:#}"));
         if error.is::<toolchain::BadOverride>()
             || error.is::<placement::Misplaced>()
+            || error.is::<explain::BadUse>()
             || error.is::<bench::NoSuchOperation>()
             || error.is::<module::NotAModule>()
             || error.is::<module::c::NoSuchCompiler>()

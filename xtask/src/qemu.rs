@@ -117,6 +117,11 @@ impl FromStr for MemorySize {
 }
 
 impl MemorySize {
+    /// So many GiB.
+    pub const fn gibibytes(count: u32) -> Self {
+        Self { kib: (count as u64) << 20 }
+    }
+
     /// The amount in bytes.
     pub const fn bytes(self) -> u64 {
         self.kib << 10
