@@ -45,26 +45,28 @@ fn interesting(bytes: &[u8]) -> Vec<usize> {
 }
 
 fn mutate(bytes: &mut Vec<u8>, places: &[usize], random: &mut Random) {
-    for _ in 0..=random.below(4) {
+    for _ in 0..=random.below(3) {
         let near = places[random.below(places.len())] + random.below(160);
         let at = if random.below(3) == 0 { random.below(bytes.len()) } else { near % bytes.len() };
-        match random.below(5) {
+        let cell_at = at & !3;
+        match random.below(16) {
             0 => bytes[at] = random.below(256) as u8,
-            1 => bytes[at] ^= 1 << random.below(8),
-            2 => {
-                // A whole cell, since a byte of one rarely makes it large.
-                let cells = [0, 1, 0xffff_ffff, 0x4000_0000, 0x8000_0000, 0x10_0000, 0xfff];
+            1..4 => bytes[at] ^= 1 << random.below(8),
+            4 => bytes.truncate(bytes.len() - random.below(64).min(bytes.len() - 64)),
+            5 => {
+                let [from, to] = [0; 2].map(|_| random.below(bytes.len() - 16));
+                bytes.copy_within(from..from + 16, to);
+            }
+            kind => {
+                // A cell among those that are numbers already, since that of a token ends the tree.
+                let cells =
+                    [0, 1, 0xffff_ffff, 0x4000_0000, 0x8000_0000, 0x10_0000, 0xfff, 0x5000_0000];
                 let cell: u32 = cells[random.below(cells.len())];
-                if let Some(word) = bytes.get_mut(at & !3..(at & !3) + 4) {
+                let Some(word) = bytes.get_mut(cell_at..cell_at + 4) else { continue };
+                if kind == 6 || word[0] != 0 || word[1] != 0 {
                     word.copy_from_slice(&cell.to_be_bytes());
                 }
             }
-            3 => {
-                let from = random.below(bytes.len() - 16);
-                let to = random.below(bytes.len() - 16);
-                bytes.copy_within(from..from + 16, to);
-            }
-            _ => bytes.truncate(bytes.len() - random.below(64).min(bytes.len() - 64)),
         }
     }
 }

@@ -53,13 +53,15 @@ pub fn suggest(
     let mut found = Vec::new();
     // Less vmalloc costs no program anything.
     found.extend(search.with_vmalloc(configuration.split, what_if.vmalloc_all_lowmem));
-    let lower = Split::ALL.into_iter().filter(|split| user_of(*split) < now.user);
-    found.extend(lower.clone().find_map(|split| search.with_split(split)));
-    if found.is_empty() {
-        found.extend(lower.into_iter().find_map(|split| {
-            let other = search.predict(&search.changed(split, None))?;
-            search.with_vmalloc(split, other.account.what_if?.vmalloc_all_lowmem)
-        }));
+    for split in Split::ALL.into_iter().filter(|split| user_of(*split) < now.user) {
+        if let Some(enough) = search.with_split(split) {
+            found.push(enough);
+            break;
+        }
+        // One of this kind is enough: a lower split takes more from programs.
+        if found.is_empty() {
+            found.extend(search.with_split_and_vmalloc(split));
+        }
     }
     if now.lost > 0 {
         found.extend(search.with_highmem());
@@ -110,6 +112,11 @@ impl Search<'_> {
     fn with_split(&self, split: Split) -> Option<Suggestion> {
         let change = format!("the {} split", split.name());
         self.check(Goal::AllLowmem, change, self.changed(split, None))
+    }
+
+    fn with_split_and_vmalloc(&self, split: Split) -> Option<Suggestion> {
+        let other = self.predict(&self.changed(split, None))?;
+        self.with_vmalloc(split, other.account.what_if?.vmalloc_all_lowmem)
     }
 
     fn with_highmem(&self) -> Option<Suggestion> {
@@ -166,10 +173,10 @@ mod tests {
         let change = |what: &str, user, vmalloc| (what.to_owned(), user, vmalloc);
         assert_eq!(suggested(512, ""), []);
         assert_eq!(suggested(768, ""), []);
-        // 1000 MiB do not fit beside 16 MiB of vmalloc; 900 do.
+        // 900 MiB fit beside some vmalloc; 1024 fit beside none.
         assert_eq!(
             suggested(900, ""),
-            [change("vmalloc=108M", 0, 132), change("the 3g-opt split", 256, 120 - 244)]
+            [change("vmalloc=108M", 0, 128), change("the 3g-opt split", 256, -128)]
         );
         assert_eq!(suggested(1024, ""), [change("the 3g-opt split", 256, 0)]);
         assert_eq!(
@@ -178,8 +185,18 @@ mod tests {
         );
         assert_eq!(suggested(2048, ""), [change("the 1g split", 2048, -768)]);
         assert_eq!(suggested(1792, "")[0], change("the 2g split", 1024, 0));
-        // Only with less vmalloc under another split.
-        assert_eq!(suggested(1024, "vmalloc=1000M"), [change("the 2g split", 1024, 0)]);
+        assert_eq!(
+            suggested(1024, "vmalloc=1000M"),
+            [
+                change("the 3g-opt split and vmalloc=240M", 256, 736),
+                change("the 2g split", 1024, -32)
+            ]
+        );
+        // Less vmalloc under the 2g split takes less from programs than the 1g split does.
+        assert_eq!(
+            suggested(2000, ""),
+            [change("the 2g split and vmalloc=32M", 1024, 208), change("the 1g split", 2048, -816)]
+        );
         // More than any split has.
         assert_eq!(suggested(3072, "vmalloc=16M"), []);
     }
