@@ -16,7 +16,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
-use mm::addr::{PhysAddr, PhysRange};
+use mm::addr::{PAGE_SIZE, PhysAddr, PhysRange};
 use mm::boot::dynamic::Wanted;
 use mm::boot::explain::class::Owner;
 use mm::boot::explain::{Inventory, Reservation, Situation};
@@ -29,7 +29,7 @@ use mm::boot::relocate::{self, IMAGE_OFFSET, Loaded, PlanError};
 use mm::boot::taken;
 use mm::boot::warning::Warning;
 
-use crate::address::Range;
+use crate::address::{Address, Range};
 use crate::configuration::Configuration;
 use crate::machine::{Machine, Place};
 
@@ -47,6 +47,8 @@ pub enum Error {
     NoLayout(PredictError),
     /// The kernel is said to lie outside all banks.
     KernelOutsideRam(Range),
+    /// The kernel is loaded at an address that no page table can map it from.
+    KernelOffPage(Address),
     /// A range that ends before it starts, or holds nothing.
     Empty(Range),
     /// The kernel can not be moved to its place.
@@ -66,6 +68,9 @@ impl fmt::Display for Error {
             Self::KernelOutsideRam(range) => {
                 let Range { start, end } = range;
                 write!(f, "the kernel at {start}-{end} is in no memory bank")
+            }
+            Self::KernelOffPage(at) => {
+                write!(f, "the kernel at {at} would stop: that is not a multiple of 4096")
             }
             Self::Empty(Range { start, end }) => {
                 write!(f, "the memory bank {start}-{end} is empty")
@@ -219,6 +224,9 @@ impl<'a, 's> Boot<'a, 's> {
         let (bank, image) = match machine.kernel {
             Some(kernel) => {
                 let image = PhysRange::from(kernel);
+                if !image.start().is_aligned(u64::from(PAGE_SIZE)) {
+                    return Err(Error::KernelOffPage(kernel.start));
+                }
                 let bank = banks.iter().find(|bank| bank.contains_range(&image));
                 (bank.ok_or(Error::KernelOutsideRam(kernel))?, image)
             }
@@ -526,5 +534,7 @@ mod tests {
         let mut far = machine();
         far.kernel = Some(range(0x8000_0000, MIB));
         assert!(error(&far).contains("in no memory bank"));
+        far.kernel = Some(range(0x4700_0004, MIB));
+        assert!(error(&far).contains("0x47000004 would stop: that is not a multiple of 4096"));
     }
 }

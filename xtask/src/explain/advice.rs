@@ -81,8 +81,8 @@ impl List {
                 self.add(
                     format!("the kernel's bank {bank} does not start on a multiple of 2 MiB"),
                     format!(
-                        "Nothing is lost here; the linear map begins at {offset}, and {} KiB of its addresses are none. \
-                         Linux loses RAM up to the next 2 MiB: move the start there, or the firmware's memory to its end.",
+                        "Nothing is lost here: the linear map begins {} KiB lower, at {offset}. Linux loses the RAM up to \
+                         the next 2 MiB: let the firmware keep its memory elsewhere.",
                         head >> 10
                     ),
                 );
@@ -96,8 +96,8 @@ impl List {
             self.add(
                 format!("mem= leaves out {} of the tree's RAM, from {first} on", kib(left_out.bytes)),
                 format!(
-                    "The first mem= forgets every bank: give a mem=SIZE@START for each, here mem={}K@{:#x}, or none.",
-                    first.len() >> 10,
+                    "The first mem= forgets every bank: give a mem=SIZE@START for each, here mem={}@{:#x}, or none.",
+                    kib(first.len()).replace(" MiB", "M").replace(" KiB", "K"),
                     first.start().as_u64()
                 ),
             );
@@ -124,7 +124,7 @@ impl List {
                 self.add(
                     format!("the {what} at {range} lies on {} {}", name.escape_debug(), held.range),
                     format!(
-                        "Load the {what} elsewhere; the addresses below are on no reservation."
+                        "Load the {what} elsewhere; the addresses above are on no reservation."
                     ),
                 );
             }
@@ -141,29 +141,35 @@ impl List {
                 let end = situation.layout.lowmem_end;
                 self.add(
                     format!("the {what} at {range} lies {place}"),
-                    format!("This kernel reads it all the same, Linux does not: load it below {end} (addresses below)."),
+                    format!("This kernel reads it all the same, Linux does not: load it below {end} (addresses above)."),
                 );
             }
         }
-        let (dtb, initrd) = (loaded.dtb, loaded.initrd.unwrap_or_default());
-        if dtb.overlaps(&initrd) || dtb.overlaps(&loaded.image) {
+        let dtb = loaded.dtb;
+        let others = [("kernel", loaded.image), ("initrd", loaded.initrd.unwrap_or_default())];
+        for (what, other) in others.into_iter().filter(|(_, other)| other.overlaps(&dtb)) {
             self.add(
-                format!("the device tree at {dtb} lies on the kernel or the initrd"),
-                "One was written over the other: load them apart (addresses below).",
+                format!("the device tree at {dtb} lies on the {what} at {other}"),
+                "One was written over the other: load them apart (addresses above).",
             );
         }
     }
 
     fn machine(&mut self, subject: &Subject) {
-        for far in subject.far.iter().take(LISTED) {
+        if !subject.far.is_empty() {
+            let windows = subject.far.iter().take(LISTED);
+            let windows: Vec<_> = windows
+                .map(|far| format!("{} {} {}", far.node.escape_debug(), far.property, far.range))
+                .collect();
+            let more = match subject.far.len().saturating_sub(LISTED) {
+                0 => String::new(),
+                more => format!(", and {more} more"),
+            };
             self.add(
-                format!("{}: {} {} is above 4 GiB", far.node.escape_debug(), far.property, far.range),
-                "No mapping with short descriptors reaches it, its driver fails: move it below 4 GiB \
+                format!("devices above 4 GiB: {}{more}", windows.join(", ")),
+                "No mapping with short descriptors reaches them, and their drivers fail: move them below 4 GiB \
                  (QEMU: -M virt,highmem=off), or use a kernel with LPAE.",
             );
-        }
-        if let Some(more) = subject.far.len().checked_sub(LISTED).filter(|more| *more > 0) {
-            self.add(format!("and {more} more windows above 4 GiB"), "As above.");
         }
         let cpu = subject.cpu.as_deref();
         if let Some(cpu) = cpu.filter(|cpu| !is_armv7(cpu)) {

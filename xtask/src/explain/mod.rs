@@ -35,8 +35,9 @@ use experiment::answer::Answer;
 use experiment::configuration::Configuration;
 use experiment::machine::Machine;
 use experiment::predict::answer;
-use experiment::rehearse::rehearse;
+use experiment::rehearse::{Error, rehearse};
 use mm::addr::{PhysAddr, PhysRange};
+use mm::boot::predict::PredictError;
 use mm::report::explain::{ALIGN_SHIFTS, VmallocRoom};
 use serde::Serialize;
 
@@ -200,5 +201,14 @@ fn explain(subject: &Subject) -> Result<Explained> {
         explained.text = text;
         Ok(explained)
     });
-    explained?
+    match explained {
+        Ok(explained) => explained,
+        // Which banks these are says more than that there is no memory.
+        Err(Error::NoLayout(PredictError::NoLowmem)) => {
+            let banks: Vec<_> =
+                machine.banks.iter().map(|bank| PhysRange::from(*bank).to_string()).collect();
+            Err(anyhow!("no usable memory lies below the lowmem limit, of {}", banks.join(", ")))
+        }
+        Err(error) => Err(error.into()),
+    }
 }

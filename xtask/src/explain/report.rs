@@ -44,7 +44,7 @@ pub fn write(
     explain::write(out, situation, live, scratch)?;
     writeln!(
         out,
-        "What boot takes is counted as boot takes it; the image is one piece, called padding, .init included."
+        "What boot takes is counted as boot takes it; the image is one piece (padding), with its .init."
     )?;
     write_suggestions(out, explained)?;
     write_addresses(out, &explained.load_addresses)?;
