@@ -3,7 +3,7 @@
 //!
 //! With `VMSPLIT_BLESS=1` in the environment the files of text are rewritten instead.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeSet;
 use std::env;
