@@ -80,7 +80,7 @@ impl<'n, 't> Place<'n, 't> {
     }
 
     /// Carries a range from the bus that this node is on up to the root.
-    pub fn translate(&self, mut range: PhysRange) -> Result<PhysRange, Error<'t>> {
+    fn translate(&self, mut range: PhysRange) -> Result<PhysRange, Error<'t>> {
         // The root and what hangs on it speak the CPU's addresses.
         for bus in self.upwards().skip(1) {
             let Some(above) = bus.parent else { break };

@@ -8,7 +8,8 @@
 
 use mm::addr::{PhysAddr, PhysRange};
 
-use super::{Tree, node::Node, place::Place, validate::be32};
+use super::cells::{Cells, Width};
+use super::{Tree, node::Node, validate::be32};
 
 /// Addresses that devices answer at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,56 +22,115 @@ pub struct Window<'t> {
     pub range: PhysRange,
 }
 
-/// Calls `visit` with the windows of every enabled node, in the order of the tree. Memory is none.
-pub(crate) fn windows<'t>(tree: &Tree<'t>, visit: &mut dyn FnMut(Window<'t>)) {
-    let _: Option<()> = tree.search(&mut |place| {
-        let node = place.node();
-        let is_memory = node.says("device_type", "memory") || node.base_name() == "memory";
-        let is_set_aside = place.upwards().any(|place| place.node().name() == "reserved-memory");
-        if !is_memory && !is_set_aside {
-            let mut show = |property, range: PhysRange| {
-                if !range.is_empty() {
-                    visit(Window { node: node.name(), property, range });
-                }
-            };
-            registers(place, &mut |range| show("reg", range));
-            passed(place, &mut |range| show("ranges", range));
-        }
-        None
-    });
-}
+/// Entries of one property that are looked at. No device has as many.
+const MOST: usize = 64;
 
-/// The entries of `reg` that come up to the CPU.
-fn registers(place: &Place<'_, '_>, visit: &mut dyn FnMut(PhysRange)) {
-    let Some(bus) = place.parent() else { return };
-    let (Some(reg), Ok(cells)) = (place.node().value("reg"), bus.node().cells()) else { return };
-    let Ok(list) = place.node().range_list("reg", reg, cells) else { return };
-    // Each is carried up by itself, so a list of many behind buses of many costs their product.
-    for range in list.iter().take(MOST) {
-        if let Ok(range) = place.translate(range) {
-            visit(range);
+/// Calls `visit` with the windows of every enabled node, in the order of the tree. Memory is none.
+///
+/// Linear in the size of the tree: what the nodes on a bus share is read once.
+pub(crate) fn windows<'t>(tree: &Tree<'t>, visit: &mut dyn FnMut(Window<'t>)) {
+    let Some(root) = tree.root() else { return };
+    let bus = Bus { cells: root.cells().ok(), width: root.address_width().ok(), up: None };
+    for node in root.children().filter(Node::is_okay) {
+        let is_memory = node.says("device_type", "memory") || node.base_name() == "memory";
+        if !is_memory && node.base_name() != "reserved-memory" {
+            walk(&node, &bus, visit);
         }
     }
 }
 
-/// Entries of one property that are looked at. No device has as many.
-const MOST: usize = 64;
+/// A node that others hang on.
+struct Bus<'b, 't> {
+    /// How a range of its children is written; `None` where that is no range of numbers.
+    cells: Option<Cells>,
+    /// How wide their addresses are.
+    width: Option<Width>,
+    /// The way to the bus above; `None` at the root, whose addresses are the CPU's.
+    up: Option<(Passes<'t>, &'b Bus<'b, 't>)>,
+}
 
-/// What `ranges` of a bus lets through, as it comes up to the CPU.
-fn passed(bus: &Place<'_, '_>, visit: &mut dyn FnMut(PhysRange)) {
-    let Some(above) = bus.parent() else { return };
-    let Some(value) = bus.node().value("ranges") else { return };
-    let counts = [cells(bus.node(), "#address-cells", 2), cells(bus.node(), "#size-cells", 1)];
-    let (Some([child, size]), Ok(parent)) = (both(counts), above.node().address_width()) else {
-        return;
+/// What a bus passes on to the one above.
+enum Passes<'t> {
+    Nothing,
+    /// Everything, at the same addresses.
+    Same,
+    /// What the entries of `ranges` say.
+    Entries(&'t [u8], Cells, Width),
+}
+
+impl<'t> Passes<'t> {
+    fn of(node: &Node<'_, 't>, cells: Option<Cells>, above: &Bus<'_, 't>) -> Self {
+        match (node.value("ranges"), cells, above.width) {
+            (Some([]), ..) => Self::Same,
+            (Some(value), Some(cells), Some(width)) => Self::Entries(value, cells, width),
+            _ => Self::Nothing,
+        }
+    }
+
+    fn carry(&self, range: PhysRange) -> Option<PhysRange> {
+        match *self {
+            Self::Nothing => None,
+            Self::Same => Some(range),
+            Self::Entries(value, cells, width) => {
+                let (child, parent) = (cells.address.bytes(), width.bytes());
+                let entries = value.chunks_exact(child + parent + cells.size.bytes());
+                entries.take(MOST).find_map(|entry| {
+                    let (from, entry) = entry.split_at(child);
+                    let (to, len) = entry.split_at(parent);
+                    let from = PhysAddr::new(cells.address.read(from));
+                    let from = PhysRange::from_len(from, cells.size.read(len))?;
+                    if !from.contains_range(&range) {
+                        return None;
+                    }
+                    let into = range.start().as_u64() - from.start().as_u64();
+                    let start = width.read(to).checked_add(into)?;
+                    PhysRange::from_len(PhysAddr::new(start), range.len())
+                })
+            }
+        }
+    }
+}
+
+impl Bus<'_, '_> {
+    /// A range of addresses on this bus, as the CPU has it.
+    fn carry(&self, range: PhysRange) -> Option<PhysRange> {
+        match &self.up {
+            None => Some(range),
+            Some((passes, above)) => above.carry(passes.carry(range)?),
+        }
+    }
+}
+
+fn walk<'t>(node: &Node<'_, 't>, bus: &Bus<'_, 't>, visit: &mut dyn FnMut(Window<'t>)) {
+    let mut show = |property, range: Option<PhysRange>| {
+        if let Some(range) = range.filter(|range| !range.is_empty()) {
+            visit(Window { node: node.name(), property, range });
+        }
     };
+    let reg = node.value("reg").zip(bus.cells);
+    if let Some(Ok(list)) = reg.map(|(reg, cells)| node.range_list("reg", reg, cells)) {
+        list.iter().take(MOST).for_each(|range| show("reg", bus.carry(range)));
+    }
+    passed(node, bus, &mut |range| show("ranges", bus.carry(range)));
+    let cells = node.cells().ok();
+    let up = Some((Passes::of(node, cells, bus), bus));
+    let this = Bus { cells, width: node.address_width().ok(), up };
+    for child in node.children().filter(Node::is_okay) {
+        walk(&child, &this, visit);
+    }
+}
+
+/// What the `ranges` of a bus let through to the one `above`.
+fn passed(bus: &Node<'_, '_>, above: &Bus<'_, '_>, visit: &mut dyn FnMut(PhysRange)) {
+    let Some(value) = bus.value("ranges") else { return };
+    let counts = [cells(bus, "#address-cells", 2), cells(bus, "#size-cells", 1)];
+    let (Some([child, size]), Some(parent)) = (both(counts), above.width) else { return };
     let entry_bytes = 4 * (child + size) + parent.bytes();
     for entry in value.chunks_exact(entry_bytes).take(MOST) {
         let (_, entry) = entry.split_at(4 * child);
         let (to, len) = entry.split_at(parent.bytes());
         let start = PhysAddr::new(parent.read(to));
-        let Some(range) = PhysRange::from_len(start, number(len)) else { continue };
-        if let Ok(range) = bus.translate(range) {
+        if let Some(range) = PhysRange::from_len(start, number(len)) {
             visit(range);
         }
     }
@@ -153,6 +213,20 @@ mod tests {
                 (uart(), "reg", 0x1_fe20_2000, 0x100),
             ]
         );
+    }
+
+    /// A bus with many properties and many devices: neither is read once for each of the other.
+    #[test]
+    fn what_devices_on_a_bus_share_is_read_once() {
+        let mut blob = root();
+        blob.begin("bus");
+        let name_offset = blob.strings.len();
+        blob.bytes("x", b"");
+        (0..100_000).for_each(|_| _ = blob.property_at(name_offset, b""));
+        blob.bytes("ranges", b"").cells("#address-cells", &[1]).cells("#size-cells", &[1]);
+        (0..50_000).for_each(|at| _ = blob.begin("d").cells("reg", &[at, 1]).end());
+        blob.end().end();
+        assert_eq!(seen(blob).len(), 50_000);
     }
 
     #[test]
