@@ -149,6 +149,13 @@ fn the_trees_own_command_line_counts_unless_another_is_given() {
     assert!(line.starts_with("command line: \"quiet\" (--append; /chosen has \""), "{line}");
 }
 
+#[test]
+fn what_is_given_reaches_no_terminal_as_an_order() {
+    let text = explained(&["--bank", "1G+1G", "--append", "\u{1b}[2J\nvmalloc=\u{7}"]);
+    assert!(text.contains("command line: \"\\u{1b}[2J\\nvmalloc="), "{text}");
+    assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text}");
+}
+
 /// A file that is no tree, and what is said of it.
 fn refused(name: &str, bytes: &[u8], says: &str) {
     let folder = tempfile::tempdir().unwrap();

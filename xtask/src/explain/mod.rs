@@ -46,6 +46,7 @@ use crate::described::{KernelArgs, address, bank, initrd};
 use crate::qemu::MemorySize;
 use advice::Advice;
 use load::LoadAddresses;
+use report::printable;
 use subject::Subject;
 use suggest::{Suggestion, suggest};
 
@@ -160,11 +161,15 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let left = explain(&Subject::new(args, args.dtb.as_deref())?)?;
     let text = match args.other() {
         None if args.json => serde_json::to_string(&left)? + "\n",
-        None => left.text,
+        None => printable(&left.text),
         Some(other) => {
             let dtb = args.diff_dtb.as_deref().or(args.dtb.as_deref());
             let right = explain(&Subject::new(&other, dtb)?)?;
-            if args.json { diff::json(&left, &right)? } else { diff::text(&left, &right) }
+            if args.json {
+                diff::json(&left, &right)?
+            } else {
+                printable(&diff::text(&left, &right))
+            }
         }
     };
     io::stdout().write_all(text.as_bytes())?;

@@ -167,6 +167,16 @@ pub fn paragraph(out: &mut String, indent: &str, text: &str) -> Result {
     writeln!(out)
 }
 
+/// The text with every control character written out but the ends of lines: what a tree or a command line says must not
+/// reach a terminal as an order.
+pub fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\n' { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
+}
+
 /// Bytes in MiB, with a fraction where there is one.
 pub fn mib(bytes: u64) -> impl Display {
     if bytes.is_multiple_of(MIB) {
@@ -189,6 +199,11 @@ mod tests {
         assert!(lines[0].starts_with("    word") && lines[0].len() <= WIDTH, "{text}");
         assert_eq!(lines.last().unwrap().len(), 150);
         assert_eq!(lines.len(), 4);
+    }
+
+    #[test]
+    fn control_characters_are_written_out() {
+        assert_eq!(printable("a\x1b[2J\r\n\u{9b}1m\u{e9}"), "a\\u{1b}[2J\\r\n\\u{9b}1m\u{e9}");
     }
 
     #[test]

@@ -80,7 +80,9 @@ impl Subject {
         };
         let split = configuration.split.name();
         notes.push(format!("kernel: {split} split, {}", image.from));
-        notes.push(format!("command line: \"{}\"{from}", configuration.command_line));
+        // On one line, whatever a tree has there.
+        let line = configuration.command_line.replace('\n', "\\n");
+        notes.push(format!("command line: \"{line}\"{from}"));
         let mut subject = Self {
             machine: Machine {
                 banks: args.bank.iter().map(|bank| Range::from(*bank)).collect(),
