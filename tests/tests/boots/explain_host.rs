@@ -2,6 +2,7 @@
 //!
 //! The host is asked first, and the boot loads kernel and tree where it says that they are safe. Of the two objects
 //! everything is equal but what only a kernel has: the sections of its image, of which it frees one, and what it took since.
+//! That an initrd is kept or refused where the verdict says so is shown by the boots of `initrd`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
