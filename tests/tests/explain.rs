@@ -211,6 +211,8 @@ fn machines_that_can_not_boot_say_why() {
         (&["."], "this is a folder"),
         (&["no-such-file"], "no-such-file: "),
         (&["--bank", "1G+1G", "--image", "no-such-file"], "no-such-file: "),
+        (&["--bank", "1G+1G", "--image", "/dev/null"], "the image is empty"),
+        (&["--bank", "1G+1G", "--image", "/dev/zero"], "more than 268435456 bytes"),
     ] {
         let (out, err, status) = explain(arguments);
         assert_eq!((out.as_str(), status), ("", Some(1)), "{arguments:?}: {err}");

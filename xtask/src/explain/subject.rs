@@ -10,7 +10,8 @@ use experiment::rehearse::IMAGE_BYTES;
 use mm::addr::{PhysAddr, PhysRange};
 use mm::boot::memory::phys_offset_of_bank;
 use mm::boot::relocate::IMAGE_OFFSET;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -159,6 +160,9 @@ fn sized(start: PhysAddr, bytes: u64) -> Result<PhysRange> {
         .with_context(|| format!("{bytes} bytes at {start} end beyond 64 bits"))
 }
 
+/// No image is near this long, its symbols included.
+const MOST_IMAGE: u64 = 256 << 20;
+
 /// How much memory an image takes: that of its file, or of an image that is not optimised.
 fn image_size(file: Option<&Path>) -> Result<ImageSize> {
     let Some(path) = file else {
@@ -170,7 +174,15 @@ fn image_size(file: Option<&Path>) -> Result<ImageSize> {
     if path.is_dir() {
         bail!("{}: this is a folder, not an image", of());
     }
-    let bytes = fs::read(path).with_context(of)?;
+    let mut bytes = Vec::new();
+    File::open(path)
+        .with_context(of)?
+        .take(MOST_IMAGE + 1)
+        .read_to_end(&mut bytes)
+        .with_context(of)?;
+    if bytes.len() as u64 > MOST_IMAGE {
+        bail!("{}: more than {MOST_IMAGE} bytes are no image of this kernel", of());
+    }
     let is_raw = !bytes.starts_with(b"\x7fELF");
     let len = if is_raw { bytes.len() } else { image::flatten(&bytes).with_context(of)?.len() };
     if len == 0 {
