@@ -7,7 +7,7 @@
 use mm::addr::PhysRange;
 
 use crate::dt::{
-    self, Chosen, Console, Cpu, Error, Gic, Psci, ReservedRegion, Timer, Tree, VirtioMmio,
+    self, Chosen, Console, Cpu, Error, Gic, Psci, ReservedRegion, Timer, Tree, VirtioMmio, Window,
 };
 
 /// What a device tree says of the machine. Borrows the tree, so the tree's bytes must stay.
@@ -116,6 +116,17 @@ impl<'t> Machine<'t> {
     /// used, of which the others know nothing.
     pub fn virtio(&self, visit: &mut dyn FnMut(Result<VirtioMmio, Error<'t>>)) {
         dt::virtio(&self.tree, self.gic.as_ref(), visit);
+    }
+
+    /// Calls `visit` with the addresses at which devices answer, in the order of the tree.
+    pub fn windows(&self, visit: &mut dyn FnMut(Window<'t>)) {
+        dt::windows(&self.tree, visit);
+    }
+
+    /// What the first CPU says that it is: the first of its `compatible` list.
+    #[must_use]
+    pub fn cpu_compatible(&self) -> Option<&'t str> {
+        dt::cpu_compatible(&self.tree)
     }
 }
 

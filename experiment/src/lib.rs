@@ -8,9 +8,10 @@
 //!                       a boot ─▶ Answer └─▶ results   rows of a sweep, in a file
 //! ```
 //!
-//! Nothing in here knows a rule of the layout. A prediction calls [`mm::boot::predict`] and writes what it finds with
-//! the very functions by which a booted kernel prints `layout --json` and `explain --json`; an
-//! [`Answer`](answer::Answer) is that text, read. So an answer is of one shape wherever it comes from, and two can be compared field by field.
+//! Nothing in here knows a rule of the layout. A prediction is a boot [rehearsed](rehearse) by [`mm::boot`]'s own
+//! functions, and is written by the very functions by which a booted kernel prints `layout --json` and `explain --json`;
+//! an [`Answer`](answer::Answer) is that text, read. So an answer is of one shape wherever it comes from, and two can be
+//! compared field by field.
 //!
 //! It runs on the host, and in a browser as WebAssembly: it needs an allocator and nothing else.
 
@@ -27,4 +28,5 @@ pub mod configuration;
 pub mod machine;
 pub mod picture;
 pub mod predict;
+pub mod rehearse;
 pub mod results;

@@ -138,7 +138,7 @@ fn machine() -> impl Strategy<Value = Machine> {
             let kernel = kernel.filter(|_| !banks.is_empty()).map(|(bank, eighths, anywhere)| {
                 anywhere.unwrap_or_else(|| inside(*bank.get(&banks), eighths))
             });
-            Machine { model: None, banks, reservations, kernel, device_tree, initrd }
+            Machine { banks, reservations, kernel, device_tree, initrd, ..Machine::default() }
         },
     )
 }
@@ -236,11 +236,14 @@ fn plain(command_line: &str) -> Configuration {
     Configuration { split: Split::ThreeG, command_line: command_line.to_owned() }
 }
 
-/// `count` banks of 128 KiB, each with as much of nothing behind it.
+/// `count` banks: one with room for a kernel, the others of 128 KiB, each with as much of nothing behind it.
 fn many_banks(count: usize) -> Machine {
     let bank = |index: usize| {
-        let start = 0x4000_0000 + ((index as u64) << 18);
-        Range { start: Address(start), end: Address(start + (1 << 17)) }
+        let (start, len) = match index {
+            0 => (0x4000_0000, 64 << 20),
+            _ => (0x4800_0000 + ((index as u64) << 18), 1 << 17),
+        };
+        Range { start: Address(start), end: Address(start + len) }
     };
     Machine { banks: (0..count).map(bank).collect(), ..Machine::default() }
 }
@@ -260,7 +263,7 @@ fn as_many_ranges_as_there_may_be_are_answered() {
             no_map: true,
         })
         .collect();
-    let line = "mem=64K@0x40000000 ".repeat(MAX_COMMAND_LINE / 32);
+    let line = "mem=64M@0x40000000 ".repeat(MAX_COMMAND_LINE / 32);
     for command_line in ["", &line] {
         check(&machine, &predict(&machine, &plain(command_line)).unwrap());
     }

@@ -8,6 +8,8 @@
 //! Invariant: reading never fails. What could not be read is handed back, so that whoever asked can
 //! say so.
 
+pub mod known;
+
 /// One parameter of the command line: `name` or `name=value`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Param<'a> {

@@ -32,9 +32,10 @@ pub struct ImageArgs {
 }
 
 /// The user/kernel split, by Linux's names (`CONFIG_VMSPLIT_…`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Split {
     /// 0xc0000000
+    #[default]
     #[value(name = "3g")]
     ThreeG,
     /// 0xb0000000: one whole GiB of lowmem

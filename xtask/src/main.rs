@@ -6,7 +6,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `setup` `build` `run` `module` `layout` `sweep` `explore` `compare_linux` `gdb` `bench` `guide` `test` | the commands |
+//! | `setup` `build` `run` `module` `layout` `explain` `sweep` `explore` `compare_linux` `gdb` `bench` `guide` `test` | the commands |
 //! | `machine` | what this host has, asked of its own tools |
 //! | `toolchain` | which Rust builds for the target, and how cargo is called for it |
 //! | `workspace` | where the sources and the target directory are |
@@ -14,6 +14,7 @@
 //! | `symbols` | the kernel's symbol table, made of the ELF and put into it |
 //! | `qemu` | the emulated machine's options, and the guard that ends QEMU |
 //! | `loader` | the raw image at any address, a device tree as it is, any r2 |
+//! | `described` | machines and settings as the user describes them |
 //! | `placement` | where image and tree go in the machine's RAM |
 //! | `drive` | one boot from QEMU's start to its end |
 //! | `asked` | what a booted kernel is asked of its layout, and its answer |
@@ -24,7 +25,9 @@ mod bench;
 mod build;
 mod compare_linux;
 mod console;
+mod described;
 mod drive;
+mod explain;
 mod explore;
 mod gdb;
 mod guide;
@@ -81,6 +84,8 @@ enum Command {
     Sweep(sweep::Args),
     /// Boot a Linux kernel on the same board, and show both layouts side by side
     CompareLinux(compare_linux::Args),
+    /// Say where every byte of a board's RAM goes, why, and what would change it, without booting
+    Explain(explain::Args),
     /// Boot under QEMU, stopped, with a debugger attached
     Gdb(gdb::Args),
     /// Count the instructions of each memory operation, beside Linux and other crates
@@ -101,6 +106,7 @@ fn main() -> ExitCode {
         Command::Explore(args) => explore::run(&args),
         Command::Sweep(args) => sweep::run(&args),
         Command::CompareLinux(args) => compare_linux::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Gdb(args) => gdb::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Guide(args) => guide::run(&args),
@@ -114,6 +120,7 @@ fn main() -> ExitCode {
         note(format_args!("{error:#}"));
         if error.is::<toolchain::BadOverride>()
             || error.is::<placement::Misplaced>()
+            || error.is::<explain::BadUse>()
             || error.is::<bench::NoSuchOperation>()
             || error.is::<module::NotAModule>()
             || error.is::<compare_linux::NotUsable>()

@@ -109,8 +109,8 @@ pub fn place(sizes: Sizes, wishes: Wishes) -> Result<Places, Misplaced> {
     let ram = PhysRange::new(RAM, RAM.saturating_add(sizes.ram).min(PHYS_LIMIT_32));
     let wish = |at: u32| PhysAddr::new(at.into());
 
-    let image_start = wishes.image.map_or(RAM.saturating_add(QEMU_IMAGE_OFFSET), wish);
-    let image = ("the image", sized(image_start, sizes.image));
+    let image = wishes.image.map_or(qemus_image(sizes.image), |at| sized(wish(at), sizes.image));
+    let image = ("the image", image);
     let mut taken = qemus_own(sizes);
     settle(image, ram, &taken)?;
     taken.push(image);
@@ -126,6 +126,17 @@ pub fn place(sizes: Sizes, wishes: Wishes) -> Result<Places, Misplaced> {
         settle(("the device tree", tree), ram, &taken)?;
     }
     Ok(Places { image: image.1, tree })
+}
+
+/// Where QEMU puts its own tree when it boots a raw image.
+pub fn qemus_tree(sizes: Sizes) -> PhysRange {
+    let mut things = qemus_own(sizes).into_iter();
+    things.find(|(what, _)| *what == QEMU_TREE).map(|(_, at)| at).unwrap_or_default()
+}
+
+/// Where QEMU puts a raw image of `bytes`.
+pub fn qemus_image(bytes: u64) -> PhysRange {
+    sized(RAM.saturating_add(QEMU_IMAGE_OFFSET), bytes)
 }
 
 fn sized(start: PhysAddr, bytes: u64) -> PhysRange {

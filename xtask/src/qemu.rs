@@ -127,6 +127,11 @@ impl FromStr for MemorySize {
 }
 
 impl MemorySize {
+    /// So many GiB.
+    pub const fn gibibytes(count: u32) -> Self {
+        Self { kib: (count as u64) << 20 }
+    }
+
     /// The RAM in bytes that QEMU makes of the amount: whole pieces of 8 KiB.
     pub const fn bytes(self) -> u64 {
         (self.kib << 10).next_multiple_of(8 << 10)

@@ -69,6 +69,12 @@ pub(crate) fn cpus<'n, 't>(tree: &'n Tree<'t>) -> impl Iterator<Item = Cpu<'t>> 
     nodes(tree).filter_map(Result::ok)
 }
 
+/// The first `compatible` of the first CPU that has one.
+pub(crate) fn cpu_compatible<'t>(tree: &Tree<'t>) -> Option<&'t str> {
+    let mut cpus = tree.below_root("cpus")?.children().filter(is_cpu);
+    cpus.find_map(|node| node.string("compatible").ok().flatten())
+}
+
 /// Holds every CPU node against the rules.
 pub(crate) fn check_cpus<'t>(tree: &Tree<'t>) -> Result<(), Error<'t>> {
     nodes(tree).try_for_each(|cpu| cpu.map(drop))?;

@@ -26,6 +26,7 @@ mod reserved;
 mod timer;
 mod validate;
 mod virtio;
+mod windows;
 
 #[cfg(test)]
 pub(crate) mod blob;
@@ -47,16 +48,18 @@ pub use reserved::{Placement, ReservedRegion};
 pub use timer::Timer;
 pub use validate::{MAGIC, MAX_DEPTH, MAX_PROPERTY_NAME, total_size};
 pub use virtio::VirtioMmio;
+pub use windows::Window;
 
 pub(crate) use chosen::chosen;
 pub(crate) use console::console;
-pub(crate) use cpus::{check_cpus, cpus};
+pub(crate) use cpus::{check_cpus, cpu_compatible, cpus};
 pub(crate) use gic::gic;
 pub(crate) use memory::{banks, check_banks, check_memreserve, memreserve};
 pub(crate) use psci::psci;
 pub(crate) use reserved::{check_reserved_regions, reserved_regions};
 pub(crate) use timer::timer;
 pub(crate) use virtio::virtio;
+pub(crate) use windows::windows;
 
 use node::Node;
 use place::Place;

@@ -5,13 +5,14 @@ use core::slice;
 use arch_arm::entry::BootRegisters;
 use arrayvec::ArrayVec;
 use board::Machine;
-use board::dt::Placement;
+use board::dt::{Placement, RangeList};
 use mm::addr::{MIB, PAGE_SIZE, PhysAddr, PhysRange};
+use mm::boot::dynamic::Wanted;
 use mm::boot::explain::Reservation;
 use mm::boot::explain::class::Owner;
 use mm::boot::initrd::{self, Refused};
 use mm::boot::layout::{Layout, Settings};
-use mm::boot::memblock::{Limit, Memblock, Region, RegionStorage};
+use mm::boot::memblock::{Memblock, Region, RegionStorage};
 use mm::boot::memory::{self, Given, phys_offset_of_bank};
 use mm::boot::relocate::{self, Loaded};
 use mm::boot::split::Split;
@@ -323,14 +324,8 @@ impl Memory {
             let Placement::Dynamic { size, alignment, within } = region.placement else {
                 continue;
             };
-            let page = u64::from(PAGE_SIZE);
-            let align = alignment.unwrap_or(page).max(page);
-            let size = mm::addr::align_up(size, page).unwrap_or(size);
-            let everywhere = PhysRange::new(PhysAddr::new(0), self.memblock.current_limit());
-            let place = match within {
-                Some(ranges) => ranges.iter().find_map(|range| self.room(size, align, range)),
-                None => self.room(size, align, everywhere),
-            };
+            let wanted = Wanted { size, alignment };
+            let place = wanted.place(&self.memblock, within.as_ref().map(RangeList::iter));
             match place {
                 Some(range) => {
                     self.set_aside(range, region.no_map, region.name);
@@ -344,10 +339,5 @@ impl Memory {
                 }
             }
         }
-    }
-
-    fn room(&self, size: u64, align: u64, within: PhysRange) -> Option<PhysRange> {
-        let max = Limit::At(within.end().min(self.memblock.current_limit()));
-        self.memblock.find_in_range(size, align, within.start(), max).ok()
     }
 }

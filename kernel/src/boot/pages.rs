@@ -5,9 +5,10 @@ use core::slice;
 use arch_arm::clear::clear;
 use arch_arm::pmu;
 use board::Machine;
-use mm::addr::{PAGE_SIZE, PfnRange, PhysAddr};
+use mm::addr::{PAGE_SIZE, PhysAddr};
 use mm::boot::layout::Layout;
 use mm::boot::memblock::{Limit, MemblockError};
+use mm::boot::taken::{self, described_frames};
 use mm::fault::{FAIL_PAGE_ALLOC, FailConfig};
 use mm::frame::{FrameTable, Page, PageBlocks};
 use mm::param::params;
@@ -86,11 +87,8 @@ fn free_init(memory: &mut Memory, pages: &Pages, linear: LinearMap, machine: &Ma
 
 /// A zeroed descriptor for every frame from the first to the last, in the linear map.
 fn frame_table(memory: &mut Memory, layout: &Layout, linear: LinearMap) -> FrameTable<'static> {
-    let spans = layout.zones.iter().filter(|span| !span.range.is_empty());
-    let first = spans.clone().map(|span| span.range.start()).min().unwrap_or_default();
-    let last = spans.map(|span| span.range.end()).max().unwrap_or_default();
-    let count = last.as_u32().saturating_sub(first.as_u32());
-    let page_blocks = PageBlocks::bytes_for(PfnRange::new(first, last));
+    let frames = described_frames(&layout.zones);
+    let (count, page_blocks) = (frames.len(), PageBlocks::bytes_for(frames));
     // SAFETY: descriptors are 16 bytes, page blocks one; all zeroes are a valid one of either.
     let (pages, mobilities) = unsafe {
         (
@@ -98,7 +96,7 @@ fn frame_table(memory: &mut Memory, layout: &Layout, linear: LinearMap) -> Frame
             zeroed::<AtomicU8>(memory, linear, page_blocks, "page block array"),
         )
     };
-    stop_for(FrameTable::new(first, pages, mobilities), "bad page array")
+    stop_for(FrameTable::new(frames.start(), pages, mobilities), "bad page array")
 }
 
 /// As [`try_zeroed`], of what the kernel can not do without.
@@ -214,14 +212,10 @@ impl Debugging {
     }
 }
 
-/// Reads what Linux's `kstrtobool` reads.
+/// A switch; off, with a line, where `value` is none.
 fn switch(name: &str, value: &str) -> bool {
-    match value {
-        "1" | "y" | "Y" | "t" | "T" | "on" => true,
-        "0" | "n" | "N" | "f" | "F" | "off" => false,
-        _ => {
-            log::warn!("{name}={value}: 1 or 0 was expected; it is off");
-            false
-        }
-    }
+    taken::switch(value).unwrap_or_else(|| {
+        log::warn!("{name}={value}: 1 or 0 was expected; it is off");
+        false
+    })
 }

@@ -5,8 +5,7 @@ use board::Machine;
 use board::dt::Placement;
 use mm::addr::{PAGE_SIZE, PhysAddr, PhysRange, VirtRange};
 use mm::boot::initrd::{self, Reason, Refused};
-use mm::boot::layout::{FDT, Request, Settings};
-use mm::boot::lowmem::vmalloc_limit;
+use mm::boot::layout::{FDT, Settings};
 use mm::boot::memory::phys_offset_of_bank;
 use mm::boot::relocate::{self, Loaded, Plan};
 
@@ -87,18 +86,13 @@ pub fn ensure_in_place(
     }
 }
 
-/// The part of the kernel's own bank that stays: without HighMem what is above lowmem will be dropped.
+/// See [`relocate::lasting_part`].
 fn lasting_part(machine: &Machine<'_>, bank: PhysRange) -> PhysRange {
     let command_line = machine.chosen.bootargs.unwrap_or("");
     let phys_offset = phys_offset_of_bank(bank.start());
     let settings =
         Settings { split: image::SPLIT, phys_offset, command_line, board_dma_zone: None };
-    let request = Request::read(settings, &mut |_| ());
-    if request.highmem {
-        return bank;
-    }
-    let limit = vmalloc_limit(request.split, phys_offset, request.vmalloc_bytes);
-    PhysRange::new(bank.start(), bank.end().min(limit))
+    relocate::lasting_part(bank, settings)
 }
 
 const TOP: PhysAddr = mm::addr::PHYS_LIMIT_32;

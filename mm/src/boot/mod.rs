@@ -7,6 +7,7 @@
 //!                                                                           explain
 //! ```
 
+pub mod dynamic;
 pub mod edges;
 pub mod explain;
 pub mod initrd;
@@ -16,6 +17,8 @@ pub mod memblock;
 pub mod memory;
 pub mod predict;
 pub mod relocate;
+pub mod remedy;
 pub mod split;
+pub mod taken;
 pub mod vmalloc_size;
 pub mod warning;

@@ -71,13 +71,26 @@ pub fn predict<'a>(
     question: &Question<'a, '_>,
     warn: Sink<'_, 'a>,
 ) -> Result<Layout, PredictError> {
-    let Question { banks, no_map, split, phys_offset, command_line, image_bytes } = *question;
-    let first = banks.first().ok_or(PredictError::NoBanks)?;
-    for (index, bank) in banks.iter().enumerate() {
-        if let Some(other) = banks.iter().skip(index + 1).find(|other| other.overlaps(bank)) {
-            return Err(PredictError::Overlap(*bank, *other));
-        }
+    let settings = describe(memblock, question, warn)?;
+    for range in question.no_map {
+        memblock.mark_nomap(range.covering_pages()).map_err(PredictError::Memblock)?;
     }
+    Layout::decide(memblock, settings, warn).ok_or(PredictError::NoLowmem)
+}
+
+/// The first half of it: the machine's memory, of which nothing is reserved, and what decides its layout. The question's
+/// `no_map` is left to the caller.
+///
+/// # Errors
+///
+/// See [`PredictError`].
+pub fn describe<'a>(
+    memblock: &mut Memblock<'_>,
+    question: &Question<'a, '_>,
+    warn: Sink<'_, 'a>,
+) -> Result<Settings<'a>, PredictError> {
+    let Question { banks, split, phys_offset, command_line, image_bytes, .. } = *question;
+    let first = first_bank(banks)?;
     let phys_offset = phys_offset.unwrap_or_else(|| phys_offset_of_bank(first.start()));
     if !phys_offset.is_aligned(PHYS_OFFSET_ALIGN) {
         return Err(PredictError::Misaligned(phys_offset));
@@ -87,9 +100,19 @@ pub fn predict<'a>(
     let given = Given { command_line, phys_offset, image };
     memory::describe(memblock, || banks.iter().copied(), given, warn)
         .map_err(PredictError::Memblock)?;
-    for range in no_map {
-        memblock.mark_nomap(range.covering_pages()).map_err(PredictError::Memblock)?;
+    Ok(Settings { split, phys_offset, command_line, board_dma_zone: None })
+}
+
+/// The bank that the kernel is in when nobody says otherwise, of banks that do not overlap.
+///
+/// # Errors
+///
+/// There is none, or two share memory.
+pub fn first_bank(banks: &[PhysRange]) -> Result<PhysRange, PredictError> {
+    for (index, bank) in banks.iter().enumerate() {
+        if let Some(other) = banks.iter().skip(index + 1).find(|other| other.overlaps(bank)) {
+            return Err(PredictError::Overlap(*bank, *other));
+        }
     }
-    let settings = Settings { split, phys_offset, command_line, board_dma_zone: None };
-    Layout::decide(memblock, settings, warn).ok_or(PredictError::NoLowmem)
+    banks.first().copied().ok_or(PredictError::NoBanks)
 }

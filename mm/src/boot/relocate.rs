@@ -11,7 +11,8 @@ use core::fmt;
 
 use arrayvec::ArrayVec;
 
-use super::layout::FDT;
+use super::layout::{FDT, Request, Settings};
+use super::lowmem::vmalloc_limit;
 use super::memory::phys_offset_of_bank;
 use crate::addr::{MIB, PAGE_SIZE, PHYS_LIMIT_32, PhysAddr, PhysRange};
 
@@ -178,6 +179,17 @@ pub fn plan<I: Iterator<Item = PhysRange>>(
         taken.iter().chain(unfit_for_stub).copied().take(8).collect();
     plan.stub = room(page, page, &avoid)?;
     Ok(plan)
+}
+
+/// The part of the kernel's own `bank` that stays: without HighMem what is above lowmem will be dropped.
+#[must_use]
+pub fn lasting_part(bank: PhysRange, settings: Settings<'_>) -> PhysRange {
+    let request = Request::read(settings, &mut |_| ());
+    if request.highmem {
+        return bank;
+    }
+    let limit = vmalloc_limit(request.split, request.phys_offset, request.vmalloc_bytes);
+    PhysRange::new(bank.start(), bank.end().min(limit))
 }
 
 /// How often [`highest_room`] looks at all obstacles before it gives up.

@@ -18,7 +18,7 @@ mod tests;
 
 use core::fmt::{self, Display, Write};
 
-use crate::addr::{KIB, MIB, PAGE_SIZE};
+use crate::addr::{KIB, MIB, PAGE_SIZE, VirtRange};
 use crate::boot::explain::account::{Sum, Totals};
 use crate::boot::explain::arithmetic::{Arithmetic, Because, VmallocFrom};
 use crate::boot::explain::class::{Class, Lost, Owner};
@@ -47,6 +47,24 @@ pub struct VmallocRoom {
     pub taken: u32,
     /// The largest area, in bytes, that fits at a multiple of 2 to each of [`ALIGN_SHIFTS`].
     pub largest: [u32; ALIGN_SHIFTS.len()],
+}
+
+impl VmallocRoom {
+    /// What `region` has before anybody has taken of it. An area ends a guard page before the next.
+    #[must_use]
+    pub fn empty(region: VirtRange) -> Self {
+        Self::after(region, 0)
+    }
+
+    /// What `region` has left whose first bytes are taken.
+    fn after(region: VirtRange, taken: u32) -> Self {
+        let (start, end) = (region.start().as_u32(), region.end().as_u32());
+        let (first, end) = (start.saturating_add(taken), end.saturating_sub(PAGE_SIZE));
+        let largest = ALIGN_SHIFTS.map(|shift| {
+            first.checked_next_multiple_of(1 << shift).map_or(0, |start| end.saturating_sub(start))
+        });
+        Self { taken, largest }
+    }
 }
 
 /// Alignments for which the largest room in the vmalloc region is printed, as powers of two.

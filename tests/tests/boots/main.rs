@@ -14,6 +14,7 @@ mod disk;
 mod disk_faults;
 mod entry;
 mod explain;
+mod explain_host;
 mod images;
 mod initrd;
 mod interrupts;
@@ -71,7 +72,7 @@ fn main() -> ExitCode {
             Ok(())
         })
     }));
-    let boots: [&[NamedBoot]; 25] = [
+    let boots: [&[NamedBoot]; 26] = [
         &monitor::BOOTS,
         &pages::BOOTS,
         &page_debug::BOOTS,
@@ -91,6 +92,7 @@ fn main() -> ExitCode {
         &interrupts::BOOTS,
         &reports::BOOTS,
         &explain::NAMED_BOOTS,
+        &explain_host::BOOTS,
         &read_back::BOOTS,
         &banks::BOOTS,
         &trees::BOOTS,

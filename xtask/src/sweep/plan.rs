@@ -6,11 +6,13 @@
 use std::str::FromStr;
 
 use clap::ValueEnum;
+use experiment::address::{Address, Range};
 use experiment::answer::Answer;
 use experiment::configuration::{Configuration, Shorthands};
-use experiment::machine::Machine;
+use experiment::machine::{Machine, VIRT_RAM};
 use experiment::predict::predict;
 use experiment::results::Given;
+use mm::addr::MIB;
 
 use crate::build::Split;
 use crate::qemu::{Cpu, MachineArgs, MemorySize};
@@ -191,7 +193,9 @@ impl Combination {
 
     /// The machine, as it is predicted for.
     pub fn machine(&self) -> Machine {
-        Machine::virt(self.memory.bytes())
+        // Where QEMU leaves it for an image that is no raw one.
+        let tree = Range { start: VIRT_RAM, end: Address(VIRT_RAM.0 + MIB) };
+        Machine { device_tree: Some(tree), ..Machine::virt(self.memory.bytes()) }
     }
 
     /// The kernel's settings.

@@ -8,7 +8,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
-use crate::addr::{GIB, PhysAddr, VirtRange};
+use crate::addr::{GIB, PhysAddr};
 use crate::boot::explain::tests::properties::machine;
 use crate::boot::explain::tests::{Machine, range};
 use crate::boot::split::Split;
@@ -66,20 +66,11 @@ fn machines() -> Vec<(&'static str, Machine)> {
     ]
 }
 
-/// What a region has left whose first bytes are taken.
-fn room(region: VirtRange, taken: u32) -> VmallocRoom {
-    let (first, end) = (region.start().as_u32() + taken, region.end().as_u32() - PAGE_SIZE);
-    let largest = ALIGN_SHIFTS.map(|shift| {
-        first.checked_next_multiple_of(1 << shift).map_or(0, |start| end.saturating_sub(start))
-    });
-    VmallocRoom { taken, largest }
-}
-
 fn printed(machine: &Machine, live: bool) -> String {
     let mut text = String::new();
     machine
         .boot(|booted, scratch| {
-            let room = room(booted.layout.vmalloc(), 2 * PAGE_SIZE);
+            let room = VmallocRoom::after(booted.layout.vmalloc(), 2 * PAGE_SIZE);
             let usable = usable_bytes(booted);
             let pages = |index: usize| (usable[index] / u64::from(PAGE_SIZE)) as u32;
             let zones =
@@ -148,7 +139,7 @@ fn the_object_for_programs() {
     let mut text = String::new();
     machine
         .boot(|booted, scratch| {
-            let room = room(booted.layout.vmalloc(), 0);
+            let room = VmallocRoom::empty(booted.layout.vmalloc());
             let zones = [ZonePages { managed: 3, free: 2 }; 3];
             let live = Live { vmalloc: Some(room), zones: Some(zones) };
             write_json(&mut text, booted, live, scratch).unwrap();
