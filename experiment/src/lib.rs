@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Nothing in here knows a rule of the layout. A prediction calls [`mm::boot::predict`] and writes what it finds with
-//! the very functions by which a booted kernel prints `layout --json` and `explain --json`; an [`Answer`] is that text,
+//! the very functions by which a booted kernel prints `layout --json` and `explain --json`; an [`Answer`](answer::Answer) is that text,
 //! read. So an answer is of one shape wherever it comes from, and two can be compared field by field.
 //!
 //! It runs on the host, and in a browser as WebAssembly: it needs an allocator and nothing else.

@@ -104,17 +104,11 @@ fn column(parts: &[Part]) -> Vec<Frame> {
     parts.iter().map(frame).collect()
 }
 
-/// A hole: both edges of the column broken.
+/// A hole: the edges of the column, broken.
 fn broken(frame: Frame, title: &str) -> Markup {
     let Frame { x, y, height, .. } = frame;
-    let (quarter, right) = (height.half().half(), frame.right());
-    let bite = Px::new(6);
-    let d = format!(
-        "M{x} {y}v{quarter}l-{bite} {quarter}h{bite}M{x} {}v-{quarter}l-{bite} -{quarter}h{bite}\
-         M{right} {y}v{quarter}l{bite} {quarter}h-{bite}M{right} {}v-{quarter}l{bite} -{quarter}h-{bite}",
-        frame.bottom(),
-        frame.bottom()
-    );
+    let right = frame.right();
+    let d = format!("M{x} {y}v{height}M{right} {y}v{height}");
     html! { path class="hole" d=(d) { title { (title) } } }
 }
 
