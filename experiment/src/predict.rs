@@ -25,6 +25,13 @@ use crate::machine::Machine;
 /// Bytes of the image where nobody knows them: one that is not optimised.
 pub const IMAGE_BYTES: u64 = 2 * predict::IMAGE_BYTES;
 
+/// The most memory banks and reservations together: many times what a device tree has. The work grows with the square
+/// of it.
+pub const MAX_RANGES: usize = 512;
+
+/// The longest command line, in bytes, that is read: four times what Linux keeps on ARM.
+pub const MAX_COMMAND_LINE: usize = 4096;
+
 /// Why there is no prediction.
 #[derive(Debug)]
 pub enum Error {
@@ -32,8 +39,14 @@ pub enum Error {
     NoLayout(PredictError),
     /// The kernel is said to lie outside all banks.
     KernelOutsideRam(Range),
-    /// A range that ends before it starts, or holds nothing.
-    Empty(Range),
+    /// A bank or a kernel that ends before it starts, or holds nothing.
+    Empty(&'static str, Range),
+    /// Something else that ends before it starts. It may hold nothing.
+    Backwards(&'static str, Range),
+    /// More banks and reservations than [`MAX_RANGES`].
+    TooManyRanges(usize),
+    /// More bytes of command line than [`MAX_COMMAND_LINE`].
+    LongCommandLine(usize),
     /// The text of an answer could not be read: [`crate::answer`] lags behind [`mm::report`].
     Unread(serde_json::Error),
 }
@@ -46,8 +59,17 @@ impl fmt::Display for Error {
                 let Range { start, end } = range;
                 write!(f, "the kernel at {start}-{end} is in no memory bank")
             }
-            Self::Empty(Range { start, end }) => {
-                write!(f, "the memory bank {start}-{end} is empty")
+            Self::Empty(what, Range { start, end }) => {
+                write!(f, "the {what} {start}-{end} is empty")
+            }
+            Self::Backwards(what, Range { start, end }) => {
+                write!(f, "the {what} {start}-{end} ends before it starts")
+            }
+            Self::TooManyRanges(count) => {
+                write!(f, "{count} memory banks and reservations; the most are {MAX_RANGES}")
+            }
+            Self::LongCommandLine(bytes) => {
+                write!(f, "a command line of {bytes} bytes; the longest has {MAX_COMMAND_LINE}")
             }
             Self::Unread(error) => write!(f, "an answer of an unknown form: {error}"),
         }
@@ -62,9 +84,7 @@ impl core::error::Error for Error {}
 ///
 /// See [`Error`].
 pub fn predict(machine: &Machine, configuration: &Configuration) -> Result<Answer, Error> {
-    if let Some(empty) = machine.banks.iter().find(|bank| bank.is_empty()) {
-        return Err(Error::Empty(*empty));
-    }
+    judge(machine, configuration)?;
     let banks: vec::Vec<PhysRange> = machine.banks.iter().map(|bank| (*bank).into()).collect();
     let phys_offset = phys_offset(machine, &banks)?;
     let no_map: vec::Vec<PhysRange> = machine
@@ -112,6 +132,30 @@ pub fn predict(machine: &Machine, configuration: &Configuration) -> Result<Answe
     let _ = layout::write_json(&mut facts, &Observed::predicted(&decided), warnings.iter());
     let _ = explain::write_json(&mut account, &situation, Live::default(), &mut scratch);
     read(&facts, &account).map_err(Error::Unread)
+}
+
+/// Refuses what the rules are not made for.
+fn judge(machine: &Machine, configuration: &Configuration) -> Result<(), Error> {
+    let Machine { banks, reservations, kernel, device_tree, initrd, .. } = machine;
+    let count = banks.len() + reservations.len();
+    if count > MAX_RANGES {
+        return Err(Error::TooManyRanges(count));
+    }
+    if configuration.command_line.len() > MAX_COMMAND_LINE {
+        return Err(Error::LongCommandLine(configuration.command_line.len()));
+    }
+    let filled = banks.iter().map(|bank| ("memory bank", bank));
+    let mut filled = filled.chain(kernel.iter().map(|kernel| ("kernel", kernel)));
+    if let Some((what, range)) = filled.find(|(_, range)| range.is_empty()) {
+        return Err(Error::Empty(what, *range));
+    }
+    let held = reservations.iter().map(|held| ("reservation", &held.range));
+    let loaded = [("device tree", device_tree), ("initrd", initrd)];
+    let loaded = loaded.into_iter().filter_map(|(what, range)| Some((what, range.as_ref()?)));
+    match held.chain(loaded).find(|(_, range)| range.end < range.start) {
+        Some((what, range)) => Err(Error::Backwards(what, *range)),
+        None => Ok(()),
+    }
 }
 
 /// An answer, of the lines of `layout --json` and `explain --json`.

@@ -98,18 +98,23 @@ impl Machine {
         folder.flatten().any(runtime).then_some(host)
     }
 
-    /// The linker for the kernel: the `rust-lld` that rustup's toolchains bring, else LLVM's own.
+    /// The linker for `target`, unless the host's own serves: the `rust-lld` that rustup's
+    /// toolchains bring, else LLVM's own by the name under which it links such files.
     ///
     /// Debian's `rust-lld` (package `rust-web-llvm`) is a link to a file of another package,
     /// which may be missing: only a link that leads somewhere counts.
-    pub fn linker(&self) -> Option<PathBuf> {
+    pub fn linker(&self, target: Target) -> Option<PathBuf> {
+        let names = target.linkers();
+        if names.is_empty() {
+            return None;
+        }
         let own = self
             .rustc
             .as_ref()
             .map(|(sysroot, host)| sysroot.join("lib/rustlib").join(host).join("bin/rust-lld"));
         own.filter(|path| path.is_file())
             .or_else(|| find_in_path("rust-lld"))
-            .or_else(|| find_in_path("ld.lld"))
+            .or_else(|| names.iter().find_map(|name| find_in_path(name)))
     }
 }
 

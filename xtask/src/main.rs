@@ -5,7 +5,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `setup` `build` `run` `module` `layout` `gdb` `bench` `test` | the commands |
+//! | `setup` `build` `run` `module` `layout` `explore` `gdb` `bench` `test` | the commands |
 //! | `machine` | what this host has, asked of its own tools |
 //! | `toolchain` | which Rust builds for the target, and how cargo is called for it |
 //! | `workspace` | where the sources and the target directory are |
@@ -19,6 +19,7 @@
 mod bench;
 mod build;
 mod console;
+mod explore;
 mod gdb;
 mod image;
 mod layout;
@@ -66,6 +67,8 @@ enum Command {
     Module(module::Args),
     /// Predict the layout without booting
     Layout(layout::Args),
+    /// Build the layout explorer: a page, and the WebAssembly module in it
+    Explore(explore::Args),
     /// Boot under QEMU, stopped, with a debugger attached
     Gdb(gdb::Args),
     /// Count the instructions of each memory operation, beside Linux and other crates
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Module(args) => module::run(&args),
         Command::Layout(args) => layout::run(&args),
+        Command::Explore(args) => explore::run(&args),
         Command::Gdb(args) => gdb::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Test(args) => test::run(&args),

@@ -30,8 +30,8 @@ pub struct Args {
 pub enum Need {
     /// A compiler with the library for a target.
     Compiler(Target),
-    /// The kernel's linker.
-    Linker,
+    /// The linker for a target.
+    Linker(Target),
     /// `qemu-system-arm`.
     Qemu,
     /// `gdb-multiarch`.
@@ -49,18 +49,24 @@ pub enum Need {
 }
 
 /// What it takes to build the kernel.
-pub const FOR_BUILD: [Need; 2] = [Need::Compiler(Target::Kernel), Need::Linker];
+pub const FOR_BUILD: [Need; 2] = [Need::Compiler(Target::Kernel), Need::Linker(Target::Kernel)];
 /// What it takes to boot it.
-pub const FOR_RUN: [Need; 3] = [Need::Compiler(Target::Kernel), Need::Linker, Need::Qemu];
+pub const FOR_RUN: [Need; 3] =
+    [Need::Compiler(Target::Kernel), Need::Linker(Target::Kernel), Need::Qemu];
+/// What it takes to build the explorer.
+pub const FOR_EXPLORER: [Need; 2] =
+    [Need::Compiler(Target::Explorer), Need::Linker(Target::Explorer)];
 
-const EVERYTHING: [Need; 10] = [
+const EVERYTHING: [Need; 12] = [
     Need::Compiler(Target::Kernel),
-    Need::Linker,
+    Need::Linker(Target::Kernel),
     Need::Qemu,
     Need::HostLints,
     Need::KernelClippy,
     Need::Compiler(Target::Host32),
     Need::Multilib,
+    Need::Compiler(Target::Explorer),
+    Need::Linker(Target::Explorer),
     Need::CCompiler,
     Need::Dtc,
     Need::Gdb,
@@ -68,6 +74,9 @@ const EVERYTHING: [Need; 10] = [
 
 const APT_INSTALL: &str = "apt-get install -y --no-install-recommends --no-remove";
 const NO_REMOVE: &str = "--no-remove";
+
+/// The linker of the LLVM that Debian's compiler is built with.
+const WASM_LINKER: &str = "lld-22";
 
 const ADD_LINTS: &str = "component add rustfmt clippy";
 
@@ -93,7 +102,8 @@ impl Need {
     fn name(self) -> String {
         match self {
             Self::Compiler(target) => format!("Rust for {}", target.triple()),
-            Self::Linker => "linker (lld)".into(),
+            Self::Linker(Target::Explorer) => "linker (lld) for WebAssembly".into(),
+            Self::Linker(_) => "linker (lld)".into(),
             Self::Qemu => "qemu-system-arm".into(),
             Self::Gdb => "gdb-multiarch".into(),
             Self::HostLints => "cargo fmt, cargo clippy".into(),
@@ -113,8 +123,11 @@ fn inspect(machine: &Machine, need: Need) -> Result<State> {
     };
     Ok(match need {
         Need::Compiler(target) => compiler(machine, target)?,
-        Need::Linker => match machine.linker() {
+        Need::Linker(target) => match machine.linker(target) {
             Some(path) => State::Found(path.display().to_string()),
+            None if target == Target::Explorer => {
+                State::Missing(Remedy::Packages(vec![WASM_LINKER]))
+            }
             None => State::Missing(Remedy::Packages(vec!["lld"])),
         },
         Need::Qemu => program("qemu-system-arm", "qemu-system-arm"),

@@ -14,6 +14,7 @@ use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use crate::build::{self, ImageArgs, Split};
+use crate::explore;
 use crate::machine::Machine;
 use crate::setup::{self, Need};
 use crate::toolchain::{Target, Toolchain, with_flag};
@@ -54,7 +55,7 @@ enum Step {
     Loom,
     /// Threads on the values of `mm`, under AddressSanitizer
     Sanitize,
-    /// The images of all four splits
+    /// The images of all four splits, and the explorer's module
     Images,
     /// Instruction counts of the memory operations are within their budgets
     Bench,
@@ -73,7 +74,7 @@ impl Step {
             Self::Host32 => "host tests, 32-bit",
             Self::Loom => "per-CPU protocols under loom",
             Self::Sanitize => "threads under AddressSanitizer",
-            Self::Images => "images of all splits",
+            Self::Images => "images of all splits, the explorer",
             Self::Bench => "instruction budgets",
             Self::Boot => "whole boots and the Linux oracle",
         }
@@ -85,9 +86,12 @@ impl Step {
             Self::ClippyKernel => vec![Need::Compiler(Target::Kernel), Need::KernelClippy],
             Self::Doc | Self::Host | Self::Loom | Self::Sanitize => vec![],
             Self::Host32 => vec![Need::Compiler(Target::Host32), Need::Multilib],
-            Self::Images => setup::FOR_BUILD.to_vec(),
+            Self::Images => [setup::FOR_BUILD, setup::FOR_EXPLORER].concat(),
             Self::Bench => setup::FOR_RUN.to_vec(),
-            Self::Boot => [&setup::FOR_RUN[..], &[Need::Dtc, Need::CCompiler]].concat(),
+            Self::Boot => {
+                let others = [Need::Dtc, Need::CCompiler];
+                [&setup::FOR_RUN[..], &setup::FOR_EXPLORER, &others].concat()
+            }
         }
     }
 }
@@ -143,8 +147,17 @@ impl Gate {
             Step::Host32 => {
                 let mut cargo = self.toolchain(Target::Host32)?.cargo(&self.workspace, "test");
                 for package in [
-                    "mm", "board", "arch-arm", "modules", "monitor", "newc", "printk", "symbols",
-                    "workload", "testkit",
+                    "mm",
+                    "board",
+                    "arch-arm",
+                    "modules",
+                    "monitor",
+                    "newc",
+                    "printk",
+                    "symbols",
+                    "workload",
+                    "testkit",
+                    "experiment",
                 ] {
                     cargo.args(["--package", package]);
                 }
@@ -169,6 +182,7 @@ impl Gate {
                 for &split in Split::value_variants() {
                     build::build(&self.workspace, &toolchain, &ImageArgs::plain(split))?;
                 }
+                explore::build(&self.workspace, &self.toolchain(Target::Explorer)?)?;
                 Ok(Outcome::Passed)
             }
             Step::Bench => succeed(Command::new(&self.xtask).args(["bench", "--check"])),

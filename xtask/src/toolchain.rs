@@ -35,6 +35,8 @@ pub enum Target {
     Kernel,
     /// Host tests as 32-bit programs: a 64-bit `usize` hides overflow.
     Host32,
+    /// The page's explorer: WebAssembly, with the `std` that has no system below it.
+    Explorer,
 }
 
 impl Target {
@@ -43,6 +45,7 @@ impl Target {
         match self {
             Self::Kernel => "armv7a-none-eabi",
             Self::Host32 => "i686-unknown-linux-gnu",
+            Self::Explorer => "wasm32-unknown-unknown",
         }
     }
 
@@ -50,7 +53,18 @@ impl Target {
     pub const fn library_file_prefix(self) -> &'static str {
         match self {
             Self::Kernel => "libcore-",
-            Self::Host32 => "libstd-",
+            Self::Host32 | Self::Explorer => "libstd-",
+        }
+    }
+
+    /// LLVM's linker by the names that Debian gives it, where the compiler's own driver does not
+    /// find one. A name with a version is of the package for the compiler's LLVM: the WebAssembly of
+    /// an old linker lacks what a new compiler writes.
+    pub const fn linkers(self) -> &'static [&'static str] {
+        match self {
+            Self::Kernel => &["ld.lld"],
+            Self::Host32 => &[],
+            Self::Explorer => &["wasm-ld-22", "wasm-ld"],
         }
     }
 
@@ -62,6 +76,7 @@ impl Target {
                 "-Zbuild-std-features=compiler-builtins-mem",
             ],
             Self::Host32 => &["-Zbuild-std=std,panic_unwind"],
+            Self::Explorer => &["-Zbuild-std=std,panic_abort"],
         }
     }
 }
@@ -159,7 +174,7 @@ impl Toolchain {
             route,
             target,
             sysroot: machine.sysroot().map(Path::to_owned),
-            linker: machine.linker().filter(|_| target == Target::Kernel),
+            linker: machine.linker(target),
         })
     }
 
@@ -318,6 +333,26 @@ mod tests {
         let arguments = arguments(&cargo);
         assert!(arguments.contains(&"-Zbuild-std=core,alloc,compiler_builtins".to_owned()));
         assert!(arguments.ends_with(&["--target-dir".into(), "/src/target/debian".into()]));
+    }
+
+    #[test]
+    fn the_explorer_takes_the_routes_of_the_kernel() {
+        let cargo = |route| toolchain(route, Target::Explorer).cargo(&workspace(), "build");
+        let debian = cargo(Route::Debian);
+        assert_eq!(debian.get_program(), "/usr/bin/cargo");
+        assert!(arguments(&debian).contains(&"-Zbuild-std=std,panic_abort".to_owned()));
+        let rest = ["--target", "wasm32-unknown-unknown", "--target-dir"];
+        for route in [Route::Installed, Route::Rustup] {
+            assert_eq!(arguments(&cargo(route))[1..4], rest);
+        }
+        let linker = OsStr::new("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER");
+        assert!(
+            debian
+                .get_envs()
+                .any(|(name, value)| { name == linker && value == Some(OsStr::new("/lld")) })
+        );
+        let folder = toolchain(Route::Debian, Target::Explorer).output_dir(&workspace(), "wasm");
+        assert_eq!(folder, Path::new("/src/target/debian/wasm32-unknown-unknown/wasm"));
     }
 
     #[test]

@@ -30,6 +30,7 @@ impl Host {
         let host = Self::new();
         host.library("armv7a-none-eabi", "core");
         host.library("i686-unknown-linux-gnu", "std");
+        host.library("wasm32-unknown-unknown", "std");
         for tool in ["qemu-system-arm", "gdb-multiarch", "dtc", "rust-lld", "arm-none-eabi-gcc"] {
             host.tool(tool, "");
         }

@@ -155,6 +155,31 @@ fn check_reports_and_changes_nothing() {
 }
 
 #[test]
+fn the_explorer_has_a_compiler_and_a_linker_of_its_own() {
+    let host = Host::complete().with_rustup().with_apt(0);
+    std::fs::remove_dir_all(host.path("sysroot/lib/rustlib/wasm32-unknown-unknown")).unwrap();
+    host.without("rust-lld");
+    host.tool("ld.lld", "");
+    let missing = |variables: &[(&str, &str)]| {
+        let outcome = host.check(variables);
+        let lines = outcome.stdout.lines().filter(|line| line.starts_with("missing"));
+        lines.map(|line| line["missing ".len()..].to_owned()).collect::<Vec<_>>()
+    };
+    let column = |what: &str, remedy: &str| format!("{what:<34}{remedy}");
+    let rust = |remedy: &str| column("Rust for wasm32-unknown-unknown", remedy);
+    let linker = column("linker (lld) for WebAssembly", &format!("{APT} lld-22"));
+    let add = rust("rustup target add wasm32-unknown-unknown");
+    assert_eq!(missing(&[]), [add, linker.clone()], "ld.lld links no WebAssembly");
+    let debian = rust(&format!("{APT} {DEBIAN}"));
+    assert_eq!(missing(&AUTO_INSTALL_OFF), [debian, linker]);
+    for name in ["wasm-ld-22", "wasm-ld"] {
+        host.tool(name, "");
+        assert_eq!(missing(&[]).len(), 1, "{name}");
+        host.without(name);
+    }
+}
+
+#[test]
 fn a_linker_link_that_leads_nowhere_is_no_linker() {
     let host = Host::complete();
     host.without("rust-lld");

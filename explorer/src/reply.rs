@@ -1,0 +1,64 @@
+//! The answers to a page's questions.
+
+use experiment::answer::Answer;
+use experiment::compare::{Difference, differences};
+use experiment::predict::predict;
+use serde::Serialize;
+use serde_json::Error;
+
+use crate::request::{Experiment, Request, Sides};
+
+/// An answer, or why there is none. Each is an object of its own keys.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// To [`Request::Predict`].
+    Answer(Box<Answer>),
+    /// To [`Request::Compare`].
+    Differences(Vec<Difference>),
+    /// There is no answer: why.
+    Error(String),
+    /// To [`Request::Draw`].
+    #[serde(untagged)]
+    Drawn {
+        /// The prediction.
+        answer: Box<Answer>,
+        /// The same as pictures.
+        pictures: Pictures,
+    },
+}
+
+/// The pictures of an answer: SVG text, by what it shows.
+#[derive(Debug, Default, Serialize)]
+pub struct Pictures {}
+
+/// The reply to `request`.
+pub fn reply(request: &Request) -> Reply {
+    match request {
+        Request::Predict(question) => answer(question, Reply::Answer),
+        Request::Draw(question) => answer(question, |answer| {
+            let pictures = draw(&answer);
+            Reply::Drawn { answer, pictures }
+        }),
+        Request::Compare(sides) => compare(sides).map_or_else(
+            |error| Reply::Error(format!("answers that can not be compared: {error}")),
+            Reply::Differences,
+        ),
+    }
+}
+
+fn answer(question: &Experiment, reply: impl FnOnce(Box<Answer>) -> Reply) -> Reply {
+    match predict(&question.machine, &question.configuration) {
+        Ok(answer) => reply(Box::new(answer)),
+        Err(error) => Reply::Error(error.to_string()),
+    }
+}
+
+/// The pictures of `answer`, by the functions that draw the report's.
+fn draw(_answer: &Answer) -> Pictures {
+    Pictures {}
+}
+
+fn compare(sides: &Sides) -> Result<Vec<Difference>, Error> {
+    Ok(differences(&serde_json::to_value(&sides.left)?, &serde_json::to_value(&sides.right)?))
+}
