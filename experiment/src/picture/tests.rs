@@ -46,7 +46,7 @@ fn odd() -> Machine {
     }
 }
 
-/// Banks of 1 MiB with holes of the same size between; below 4 GiB there is room for 700.
+/// Banks of 1 MiB with holes of the same size between; below 4 GiB there is room for 500.
 fn many(banks: u64) -> Machine {
     let bank =
         |index| range(0x4000_0000 + index * (2 << 20), if index == 0 { 2 << 20 } else { 1 << 20 });
@@ -61,7 +61,7 @@ fn cases() -> Vec<(&'static str, Answer)> {
         ("3g-nohighmem", answer(&Machine::virt(3 << 30), Split::TwoG, "nohighmem vmalloc=960M")),
         ("16m-in-1g-split", answer(&Machine::virt(16 << 20), Split::OneG, "")),
         ("odd", answer(&odd(), Split::ThreeG, "vmalloc=1G")),
-        ("700-banks", answer(&many(700), Split::ThreeGOpt, "")),
+        ("500-banks", answer(&many(500), Split::ThreeGOpt, "")),
     ]
 }
 
@@ -226,7 +226,7 @@ fn the_legend_has_all_ram_and_what_is_lost_is_hatched() {
 
 #[test]
 fn many_banks_are_drawn_together_and_none_is_forgotten() {
-    let answer = answer(&many(700), Split::ThreeGOpt, "nohighmem");
+    let answer = answer(&many(500), Split::ThreeGOpt, "nohighmem");
     let parts = super::pieces::parts(&answer.account);
     assert!(parts.len() <= 22, "{}", parts.len());
     let bytes: u64 = parts.iter().map(super::pieces::Part::bytes).sum();
