@@ -4,12 +4,14 @@
 //! just now.
 
 use anyhow::{Context as _, Result, ensure};
+use experiment::results::{Results, VERSION};
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::image::publish;
+use crate::report;
 use crate::setup;
 use crate::toolchain::{Target, Toolchain};
 use crate::workspace::Workspace;
@@ -67,15 +69,11 @@ pub fn set_up_and_build(workspace: &Workspace) -> Result<Module> {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     let module = set_up_and_build(&workspace)?;
-    let mut written = vec![module.path.clone()];
-    if let Some(page) = page(&module.bytes) {
-        let path = args.out.clone().unwrap_or_else(|| folder(&workspace).join("explorer.html"));
-        let path = std::path::absolute(&path).with_context(|| path.display().to_string())?;
-        publish(&path, page.as_bytes())?;
-        written.push(path);
-    }
+    let path = args.out.clone().unwrap_or_else(|| folder(&workspace).join("explorer.html"));
+    let path = std::path::absolute(&path).with_context(|| path.display().to_string())?;
+    publish(&path, page(&module.bytes).as_bytes())?;
     let mut out = io::stdout().lock();
-    for path in &written {
+    for path in &[module.path, path] {
         let bytes = path.metadata().with_context(|| path.display().to_string())?.len();
         writeln!(out, "{}  {bytes} bytes", workspace.shorten(path).display())?;
     }
@@ -83,6 +81,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// The page without rows.
-fn page(_module: &[u8]) -> Option<String> {
-    None
+fn page(module: &[u8]) -> String {
+    let kernel = "What the kernel would decide, by its own rules; nothing is booted.".to_owned();
+    report::page(&Results { version: VERSION, kernel, rows: Vec::new() }, module)
 }

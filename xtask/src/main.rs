@@ -5,7 +5,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `setup` `build` `run` `module` `layout` `explore` `gdb` `bench` `test` | the commands |
+//! | `setup` `build` `run` `module` `layout` `explore` `report` `gdb` `bench` `test` | the commands |
 //! | `machine` | what this host has, asked of its own tools |
 //! | `toolchain` | which Rust builds for the target, and how cargo is called for it |
 //! | `workspace` | where the sources and the target directory are |
@@ -28,6 +28,7 @@ mod machine;
 mod module;
 mod placement;
 mod qemu;
+mod report;
 mod run;
 mod setup;
 mod symbols;
@@ -69,6 +70,8 @@ enum Command {
     Layout(layout::Args),
     /// Build the layout explorer: a page, and the WebAssembly module in it
     Explore(explore::Args),
+    /// Make the page of a sweep's results anew
+    Report(report::Args),
     /// Boot under QEMU, stopped, with a debugger attached
     Gdb(gdb::Args),
     /// Count the instructions of each memory operation, beside Linux and other crates
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
         Command::Module(args) => module::run(&args),
         Command::Layout(args) => layout::run(&args),
         Command::Explore(args) => explore::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Gdb(args) => gdb::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Test(args) => test::run(&args),

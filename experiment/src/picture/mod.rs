@@ -31,6 +31,7 @@ mod svg;
 mod tests;
 
 pub use address_space::address_space;
+pub use pieces::reason;
 pub use ram::ram;
 pub use size::Size;
 pub use svg::patterns;

@@ -78,7 +78,8 @@ pub fn zone_class(name: &str) -> &'static str {
     }
 }
 
-/// What the lost RAM of a reason is called.
+/// What the lost RAM of a reason is called, by its key in an account: `lost: no HighMem`.
+#[must_use]
 pub fn reason(key: &str) -> String {
     let known = Lost::ALL.into_iter().find(|lost| lost.key() == key);
     known.map_or_else(|| ["lost: ", key].concat(), |lost| lost.name().to_string())

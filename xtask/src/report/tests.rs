@@ -1,0 +1,1 @@
+//! The page as text: it is whole, and fetches nothing.
