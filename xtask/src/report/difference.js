@@ -25,11 +25,9 @@ function comparable(form) {
     }
     const count = reply.differences.length;
     status.textContent = `Rows ${left + 1} and ${right + 1} differ in ${count} ${count === 1 ? "field" : "fields"}.`;
-    place.replaceChildren(
-      ...(count > 0 ? [differing(reply.differences, left, right)] : []),
-      side(left),
-      side(right),
-    );
+    const sides = element("div", "", { class: "sides" });
+    sides.append(side(left), side(right));
+    place.replaceChildren(sides, ...fields(reply.differences, left, right));
   };
   form.addEventListener("input", show);
   form.addEventListener("submit", (event) => event.preventDefault());
@@ -37,7 +35,24 @@ function comparable(form) {
   show();
 }
 
-function differing(differences, left, right) {
+// What is, and apart from it what other settings would give.
+function fields(differences, left, right) {
+  const isTrial = ({ path }) => path.startsWith("account.what_if.");
+  const [facts, trials] = [differences.filter((one) => !isTrial(one)), differences.filter(isTrial)];
+  const shown = [];
+  if (facts.length > 0) {
+    shown.push(differing("Fields that differ", facts, left, right));
+  }
+  if (trials.length > 0) {
+    const details = document.createElement("details");
+    const title = `What other settings would give: ${trials.length} more`;
+    details.append(element("summary", title), differing("Other settings", trials, left, right));
+    shown.push(details);
+  }
+  return shown;
+}
+
+function differing(name, differences, left, right) {
   const table = document.createElement("table");
   const head = table.createTHead().insertRow();
   for (const name of ["Field", `Row ${left + 1}`, `Row ${right + 1}`]) {
@@ -53,7 +68,7 @@ function differing(differences, left, right) {
       row.append(element("td", readable(difference.path, value)));
     }
   }
-  const scroll = element("div", "", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Fields that differ" });
+  const scroll = element("div", "", { class: "scroll", tabindex: "0", role: "region", "aria-label": name });
   scroll.append(table);
   return scroll;
 }

@@ -21,7 +21,7 @@ const COLUMNS: [(&str, bool); 13] = [
     ("HighMem", false),
     ("Verdict", false),
     ("lowmem", true),
-    ("HighMem, used", true),
+    ("HighMem", true),
     ("Lost", true),
     ("vmalloc region", true),
     ("Warnings", true),
