@@ -25,17 +25,17 @@ use super::svg::{Columns, Frame, ROW, boxed, leader, line, picture, row};
 use crate::address::Address;
 use crate::answer::Answer;
 
-const WIDTH: Px = Px::new(676);
+const WIDTH: Px = Px::new(582);
 /// Where columns begin: below their headings.
 const TOP: Px = Px::new(24);
 /// The column to scale: 8 MiB are a pixel.
 const HEIGHT: Px = Px::new(512);
-const COLUMN: (Px, Px) = (Px::new(244), Px::new(76));
-const ENLARGED: (Px, Px) = (Px::new(376), Px::new(72));
+const COLUMN: (Px, Px) = (Px::new(214), Px::new(60));
+const ENLARGED: (Px, Px) = (Px::new(322), Px::new(60));
 const LEFT: Columns =
-    Columns { name: Px::new(4), letters: 8, start: Px::new(66), size: Px::new(220) };
+    Columns { name: Px::new(2), letters: 8, start: Px::new(60), size: Px::new(190) };
 const RIGHT: Columns =
-    Columns { name: Px::new(468), letters: 8, start: Px::new(530), size: Px::new(672) };
+    Columns { name: Px::new(400), letters: 8, start: Px::new(458), size: Px::new(580) };
 /// From a leader's end to the text.
 const NEAR: Px = Px::new(6);
 /// What is thinner than this is enlarged.

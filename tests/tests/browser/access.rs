@@ -83,7 +83,7 @@ pub fn all_is_done_by_keyboard_alone(shared: &Shared) {
     session.until("location.hash === '#content'");
     // The filter.
     tab_to(&session, "input", "text");
-    session.keys("1G");
+    session.keys("ram=1G");
     session.until("document.getElementById('shown').textContent === '6 of 12 rows'");
     tab_to(&session, "button", "Show all");
     session.keys(SPACE);

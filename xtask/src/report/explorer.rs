@@ -31,7 +31,8 @@ pub fn form(only: bool) -> Markup {
                                 label {
                                     input type="radio" name="split" value=(split.name())
                                         checked[split == Split::ThreeG];
-                                    " " (split.name()) " " span.quiet { (split.page_offset()) }
+                                    span { (split.name()) }
+                                    span.quiet { (split.page_offset()) }
                                 }
                             }
                         }
@@ -76,7 +77,7 @@ fn bank() -> Markup {
             label.field { span { "Start" } input type="text" name="start" spellcheck="false"; }
             label.field { span { "Size" } input type="text" name="size" spellcheck="false"; }
             label.field.slider {
-                span { "Size in MiB" }
+                span.unseen { "Size in MiB" }
                 input type="range" name="slider" min="16" max=(BANK_MIB) step="16";
             }
             button type="button" name="remove" { "Remove" }
@@ -92,7 +93,7 @@ fn setting(name: &str, words: &str, least: u32, most: u32, step: u32) -> Markup 
             input type="text" name=(name) spellcheck="false" placeholder="default" data-slider={ (name) "-slider" };
         }
         label.field.slider {
-            span { (words) " in MiB" }
+            span.unseen { (words) " in MiB" }
             input type="range" name={ (name) "-slider" } min=(least) max=(most) step=(step) data-text=(name);
         }
     }

@@ -47,7 +47,7 @@ function filterable(form, table) {
   const rows = [...table.tBodies[0].rows];
   const apply = () => {
     const { text, verdict, split } = Object.fromEntries(new FormData(form));
-    // Each word has to be in a cell: `16M` is not in `116M`.
+    // Each word has to begin a word of a cell: `16M` is not in `116M`.
     const words = text.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
     for (const row of rows) {
@@ -66,13 +66,14 @@ function filterable(form, table) {
   form.hidden = false;
 }
 
-// Does a cell begin with `word`? `vmalloc=16M` asks for one column.
+// Does a word of a cell begin with `word`? `vmalloc=16M` asks for the column of that name.
 function has(row, word) {
   const [name, value] = word.includes("=") ? word.split("=", 2) : [undefined, word];
   const columns = [...row.closest("table").querySelectorAll("tr.sorts th")];
+  const isMeant = (column) => columns[column].textContent.toLowerCase().replace("=", "") === name;
   return [...row.cells].some((cell, column) => {
-    const wanted = name === undefined || columns[column].textContent.toLowerCase() === `${name}=`;
-    return wanted && cell.textContent.toLowerCase().split(/\s+/).some((text) => text.startsWith(value));
+    const words = cell.textContent.toLowerCase().split(/\s+/);
+    return (name === undefined || isMeant(column)) && words.some((text) => text.startsWith(value));
   });
 }
 

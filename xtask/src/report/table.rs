@@ -77,7 +77,7 @@ fn filter(rows: &[Row]) -> Markup {
         rows.iter().map(|row| (row.given.vmsplit.clone(), row.given.vmsplit.clone())).collect();
     html! {
         form.filter id="filter" hidden {
-            label { "Filter " input type="search" name="text" placeholder="1G vmalloc=16M" autocomplete="off"; }
+            label { "Filter " input type="search" name="text" placeholder="ram=1G vmalloc=16M" autocomplete="off"; }
             label { "Verdict " select name="verdict" { (choices(&mut verdicts)) } }
             label { "Split " select name="split" { (choices(&mut splits)) } }
             button type="reset" { "Show all" }
@@ -97,7 +97,9 @@ fn given(value: Option<&str>) -> Markup {
 }
 
 fn size(bytes: u64) -> Markup {
-    html! { td.number data-value=(bytes) { (Size(bytes)) } }
+    html! {
+        td.number data-value=(bytes) { @if bytes == 0 { "0" } @else { (Size(bytes)) } }
+    }
 }
 
 fn line(number: usize, row: &Row) -> Markup {
@@ -123,7 +125,7 @@ fn line(number: usize, row: &Row) -> Markup {
                     (size(figures.lost))
                     td.number data-value=(figures.vmalloc) {
                         span.range { (answer.layout.vmalloc_start) "–" (answer.layout.vmalloc_end) }
-                        " " (Size(figures.vmalloc))
+                        span.size { (Size(figures.vmalloc)) }
                     }
                     td.number { (answer.layout.warnings.len()) }
                 }
