@@ -133,7 +133,8 @@ impl fmt::Display for MemorySize {
     }
 }
 
-fn existing_file(text: &str) -> Result<PathBuf, String> {
+/// Reads the name of a file that exists.
+pub fn existing_file(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     match path.metadata() {
         Ok(found) if !found.is_dir() => Ok(path),

@@ -11,13 +11,14 @@ use experiment::results::{Results, VERSION};
 use super::page;
 use crate::explore;
 use crate::image::publish;
+use crate::qemu::existing_file;
 use crate::workspace::Workspace;
 
 /// Arguments of `report`.
 #[derive(clap::Args)]
 pub struct Args {
     /// The results of a sweep
-    #[arg(value_name = "results.json")]
+    #[arg(value_name = "results.json", value_parser = existing_file)]
     results: PathBuf,
     /// Where to write the page [default: report.html beside the results]
     #[arg(long, value_name = "FILE")]

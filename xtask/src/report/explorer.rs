@@ -46,7 +46,7 @@ pub fn form(only: bool) -> Markup {
                             " Use HighMem"
                         }
                         label.field {
-                            span { "More words" }
+                            span { "Others" }
                             input type="text" name="append" spellcheck="false" placeholder="mem=512M";
                         }
                     }
