@@ -25,17 +25,17 @@ use super::svg::{Columns, Frame, ROW, boxed, leader, line, picture, row};
 use crate::address::Address;
 use crate::answer::Answer;
 
-const WIDTH: Px = Px::new(582);
+const WIDTH: Px = Px::new(604);
 /// Where columns begin: below their headings.
 const TOP: Px = Px::new(24);
 /// The column to scale: 8 MiB are a pixel.
 const HEIGHT: Px = Px::new(512);
-const COLUMN: (Px, Px) = (Px::new(214), Px::new(60));
-const ENLARGED: (Px, Px) = (Px::new(322), Px::new(60));
+const COLUMN: (Px, Px) = (Px::new(224), Px::new(60));
+const ENLARGED: (Px, Px) = (Px::new(332), Px::new(60));
 const LEFT: Columns =
-    Columns { name: Px::new(2), letters: 8, start: Px::new(60), size: Px::new(190) };
+    Columns { name: Px::new(2), letters: 8, start: Px::new(60), size: Px::new(200) };
 const RIGHT: Columns =
-    Columns { name: Px::new(400), letters: 8, start: Px::new(458), size: Px::new(580) };
+    Columns { name: Px::new(410), letters: 8, start: Px::new(468), size: Px::new(602) };
 /// From a leader's end to the text.
 const NEAR: Px = Px::new(6);
 /// What is thinner than this is enlarged.

@@ -26,16 +26,16 @@ use super::svg::{Columns, Frame, ROW, boxed, leader, line, picture, row};
 use crate::address::Address;
 use crate::answer::{Account, Answer, Layout};
 
-const WIDTH: Px = Px::new(558);
+const WIDTH: Px = Px::new(576);
 const TOP: Px = Px::new(24);
 const HEIGHT: Px = Px::new(512);
-const COLUMN: (Px, Px) = (Px::new(178), Px::new(60));
+const COLUMN: (Px, Px) = (Px::new(186), Px::new(60));
 /// The bars of the zones: where they begin, and how wide they are.
-const BARS: (Px, Px) = (Px::new(165), Px::new(7));
+const BARS: (Px, Px) = (Px::new(173), Px::new(7));
 const LEFT: Columns =
-    Columns { name: Px::new(2), letters: 12, start: Px::new(146), size: Px::new(146) };
+    Columns { name: Px::new(2), letters: 12, start: Px::new(154), size: Px::new(154) };
 const RIGHT: Columns =
-    Columns { name: Px::new(262), letters: 23, start: Px::new(420), size: Px::new(556) };
+    Columns { name: Px::new(270), letters: 23, start: Px::new(428), size: Px::new(574) };
 const NEAR: Px = Px::new(6);
 /// What a hole takes, whatever its size.
 const HOLE: Px = Px::new(16);

@@ -14,7 +14,13 @@ use super::scale::Px;
 pub const ROW: Px = Px::new(17);
 /// From the upper edge of a row to the line that letters stand on.
 const BASELINE: Px = Px::new(12);
-/// Where the columns of a label are.
+/// The most letters of an address: 40 bits.
+const ADDRESS: usize = 12;
+/// The most letters of a size: `9999.9 MiB`.
+const SIZE: usize = 10;
+
+/// Where the columns of a label are. They are as wide as their letters: 6.62 pixels each in the widest of the fonts that
+/// style sheets name.
 #[derive(Clone, Copy, Debug)]
 pub struct Columns {
     /// Where names begin.
@@ -73,8 +79,8 @@ pub fn row(columns: Columns, y: Px, name: &str, start: &str, size: &str) -> Mark
     html! {
         text y=(y + BASELINE) {
             tspan class="name" x=(columns.name) { (shortened(name, columns.letters)) }
-            tspan class="start" x=(columns.start) { (start) }
-            tspan class="size" text-anchor="end" x=(columns.size) { (size) }
+            tspan class="start" x=(columns.start) { (shortened(start, ADDRESS)) }
+            tspan class="size" text-anchor="end" x=(columns.size) { (shortened(size, SIZE)) }
         }
     }
 }

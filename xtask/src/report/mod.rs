@@ -78,12 +78,12 @@ pub fn page(results: &Results, wasm: &[u8]) -> String {
                 header {
                     h1 { (title) }
                     p.kernel { (results.kernel) }
-                    @if !only_explorer { (counts(rows)) (contents()) }
+                    @if !only_explorer { (counts(rows)) (contents(rows)) }
                 }
                 main id="content" {
                     @if !only_explorer {
                         (table::table(rows))
-                        (difference::form(rows))
+                        @if rows.len() > 1 { (difference::form(rows)) }
                     }
                     (explorer::form(only_explorer))
                     @if !only_explorer { (sections(rows)) }
@@ -134,11 +134,11 @@ fn counts(rows: &[Row]) -> Markup {
     }
 }
 
-fn contents() -> Markup {
+fn contents(rows: &[Row]) -> Markup {
     html! {
         nav aria-label="Parts of this page" {
             a href="#table" { "Table" }
-            a href="#difference" { "Difference of two rows" }
+            @if rows.len() > 1 { a href="#difference" { "Difference of two rows" } }
             a href="#explorer" { "Explorer" }
             a href="#rows" { "Row by row" }
         }
