@@ -1,10 +1,12 @@
 //! `explore`: builds the layout explorer, a page that needs no network, and the WebAssembly module inside it.
 //!
-//! The module is the crate `explorer`: the kernel's own rules. Invariant: what is published is whole, and was built
-//! just now.
+//! The module is the crate `explorer`: the kernel's own rules. Invariant: what is published is whole, was built just
+//! now, and names no folder of its builder: a page is passed on.
 
 use anyhow::{Context as _, Result, ensure};
 use experiment::results::{Results, VERSION};
+use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -43,6 +45,7 @@ fn folder(workspace: &Workspace) -> PathBuf {
 pub fn build(workspace: &Workspace, toolchain: &Toolchain) -> Result<Module> {
     let mut cargo = toolchain.cargo(workspace, "build");
     cargo.args(["--package", "explorer", "--lib", "--profile", PROFILE]);
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", rust_flags(env::var_os, &foreign_folders(workspace)));
     // Standard output belongs to the caller.
     let status = cargo
         .stdout(io::stderr())
@@ -57,6 +60,42 @@ pub fn build(workspace: &Workspace, toolchain: &Toolchain) -> Result<Module> {
     let path = folder.join("explorer.wasm");
     publish(&path, &bytes)?;
     Ok(Module { path, bytes })
+}
+
+/// Folders of this machine that the messages of a panic would name, and by what they are named instead.
+fn foreign_folders(workspace: &Workspace) -> Vec<(PathBuf, &'static str)> {
+    let home = env::var_os("CARGO_HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+    let home = home.or_else(|| Some(env::home_dir()?.join(".cargo")));
+    // The last that fits counts, so what may lie inside the other goes behind it.
+    [home.map(|home| (home, "cargo")), Some((workspace.root.clone(), "vmsplit"))]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// The compiler flags of the environment, with `folders` renamed, as cargo takes them in its encoded form, in which a
+/// folder may have blanks.
+fn rust_flags(
+    get: impl Fn(&'static str) -> Option<OsString>,
+    folders: &[(PathBuf, &str)],
+) -> OsString {
+    const SEPARATOR: &str = "\x1f";
+    let plain = || {
+        let flags = get("RUSTFLAGS").unwrap_or_default();
+        let flags = flags.to_string_lossy();
+        OsString::from(flags.split_whitespace().collect::<Vec<_>>().join(SEPARATOR))
+    };
+    let mut flags = get("CARGO_ENCODED_RUSTFLAGS").unwrap_or_else(plain);
+    for (folder, name) in folders {
+        if !flags.is_empty() {
+            flags.push(SEPARATOR);
+        }
+        flags.push("--remap-path-prefix=");
+        flags.push(folder);
+        flags.push("=");
+        flags.push(name);
+    }
+    flags
 }
 
 /// Sees to what it takes, then builds.
@@ -84,4 +123,26 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 fn page(module: &[u8]) -> String {
     let kernel = "What the kernel would decide, by its own rules; nothing is booted.".to_owned();
     report::page(&Results { version: VERSION, kernel, rows: Vec::new() }, module)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_of_the_builder_are_renamed_behind_the_flags_of_the_environment() {
+        let flags = |encoded: Option<&str>, plain: Option<&str>| {
+            let get = |name| match name {
+                "CARGO_ENCODED_RUSTFLAGS" => encoded.map(OsString::from),
+                "RUSTFLAGS" => plain.map(OsString::from),
+                _ => None,
+            };
+            rust_flags(get, &[("/home/a b".into(), "cargo"), ("/src".into(), "vmsplit")])
+        };
+        let own = "--remap-path-prefix=/home/a b=cargo\x1f--remap-path-prefix=/src=vmsplit";
+        assert_eq!(flags(None, None), own);
+        assert_eq!(flags(Some(""), Some("-g")), own);
+        assert_eq!(flags(None, Some(" -C  a ")), *format!("-C\x1fa\x1f{own}"));
+        assert_eq!(flags(Some("--cfg\x1fa b"), None), *format!("--cfg\x1fa b\x1f{own}"));
+    }
 }
