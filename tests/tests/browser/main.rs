@@ -1,7 +1,7 @@
 //! The report and the explorer in Debian's chromium, as people use them: with a pointer, by keyboard alone, on a narrow
 //! view, in the dark, on paper, with a screen reader, without scripts.
 //!
-//! The page is made by `cargo xtask report` of a small sweep. Each test has a browser of its own, and no page may log
+//! The pages are made by `cargo xtask report`, of a small sweep, and `cargo xtask explore`. Each test has a browser of its own, and no page may log
 //! anything or ask the network for anything. With `VMSPLIT_BLESS=1` the pictures in `docs/pictures` are made anew.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
@@ -21,7 +21,6 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use experiment::results::Results;
 use libtest_mimic::{Arguments, Trial};
 use tests::xtask::xtask;
 
@@ -60,13 +59,11 @@ const TESTS: [Test; 16] = [
     ("a screen reader is told everything", access::a_screen_reader_is_told_everything),
 ];
 
-/// The address of the page of `results`.
-fn page(folder: &Path, name: &str, results: &Results) -> String {
-    let file = folder.join(format!("{name}.json"));
-    fs::write(&file, serde_json::to_string(results).unwrap()).unwrap();
+/// The address of the page that `cargo xtask` with these words makes.
+fn page(folder: &Path, name: &str, words: &[&str]) -> String {
     let page = folder.join(format!("{name}.html"));
-    let words = ["report", file.to_str().unwrap(), "--out", page.to_str().unwrap()];
-    let output = xtask(&words.map(str::to_owned));
+    let words = [words, &["--out", page.to_str().unwrap()]].concat();
+    let output = xtask(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     format!("file://{}", page.display())
 }
@@ -80,12 +77,12 @@ fn main() -> ExitCode {
         return libtest_mimic::run(&arguments, trials).exit_code();
     }
     let folder = tempfile::tempdir().unwrap();
-    let results = sample::results();
-    let empty = Results { rows: Vec::new(), ..results.clone() };
+    let results = folder.path().join("results.json");
+    fs::write(&results, serde_json::to_string(&sample::results()).unwrap()).unwrap();
     let shared = Arc::new(Shared {
         driver: Driver::start(),
-        report: page(folder.path(), "report", &results),
-        explorer: page(folder.path(), "explorer", &empty),
+        report: page(folder.path(), "report", &["report", results.to_str().unwrap()]),
+        explorer: page(folder.path(), "explorer", &["explore"]),
     });
     if env::var_os("VMSPLIT_BLESS").is_some() {
         screenshots::renew(&shared);

@@ -19,6 +19,7 @@ pub fn renew(shared: &Shared) {
     };
     let session = Session::open(&shared.driver, &shared.report);
     session.until(DRAWN);
+    hide_scrollbars(&session);
     session.resize(1440, 1000, 1.0);
     session.emulate("screen", "light");
     keep("report-light", &session);
@@ -40,8 +41,13 @@ pub fn renew(shared: &Shared) {
     let link =
         "#explore?bank=0x40000000%2B512M&bank=0x80000000%2B1G&split=3g&vmalloc=1M&dma_zone=64M";
     let session = Session::open(&shared.driver, &format!("{}{link}", shared.explorer));
+    hide_scrollbars(&session);
     session.resize(1440, 1060, 1.0);
     session.until(DRAWN);
     session.run("scrollTo(0, 0)");
     keep("explorer", &session);
+}
+
+fn hide_scrollbars(session: &Session) {
+    session.protocol("Emulation.setScrollbarsHidden", json!({ "hidden": true }));
 }
