@@ -120,7 +120,6 @@ fn elements(picture: &str) -> Vec<Element> {
 }
 
 /// A label, in tenths of a pixel: from left to right, and the line that it stands on.
-#[derive(Debug)]
 struct Label {
     text: String,
     left: i32,
@@ -167,7 +166,12 @@ fn check_places(picture: &str) {
     labels.sort_by_key(|label| label.line);
     for (index, a) in labels.iter().enumerate() {
         for b in labels.iter().skip(index + 1).take_while(|b| b.line < a.line + 120) {
-            assert!(a.right <= b.left || b.right <= a.left, "{a:?} and {b:?} of {picture}");
+            assert!(
+                a.right <= b.left || b.right <= a.left,
+                "{} and {} of {picture}",
+                a.text,
+                b.text
+            );
         }
     }
 }

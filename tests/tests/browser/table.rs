@@ -85,6 +85,7 @@ pub fn each_column_sorts_both_ways(shared: &Shared) {
     let rows = results().rows;
     let keys: Vec<_> = rows.iter().enumerate().map(|(index, row)| keys(index + 1, row)).collect();
     let columns = keys[0].len();
+    let key = |number: usize, column: usize| &keys[number - 1][column];
     assert_eq!(
         session.run("return document.querySelectorAll('.sorts button').length"),
         json!(columns)
@@ -103,7 +104,7 @@ pub fn each_column_sorts_both_ways(shared: &Shared) {
             assert_eq!(sorts, json!(expected));
             let shown = shown(&session);
             assert_eq!(shown.len(), rows.len());
-            let found: Vec<_> = shown.iter().map(|number| &keys[number - 1][column]).collect();
+            let found: Vec<_> = shown.iter().map(|number| key(*number, column)).collect();
             let wrong = if direction == "ascending" { Ordering::Greater } else { Ordering::Less };
             for pair in found.windows(2) {
                 assert_ne!(order(pair[0], pair[1]), Some(wrong), "column {column}: {found:?}");

@@ -198,16 +198,15 @@ function commandLine({ append, vmalloc, dma_zone, highmem }) {
   return words.filter(Boolean).join(" ");
 }
 
-// The command lines that ask the same; QEMU's board has one bank.
+// The command lines that ask the same. QEMU's board has one bank, of whole KiB.
 function commands({ banks }, { split, command_line }) {
   const sizes = banks.map(({ start, end }) => Number(end) - Number(start));
-  const isVirt = banks.length === 1 && Number(banks[0].start) === 0x40000000 && sizes[0] % 1024 === 0;
-  const machine = isVirt ? `-m ${option(sizes[0])}` : banks.map(({ start }, index) => `--bank ${start}+${option(sizes[index])}`).join(" ");
+  const machine = banks.map(({ start }, index) => `--bank ${start}+${option(sizes[index])}`).join(" ");
   const shell = `'${command_line.replaceAll("'", "'\\''")}'`;
   const kernel = (split === "3g" ? "" : ` --vmsplit ${split}`) + (command_line ? ` --append ${shell}` : "");
   const lines = [`cargo xtask explain ${machine}${kernel}`];
-  if (isVirt && sizes[0] > 0) {
-    lines.push(`cargo xtask run ${machine}${kernel}`);
+  if (banks.length === 1 && Number(banks[0].start) === 0x40000000 && sizes[0] > 0 && sizes[0] % 1024 === 0) {
+    lines.push(`cargo xtask run -m ${option(sizes[0])}${kernel}`);
   }
   return lines;
 }

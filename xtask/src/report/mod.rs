@@ -149,7 +149,7 @@ fn sections(rows: &[Row]) -> Markup {
     html! {
         section aria-labelledby="rows" {
             h2 id="rows" tabindex="-1" { "Row by row" }
-            p { "Open the rows that are to be printed." }
+            p.for-paper { "On paper come those that are open." }
             @for (index, row) in rows.iter().enumerate() { (section::section(index + 1, row)) }
         }
     }
