@@ -116,18 +116,21 @@ fn kind(piece: &Piece) -> Kind {
 pub fn parts(account: &Account) -> Vec<Part> {
     let parts = single(account);
     let all: u64 = parts.iter().fold(0, |sum, part| sum.saturating_add(part.bytes()));
-    // Begin with what is half a pixel.
+    if parts.len() <= MOST {
+        return parts;
+    }
+    // Begin with what is half a pixel, and with neighbours of one class.
     let mut limit = (all / 1024).max(1);
-    let mut found = parts.clone();
-    while found.len() > MOST {
-        found = grouped(&parts, limit);
-        if limit > all {
-            // Now all is one part.
-            break;
+    loop {
+        for across in [false, true] {
+            let found = grouped(&parts, limit, across);
+            // At last all is one part.
+            if found.len() <= MOST || (across && limit >= all) {
+                return found;
+            }
         }
         limit = limit.saturating_mul(2);
     }
-    found
 }
 
 /// Each piece by itself, but neighbours of one kind together.
@@ -162,8 +165,8 @@ fn single(account: &Account) -> Vec<Part> {
     parts
 }
 
-/// `parts`, runs of those below `limit` bytes as one.
-fn grouped(parts: &[Part], limit: u64) -> Vec<Part> {
+/// `parts`, runs of those below `limit` bytes as one; of several classes only if they may go `across` them.
+fn grouped(parts: &[Part], limit: u64, across: bool) -> Vec<Part> {
     let mut found: Vec<Part> = Vec::new();
     // A hole belongs to a run only if the run goes on behind it.
     let mut hole = None;
@@ -175,7 +178,7 @@ fn grouped(parts: &[Part], limit: u64) -> Vec<Part> {
         }
         let small = part.bytes() < limit;
         match found.last_mut() {
-            Some(run) if small && in_run => {
+            Some(run) if small && in_run && (across || run.class() == part.class()) => {
                 hole = None;
                 run.start = part.start;
                 run.pieces += part.pieces;

@@ -187,6 +187,7 @@ fn name(part: &Part) -> String {
     match part.kinds.as_slice() {
         [] => "hole".to_string(),
         [(kind, _)] if part.pieces == 1 => kind.name.clone(),
+        [(kind, _)] if part.lost() == 0 => format!("{}, {} pieces", kind.name, part.pieces),
         _ if part.lost() > 0 => format!("{} pieces, lost {}", part.pieces, Size(part.lost())),
         _ => format!("{} pieces", part.pieces),
     }
