@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::{address_space, ram};
 use crate::address::{Address, Range};
-use crate::answer::{Answer, Piece, Region};
+use crate::answer::{Answer, Piece, Placed, Region, Zone};
 use crate::configuration::{Configuration, Shorthands};
 use crate::machine::{Held, Machine};
 use crate::predict::predict;
@@ -272,8 +272,21 @@ fn any_answer() -> impl Strategy<Value = Answer> {
     let regions = prop::collection::vec((names(), ends()), 0..30);
     let classes = prop::sample::select(vec!["usable", "reserved", "no_map", "lost", "?"]);
     let pieces = prop::collection::vec((classes, prop::option::of(names()), ends()), 0..60);
-    (regions, pieces).prop_map(|(regions, pieces)| {
+    let zones = prop::collection::vec((names(), any::<[u32; 4]>()), 0..40);
+    let loaded = (prop::option::of(ends()), prop::sample::select(vec!["lowmem", "outside_ram"]));
+    (regions, pieces, zones, loaded).prop_map(|(regions, pieces, zones, loaded)| {
         let mut answer = answer(&odd(), Split::ThreeG, "");
+        answer.layout.zones = zones
+            .into_iter()
+            .enumerate()
+            .map(|(index, (name, [start_pfn, end_pfn, spanned, present]))| {
+                let zone = Zone { start_pfn, end_pfn, spanned, present, managed: None };
+                (format!("{name}{index}"), zone)
+            })
+            .collect();
+        let (range, place) = loaded;
+        answer.account.loaded.initrd =
+            range.map(|Range { start, end }| Placed { start, end, place: place.to_string() });
         answer.layout.regions = regions
             .into_iter()
             .map(|(name, Range { start, end })| Region { name: name.to_string(), start, end })
@@ -330,8 +343,6 @@ fn any_machine() -> impl Strategy<Value = Answer> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
-
     #[test]
     fn every_answer_has_both_pictures(answer in prop_oneof![any_answer(), any_machine()]) {
         check_places(&address_space(&answer).into_string());
