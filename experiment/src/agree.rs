@@ -230,7 +230,7 @@ mod tests {
     fn each_decided_field_counts() {
         let moved = Address(0x1234_5000);
         assert_eq!(paths(|it| it.layout.modules_start = moved), ["layout.modules_start"]);
-        assert_eq!(paths(|it| it.layout.regions[2].end = moved), ["layout.regions.2.end"]);
+        assert_eq!(paths(|it| it.layout.regions[2].end = moved), ["layout.regions.fixmap.end"]);
         assert_eq!(paths(|it| it.layout.warnings.push("x".into())), ["layout.warnings.0"]);
         assert_eq!(paths(|it| it.account.banks = 2), ["account.banks"]);
         assert_eq!(paths(|it| it.account.split = "2g".into()), ["account.split"]);

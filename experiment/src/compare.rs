@@ -1,5 +1,8 @@
 //! What differs between two answers, field by field, each by its path: `layout.zones.DMA.present`.
 //!
+//! Elements of an array are told apart by their `name` if all have one that is theirs alone, otherwise by their number:
+//! a region that only one side has moves no other.
+//!
 //! Answers are compared as the JSON that they are, so that a field that is added is compared from then on.
 
 use alloc::string::{String, ToString};
@@ -60,6 +63,17 @@ fn compare(path: &mut String, left: &Value, right: &Value, found: &mut Vec<Diffe
                 below(key, &Value::Null, value);
             }
         }
+        (Value::Array(left), Value::Array(right)) if are_named(left) && are_named(right) => {
+            let by_name =
+                |side: &[Value], name| side.iter().find(|one| name_of(one) == name).cloned();
+            let names = left.iter().map(name_of);
+            let others = right.iter().map(name_of);
+            let others = others.filter(|other| by_name(left, *other).is_none());
+            for name in names.chain(others) {
+                let at = |side| by_name(side, name).unwrap_or(Value::Null);
+                below(name.unwrap_or_default(), &at(left), &at(right));
+            }
+        }
         (Value::Array(left), Value::Array(right)) => {
             for index in 0..left.len().max(right.len()) {
                 let at = |side: &Vec<Value>| side.get(index).cloned().unwrap_or(Value::Null);
@@ -71,6 +85,19 @@ fn compare(path: &mut String, left: &Value, right: &Value, found: &mut Vec<Diffe
             found.push(Difference { path: path.clone(), left: left.clone(), right: right.clone() });
         }
     }
+}
+
+fn name_of(element: &Value) -> Option<&str> {
+    element.get("name")?.as_str()
+}
+
+/// Has each element a name of its own?
+fn are_named(elements: &[Value]) -> bool {
+    let is_first = |(index, element): (usize, &Value)| {
+        let name = name_of(element);
+        name.is_some() && elements.iter().take(index).all(|earlier| name_of(earlier) != name)
+    };
+    elements.iter().enumerate().all(is_first)
 }
 
 #[cfg(test)]
@@ -97,5 +124,20 @@ mod tests {
             ]
         );
         assert_eq!(differences(&left, &left), []);
+    }
+
+    #[test]
+    fn elements_with_names_are_told_apart_by_them() {
+        let region = |name: &str, end: u32| json!({"name": name, "end": end});
+        let left = json!({"regions": [region("a", 1), region("gone", 2), region("b", 3)]});
+        let right = json!({"regions": [region("b", 4), region("a", 1), region("new", 5)]});
+        let paths = |left, right| -> Vec<_> {
+            differences(left, right).into_iter().map(|one| one.path).collect()
+        };
+        assert_eq!(paths(&left, &right), ["regions.gone", "regions.b.end", "regions.new"]);
+        let twice = json!({"regions": [region("a", 1), region("a", 2)]});
+        let other = json!({"regions": [region("a", 1), region("a", 3)]});
+        assert_eq!(paths(&twice, &other), ["regions.1.end"]);
+        assert_eq!(paths(&json!([]), &json!([region("a", 1)])), ["a"]);
     }
 }

@@ -2,6 +2,7 @@
 
 use experiment::answer::Answer;
 use experiment::compare::{Difference, differences};
+use experiment::picture;
 use experiment::predict::predict;
 use serde::Serialize;
 use serde_json::Error;
@@ -29,8 +30,13 @@ pub enum Reply {
 }
 
 /// The pictures of an answer: SVG text, by what it shows.
-#[derive(Debug, Default, Serialize)]
-pub struct Pictures {}
+#[derive(Debug, Serialize)]
+pub struct Pictures {
+    /// The address space.
+    pub address_space: String,
+    /// RAM.
+    pub ram: String,
+}
 
 /// The reply to `request`.
 pub fn reply(request: &Request) -> Reply {
@@ -55,8 +61,11 @@ fn answer(question: &Experiment, reply: impl FnOnce(Box<Answer>) -> Reply) -> Re
 }
 
 /// The pictures of `answer`, by the functions that draw the report's.
-fn draw(_answer: &Answer) -> Pictures {
-    Pictures {}
+fn draw(answer: &Answer) -> Pictures {
+    Pictures {
+        address_space: picture::address_space(answer).into_string(),
+        ram: picture::ram(answer).into_string(),
+    }
 }
 
 fn compare(sides: &Sides) -> Result<Vec<Difference>, Error> {

@@ -4,6 +4,7 @@
 //! now, and names no folder of its builder: a page is passed on.
 
 use anyhow::{Context as _, Result, ensure};
+use experiment::results::{Results, VERSION};
 use std::env;
 use std::ffi::OsString;
 use std::fs;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::image::publish;
+use crate::report;
 use crate::setup;
 use crate::toolchain::{Target, Toolchain};
 use crate::workspace::Workspace;
@@ -106,15 +108,11 @@ pub fn set_up_and_build(workspace: &Workspace) -> Result<Module> {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     let module = set_up_and_build(&workspace)?;
-    let mut written = vec![module.path.clone()];
-    if let Some(page) = page(&module.bytes) {
-        let path = args.out.clone().unwrap_or_else(|| folder(&workspace).join("explorer.html"));
-        let path = std::path::absolute(&path).with_context(|| path.display().to_string())?;
-        publish(&path, page.as_bytes())?;
-        written.push(path);
-    }
+    let path = args.out.clone().unwrap_or_else(|| folder(&workspace).join("explorer.html"));
+    let path = std::path::absolute(&path).with_context(|| path.display().to_string())?;
+    publish(&path, page(&module.bytes).as_bytes())?;
     let mut out = io::stdout().lock();
-    for path in &written {
+    for path in &[module.path, path] {
         let bytes = path.metadata().with_context(|| path.display().to_string())?.len();
         writeln!(out, "{}  {bytes} bytes", workspace.shorten(path).display())?;
     }
@@ -122,8 +120,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// The page without rows.
-fn page(_module: &[u8]) -> Option<String> {
-    None
+fn page(module: &[u8]) -> String {
+    let kernel = "What the kernel would decide, by its own rules; nothing is booted.".to_owned();
+    report::page(&Results { version: VERSION, kernel, rows: Vec::new() }, module)
 }
 
 #[cfg(test)]

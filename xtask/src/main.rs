@@ -6,7 +6,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `setup` `build` `run` `module` `layout` `explain` `sweep` `explore` `compare_linux` `gdb` `bench` `guide` `test` | the commands |
+//! | `setup` `build` `run` `module` `layout` `explain` `sweep` `explore` `report` `compare_linux` `gdb` `bench` `guide` `test` | the commands |
 //! | `machine` | what this host has, asked of its own tools |
 //! | `toolchain` | which Rust builds for the target, and how cargo is called for it |
 //! | `workspace` | where the sources and the target directory are |
@@ -38,6 +38,7 @@ mod machine;
 mod module;
 mod placement;
 mod qemu;
+mod report;
 mod run;
 mod setup;
 mod sweep;
@@ -86,6 +87,8 @@ enum Command {
     CompareLinux(compare_linux::Args),
     /// Say where every byte of a board's RAM goes, why, and what would change it, without booting
     Explain(explain::Args),
+    /// Make the page of a sweep's results anew
+    Report(report::Args),
     /// Boot under QEMU, stopped, with a debugger attached
     Gdb(gdb::Args),
     /// Count the instructions of each memory operation, beside Linux and other crates
@@ -107,6 +110,7 @@ fn main() -> ExitCode {
         Command::Sweep(args) => sweep::run(&args),
         Command::CompareLinux(args) => compare_linux::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Gdb(args) => gdb::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Guide(args) => guide::run(&args),

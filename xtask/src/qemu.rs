@@ -148,6 +148,7 @@ impl fmt::Display for MemorySize {
     }
 }
 
+/// Reads the name of a file that exists.
 pub fn existing_file(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     match path.metadata() {

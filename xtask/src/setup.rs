@@ -46,6 +46,8 @@ pub enum Need {
     CCompiler,
     /// `dtc`, which makes the device trees of the boot tests.
     Dtc,
+    /// Chromium and its WebDriver, which show the report in its test.
+    Browser,
 }
 
 /// What it takes to build the kernel.
@@ -57,7 +59,7 @@ pub const FOR_RUN: [Need; 3] =
 pub const FOR_EXPLORER: [Need; 2] =
     [Need::Compiler(Target::Explorer), Need::Linker(Target::Explorer)];
 
-const EVERYTHING: [Need; 12] = [
+const EVERYTHING: [Need; 13] = [
     Need::Compiler(Target::Kernel),
     Need::Linker(Target::Kernel),
     Need::Qemu,
@@ -69,6 +71,7 @@ const EVERYTHING: [Need; 12] = [
     Need::Linker(Target::Explorer),
     Need::CCompiler,
     Need::Dtc,
+    Need::Browser,
     Need::Gdb,
 ];
 
@@ -108,6 +111,7 @@ impl Need {
             Self::Multilib => "32-bit C library".into(),
             Self::CCompiler => "C compiler for ARM".into(),
             Self::Dtc => "device-tree compiler".into(),
+            Self::Browser => "chromium, chromedriver".into(),
         }
     }
 }
@@ -131,6 +135,10 @@ fn inspect(machine: &Machine, need: Need) -> Result<State> {
             None => State::Missing(Remedy::Packages(vec![c::PACKAGE])),
         },
         Need::Dtc => program("dtc", "device-tree-compiler"),
+        Need::Browser => match (find_in_path("chromium"), find_in_path("chromedriver")) {
+            (Some(_), Some(driver)) => State::Found(driver.display().to_string()),
+            _ => State::Missing(Remedy::Packages(vec!["chromium", "chromium-driver"])),
+        },
         Need::HostLints => host_lints(machine),
         Need::KernelClippy => match route(machine, Target::Kernel)? {
             Some(Route::Debian) if machine.has_package("rust-web-clippy") => {

@@ -92,7 +92,7 @@ impl Step {
             Self::Images => [setup::FOR_BUILD, setup::FOR_EXPLORER].concat(),
             Self::Bench => setup::FOR_RUN.to_vec(),
             Self::Boot => {
-                let others = [Need::Dtc, Need::CCompiler];
+                let others = [Need::Dtc, Need::CCompiler, Need::Browser];
                 [&setup::FOR_RUN[..], &setup::FOR_EXPLORER, &others].concat()
             }
         }

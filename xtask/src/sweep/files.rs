@@ -1,4 +1,5 @@
-//! What a sweep leaves behind: `results.json` with everything, `results.csv` with a line for each row.
+//! What a sweep leaves behind: `results.json` with everything, `results.csv` with a line for each row, `report.html` to
+//! look at.
 //!
 //! Invariant: files are of the whole sweep or of an earlier one, never half of one, and the same rows make the same
 //! bytes: no time of day, no duration, no path.
@@ -9,17 +10,25 @@ use experiment::results::{Results, Row, Verdict};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
+use crate::explore::Module;
 use crate::image::publish;
+use crate::report;
 
-/// Writes the files; where they are.
+/// Writes the files, the page if there is a `module` for its explorer; where they are.
 ///
 /// # Errors
 ///
 /// What the host says of one.
-pub fn write_reports(folder: &Path, results: &Results) -> Result<Vec<PathBuf>> {
+pub fn write_reports(
+    folder: &Path,
+    results: &Results,
+    module: Option<&Module>,
+) -> Result<Vec<PathBuf>> {
+    let page = module.map(|module| report::page(results, &module.bytes).into_bytes());
+    let page = page.map(|page| ("report.html", page));
     let files = [("results.json", json(results)?), ("results.csv", csv(results)?)];
     let mut paths = Vec::new();
-    for (name, bytes) in files {
+    for (name, bytes) in files.into_iter().chain(page) {
         let path = folder.join(name);
         publish(&path, &bytes)?;
         paths.push(path);

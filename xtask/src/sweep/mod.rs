@@ -41,6 +41,7 @@ use std::process::ExitCode;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use crate::explore;
 use crate::note;
 use crate::workspace::Workspace;
 use boot::{Boot, Booting};
@@ -82,6 +83,9 @@ pub struct Args {
     /// Boot what is finished again
     #[arg(long)]
     fresh: bool,
+    /// Write no report.html, whose explorer takes a compiler for WebAssembly
+    #[arg(long)]
+    no_report: bool,
 }
 
 /// A combination, and what the rules say of it.
@@ -97,6 +101,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     // Held to the end; the system drops it if we die.
     let _lock = lock(&folder)?;
+    // What is missing for the page is better said before an hour of boots.
+    let module = if args.no_report { None } else { Some(explore::set_up_and_build(&workspace)?) };
     let rows: Vec<Predicted> = args
         .lists
         .combinations()
@@ -110,7 +116,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     };
     let (finished, interrupted) = (boots.by_row.len(), boots.interrupted);
     let results = results(rows, boots);
-    let paths = files::write_reports(&folder, &results)?;
+    let paths = files::write_reports(&folder, &results, module.as_ref())?;
 
     let mut out = io::stdout().lock();
     write!(out, "{}", summary::of(&results))?;

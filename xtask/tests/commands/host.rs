@@ -31,7 +31,15 @@ impl Host {
         host.library("armv7a-none-eabi", "core");
         host.library("i686-unknown-linux-gnu", "std");
         host.library("wasm32-unknown-unknown", "std");
-        for tool in ["qemu-system-arm", "gdb-multiarch", "dtc", "rust-lld", "arm-none-eabi-gcc"] {
+        for tool in [
+            "qemu-system-arm",
+            "gdb-multiarch",
+            "dtc",
+            "chromium",
+            "chromedriver",
+            "rust-lld",
+            "arm-none-eabi-gcc",
+        ] {
             host.tool(tool, "");
         }
         host.tool("cc", "echo /usr/lib32/crt1.o");

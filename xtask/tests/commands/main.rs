@@ -4,6 +4,7 @@
 mod bench;
 mod host;
 mod module;
+mod report;
 mod run;
 mod steps;
 mod sweep;

@@ -2,9 +2,10 @@
 
 use crate::host::{Host, Outcome, eventually, is_running};
 use crate::run::elf;
+use experiment::address::{Address, Range};
 use experiment::answer::{Answer, ZonePages};
 use experiment::configuration::{Configuration, Shorthands};
-use experiment::machine::Machine;
+use experiment::machine::{Machine, VIRT_RAM};
 use experiment::predict::predict;
 use experiment::results::{Results, Verdict};
 use rustix::process::{Pid, Signal, kill_process};
@@ -56,10 +57,12 @@ fn say(host: &Host, mib: u64, answer: &Answer) {
         .unwrap();
 }
 
-/// What a kernel says that takes nothing for itself.
+/// What a kernel says that takes just what it should.
 fn booted(mib: u64) -> Answer {
     let settings = Configuration::new(Default::default(), "", Shorthands::default());
-    let mut answer = predict(&Machine::virt(mib * MIB), &settings).unwrap();
+    let tree = Range { start: VIRT_RAM, end: Address(VIRT_RAM.0 + MIB) };
+    let machine = Machine { device_tree: Some(tree), ..Machine::virt(mib * MIB) };
+    let mut answer = predict(&machine, &settings).unwrap();
     let pages = |bytes: &u64| u32::try_from(bytes / 4096).unwrap();
     let usable = &answer.account.tree.usable;
     for (name, zone) in &mut answer.layout.zones {
@@ -72,7 +75,8 @@ fn booted(mib: u64) -> Answer {
     answer
 }
 
-const SWEEP: [&str; 7] = ["sweep", "--vmsplit", "3g", "--vmalloc", "none", "--jobs", "1"];
+const SWEEP: [&str; 8] =
+    ["sweep", "--no-report", "--vmsplit", "3g", "--vmalloc", "none", "--jobs", "1"];
 
 fn sweep(host: &Host, options: &[&str]) -> Outcome {
     host.run(&[&SWEEP[..], options].concat())

@@ -141,6 +141,8 @@ fn check_reports_and_changes_nothing() {
         ("qemu-system-arm", "qemu-system-arm"),
         ("gdb-multiarch", "gdb-multiarch"),
         ("dtc", "device-tree-compiler"),
+        ("chromium", "chromium chromium-driver"),
+        ("chromedriver", "chromium chromium-driver"),
         ("arm-none-eabi-gcc", "gcc-arm-none-eabi"),
         ("rust-lld", "lld"),
         ("cc", "gcc-multilib"),
