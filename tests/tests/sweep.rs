@@ -120,7 +120,8 @@ fn shifted_mapping() {
     for row in &results.rows {
         let Verdict::Differs { differences } = &row.verdict else { panic!("{:?}", row.verdict) };
         let paths: Vec<_> = differences.iter().map(|one| one.path.as_str()).collect();
-        let expected = ["layout.modules_start", "layout.regions.modules.start", "layout.regions.user.end"];
+        let expected =
+            ["layout.modules_start", "layout.regions.modules.start", "layout.regions.user.end"];
         assert_eq!(paths, expected, "the pages that moved, and nothing else");
     }
 }
