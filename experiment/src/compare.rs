@@ -1,7 +1,8 @@
 //! What differs between two answers, field by field, each by its path: `layout.zones.DMA.present`.
 //!
 //! Elements of an array are told apart by their `name` if all have one that is theirs alone, otherwise by their number:
-//! a region that only one side has moves no other.
+//! a region that only one side has moves no other. If those that both have stand in another order, that is a difference
+//! of the array.
 //!
 //! Answers are compared as the JSON that they are, so that a field that is added is compared from then on.
 
@@ -73,6 +74,10 @@ fn compare(path: &mut String, left: &Value, right: &Value, found: &mut Vec<Diffe
                 let at = |side| by_name(side, name).unwrap_or(Value::Null);
                 below(name.unwrap_or_default(), &at(left), &at(right));
             }
+            let (left, right) = (shared_names(left, right), shared_names(right, left));
+            if left != right {
+                found.push(Difference { path: path.clone(), left, right });
+            }
         }
         (Value::Array(left), Value::Array(right)) => {
             for index in 0..left.len().max(right.len()) {
@@ -85,6 +90,12 @@ fn compare(path: &mut String, left: &Value, right: &Value, found: &mut Vec<Diffe
             found.push(Difference { path: path.clone(), left: left.clone(), right: right.clone() });
         }
     }
+}
+
+/// The names in `side` that `other` has as well, in the order of `side`.
+fn shared_names(side: &[Value], other: &[Value]) -> Value {
+    let is_shared = |name: &Option<&str>| other.iter().any(|one| name_of(one) == *name);
+    side.iter().map(name_of).filter(is_shared).collect()
 }
 
 fn name_of(element: &Value) -> Option<&str> {
@@ -130,11 +141,13 @@ mod tests {
     fn elements_with_names_are_told_apart_by_them() {
         let region = |name: &str, end: u32| json!({"name": name, "end": end});
         let left = json!({"regions": [region("a", 1), region("gone", 2), region("b", 3)]});
-        let right = json!({"regions": [region("b", 4), region("a", 1), region("new", 5)]});
+        let right = json!({"regions": [region("a", 1), region("b", 4), region("new", 5)]});
         let paths = |left, right| -> Vec<_> {
             differences(left, right).into_iter().map(|one| one.path).collect()
         };
         assert_eq!(paths(&left, &right), ["regions.gone", "regions.b.end", "regions.new"]);
+        let turned = json!({"regions": [region("b", 3), region("gone", 2), region("a", 1)]});
+        assert_eq!(paths(&left, &turned), ["regions"], "the order counts, too");
         let twice = json!({"regions": [region("a", 1), region("a", 2)]});
         let other = json!({"regions": [region("a", 1), region("a", 3)]});
         assert_eq!(paths(&twice, &other), ["regions.1.end"]);
