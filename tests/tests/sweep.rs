@@ -162,7 +162,7 @@ fn resumed() {
     assert!(second.text.contains(&said), "{}", second.text);
     let first = sweep(options, whole.path());
     assert_eq!(first.status, Some(0), "{}", first.text);
-    for file in ["results.json", "results.csv"] {
+    for file in ["results.json", "results.csv", "report.html"] {
         let read = |folder: &Path| fs::read_to_string(folder.join(file)).unwrap();
         assert_eq!(read(killed.path()), read(whole.path()), "{file}");
     }

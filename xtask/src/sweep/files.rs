@@ -1,20 +1,25 @@
 //! What a sweep leaves behind: `results.json` with everything, `results.csv` with a line for each row, `report.html` to
 //! look at.
 //!
-//! Invariant: files are of the whole sweep or of an earlier one, never half of one, and the same rows make the same
-//! bytes: no time of day, no duration, no path.
+//! Invariant: files are of the whole sweep or of an earlier one, never half of one; a page is not left beside results
+//! that it does not show; and the same rows make the same bytes: no time of day, no duration, no path.
 
 use anyhow::{Context as _, Result};
 use experiment::answer::{Answer, Zone};
 use experiment::results::{Results, Row, Verdict};
 use serde::Serialize;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::explore::Module;
 use crate::image::publish;
 use crate::report;
 
-/// Writes the files, the page if there is a `module` for its explorer; where they are.
+const PAGE: &str = "report.html";
+
+/// Writes the files, the page if there is a `module` for its explorer, and otherwise removes that of an earlier sweep;
+/// where they are.
 ///
 /// # Errors
 ///
@@ -25,7 +30,10 @@ pub fn write_reports(
     module: Option<&Module>,
 ) -> Result<Vec<PathBuf>> {
     let page = module.map(|module| report::page(results, &module.bytes).into_bytes());
-    let page = page.map(|page| ("report.html", page));
+    if page.is_none() {
+        remove(&folder.join(PAGE))?;
+    }
+    let page = page.map(|page| (PAGE, page));
     let files = [("results.json", json(results)?), ("results.csv", csv(results)?)];
     let mut paths = Vec::new();
     for (name, bytes) in files.into_iter().chain(page) {
@@ -34,6 +42,15 @@ pub fn write_reports(
         paths.push(path);
     }
     Ok(paths)
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn json(results: &Results) -> Result<Vec<u8>> {
@@ -213,6 +230,19 @@ mod tests {
              65537K,cortex-a15,3g,,,on,,failed,\"QEMU said: \"\"no\"\", twice\",64.0078125,0,0,0xc4002000,\
              0xc4800000,0xff800000,944,16386,,,,,,\n"
         );
+    }
+
+    #[test]
+    fn a_page_that_shows_other_results_does_not_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let page = folder.path().join(PAGE);
+        let results = Results { version: 1, kernel: "x".into(), rows: Vec::new() };
+        let module = Module { path: PathBuf::new(), bytes: Vec::new() };
+        assert_eq!(write_reports(folder.path(), &results, Some(&module)).unwrap().len(), 3);
+        assert!(page.exists());
+        assert_eq!(write_reports(folder.path(), &results, None).unwrap().len(), 2);
+        assert!(!page.exists());
+        write_reports(folder.path(), &results, None).unwrap();
     }
 
     #[test]

@@ -15,7 +15,7 @@
 //! | `boot` | one boot, and what the kernel said of its layout |
 //! | `pool` | so many at a time, and how they are stopped |
 //! | `journal` | boots that are finished, in a file that outlives this process |
-//! | `files` | `results.json`, `results.csv` |
+//! | `files` | `results.json`, `results.csv`, `report.html` |
 //! | `summary` | the table at the end |
 //!
 //! A journal keeps what a kernel said, not what was made of it: predictions and verdicts are made anew on each run, by
@@ -83,7 +83,7 @@ pub struct Args {
     /// Boot what is finished again
     #[arg(long)]
     fresh: bool,
-    /// Write no report.html, whose explorer takes a compiler for WebAssembly
+    /// Write no report.html, whose explorer takes a compiler for WebAssembly, and remove an earlier one
     #[arg(long)]
     no_report: bool,
 }
@@ -102,7 +102,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     // Held to the end; the system drops it if we die.
     let _lock = lock(&folder)?;
     // What is missing for the page is better said before an hour of boots.
-    let module = if args.no_report { None } else { Some(explore::set_up_and_build(&workspace)?) };
+    let module = if args.no_report {
+        None
+    } else {
+        let module = explore::set_up_and_build(&workspace);
+        Some(module.context("the page can not be made; --no-report does without")?)
+    };
     let rows: Vec<Predicted> = args
         .lists
         .combinations()
