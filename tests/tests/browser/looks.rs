@@ -74,6 +74,10 @@ pub fn paper_has_the_table_and_the_open_rows(shared: &Shared) {
         session.text("return getComputedStyle(document.body).backgroundColor"),
         "rgb(255, 255, 255)"
     );
+    // A4 that stands, less the margins of a printer: what is beyond is lost.
+    session.resize(718, 1000, 1.0);
+    let width = session.run("return document.querySelector('table.rows').offsetWidth");
+    assert!(width.as_u64().unwrap() <= 718, "the table is {width} wide");
     session.emulate("", "light");
     let printed =
         session.protocol("Page.printToPDF", json!({ "landscape": true, "printBackground": true }));
