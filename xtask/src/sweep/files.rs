@@ -186,7 +186,6 @@ fn reason(verdict: &Verdict) -> String {
 mod tests {
     use super::super::plan::Combination;
     use super::*;
-    use crate::qemu::MemorySize;
 
     #[test]
     fn mebibytes_are_exact() {
@@ -202,23 +201,13 @@ mod tests {
         }
     }
 
-    fn row(memory: &str, verdict: Verdict) -> Row {
-        let memory: MemorySize = memory.parse().unwrap();
-        let combination = Combination::of(memory);
-        Row {
-            given: combination.given(),
-            machine: combination.machine(),
-            configuration: combination.configuration(),
-            predicted: combination.predict(),
-            booted: None,
-            verdict,
-        }
-    }
-
     #[test]
     fn a_row_is_a_line_with_its_figures() {
         let reason = "QEMU said: \"no\", twice".to_owned();
-        let rows = vec![row("1G", Verdict::Agrees), row("65537K", Verdict::Failed { reason })];
+        let rows = vec![
+            Combination::row_of("1G", Verdict::Agrees),
+            Combination::row_of("65537K", Verdict::Failed { reason }),
+        ];
         let results = Results { version: 1, kernel: "x".into(), rows };
         let text = String::from_utf8(csv(&results).unwrap()).unwrap();
         assert_eq!(
@@ -247,8 +236,11 @@ mod tests {
 
     #[test]
     fn results_are_read_as_they_are_written() {
-        let results =
-            Results { version: 1, kernel: "x".into(), rows: vec![row("1G", Verdict::Predicted)] };
+        let results = Results {
+            version: 1,
+            kernel: "x".into(),
+            rows: vec![Combination::row_of("1G", Verdict::Predicted)],
+        };
         let bytes = json(&results).unwrap();
         assert_eq!(serde_json::from_slice::<Results>(&bytes).unwrap(), results);
         assert_eq!(bytes.last(), Some(&b'\n'));

@@ -231,9 +231,7 @@ fn results(rows: Vec<Predicted>, mut finished: Finished) -> Results {
             kernel = kernel.take().or(boot.kernel);
             boot.said.ok()
         });
-        let given = combination.given();
-        let (machine, configuration) = (combination.machine(), combination.configuration());
-        Row { given, machine, configuration, predicted, booted, verdict }
+        combination.row(predicted, booted, verdict)
     });
     let rows = rows.collect();
     let predicted = || concat!("vmsplit ", env!("CARGO_PKG_VERSION"), " (predicted)").to_owned();

@@ -11,7 +11,7 @@ use experiment::answer::Answer;
 use experiment::configuration::{Configuration, Shorthands};
 use experiment::machine::{Machine, VIRT_RAM};
 use experiment::predict::predict;
-use experiment::results::Given;
+use experiment::results::{Given, Row, Verdict};
 use mm::addr::MIB;
 use mm::param::params;
 
@@ -194,6 +194,13 @@ impl Combination {
         }
     }
 
+    /// The row of so much memory that came to this, not booted.
+    #[cfg(test)]
+    pub fn row_of(memory: &str, verdict: Verdict) -> Row {
+        let combination = Self::of(memory.parse().unwrap());
+        combination.row(combination.predict(), None, verdict)
+    }
+
     /// The values, as the results have them.
     pub fn given(&self) -> Given {
         Given {
@@ -226,6 +233,18 @@ impl Combination {
     /// What the rules say, or why they say nothing.
     pub fn predict(&self) -> Result<Answer, String> {
         predict(&self.machine(), &self.configuration()).map_err(|error| error.to_string())
+    }
+
+    /// Its row in the results.
+    pub fn row(
+        &self,
+        predicted: Result<Answer, String>,
+        booted: Option<Answer>,
+        verdict: Verdict,
+    ) -> Row {
+        let (given, machine) = (self.given(), self.machine());
+        let configuration = self.configuration();
+        Row { given, machine, configuration, predicted, booted, verdict }
     }
 
     /// The machine, as it is booted.

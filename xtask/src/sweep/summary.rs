@@ -127,18 +127,6 @@ mod tests {
     use super::*;
     use experiment::compare::Difference;
 
-    fn row(memory: &str, verdict: Verdict) -> Row {
-        let combination = Combination::of(memory.parse().unwrap());
-        Row {
-            given: combination.given(),
-            machine: combination.machine(),
-            configuration: combination.configuration(),
-            predicted: combination.predict(),
-            booted: None,
-            verdict,
-        }
-    }
-
     fn results(rows: Vec<Row>) -> Results {
         Results { version: 1, kernel: "x".into(), rows }
     }
@@ -155,7 +143,11 @@ mod tests {
     #[test]
     fn a_small_sweep_is_shown_whole() {
         let failed = Verdict::Failed { reason: "time-out, waiting for the first prompt".into() };
-        let rows = vec![row("65537K", Verdict::Agrees), row("1G", differs(4)), row("2G", failed)];
+        let rows = vec![
+            Combination::row_of("65537K", Verdict::Agrees),
+            Combination::row_of("1G", differs(4)),
+            Combination::row_of("2G", failed),
+        ];
         assert_eq!(
             of(&results(rows)),
             "\
@@ -178,16 +170,16 @@ mem     cpu         vmsplit  vmalloc=  dma_zone=  highmem      lowmem  HighMem  
 
     #[test]
     fn of_a_large_sweep_the_rows_that_agree_are_counted() {
-        let mut rows = vec![row("1G", Verdict::Agrees); SMALL];
+        let mut rows = vec![Combination::row_of("1G", Verdict::Agrees); SMALL];
         assert!(of(&results(rows.clone())).starts_with("mem "));
-        rows.push(row("1G", Verdict::Predicted));
+        rows.push(Combination::row_of("1G", Verdict::Predicted));
         let text = of(&results(rows.clone()));
         assert_eq!(text, "25 rows: 24 agree, 0 differ, 0 failed, 1 predicted alone\n");
-        rows.push(row("64M", differs(1)));
+        rows.push(Combination::row_of("64M", differs(1)));
         let text = of(&results(rows));
         assert_eq!(text.lines().filter(|line| line.starts_with("64M ")).count(), 2, "{text}");
         assert!(!text.contains("\n1G "), "{text}");
-        let text = of(&results(vec![row("1G", Verdict::Predicted)]));
+        let text = of(&results(vec![Combination::row_of("1G", Verdict::Predicted)]));
         assert!(text.ends_with("\n1 row: 0 failed, 1 predicted alone\n"), "{text}");
     }
 }
