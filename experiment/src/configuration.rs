@@ -3,6 +3,7 @@
 use alloc::string::{String, ToString};
 
 use mm::boot::split::Split;
+use mm::param::halves;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -21,23 +22,27 @@ impl Configuration {
     /// The settings that the shorthands stand for: `append`, with `vmalloc=`, `dma_zone=` and `nohighmem` behind it.
     #[must_use]
     pub fn new(split: Split, append: &str, short: Shorthands<'_>) -> Self {
-        let mut command_line = append.trim().to_string();
-        let mut push = |word: &str| {
-            if !command_line.is_empty() {
-                command_line.push(' ');
-            }
-            command_line.push_str(word);
-        };
+        let mut settings = Self { split, command_line: append.trim().to_string() };
         for (name, value) in [("vmalloc", short.vmalloc), ("dma_zone", short.dma_zone)] {
             let Some(value) = value else { continue };
             // Quotes keep a value together that has blanks in it.
             let quote = if value.contains(char::is_whitespace) { "\"" } else { "" };
-            push(&[name, "=", quote, value, quote].concat());
+            settings.push(&[name, "=", quote, value, quote].concat());
         }
         if short.no_highmem {
-            push("nohighmem");
+            settings.push("nohighmem");
         }
-        Self { split, command_line }
+        settings
+    }
+
+    /// Puts one more parameter behind the others, where the kernel reads it: before a lone `--`, and not between quotes.
+    pub fn push(&mut self, word: &str) {
+        let (ours, rest) = halves(&self.command_line);
+        let ours = ours.trim_end();
+        // At the end of a line a quote that is left open means what a closed one does.
+        let open = if ours.matches('"').count() % 2 == 1 { "\"" } else { "" };
+        let blank = |after: &str| if after.is_empty() { "" } else { " " };
+        self.command_line = [ours, open, blank(ours), word, blank(rest), rest].concat();
     }
 }
 
@@ -78,5 +83,20 @@ mod tests {
             "quiet vmalloc=16M dma_zone=32M nohighmem"
         );
         assert_eq!(line("", Some("1 2"), None, false), "vmalloc=\"1 2\"");
+    }
+
+    #[test]
+    fn a_shorthand_is_a_word_that_the_kernel_reads() {
+        for (line, with) in [
+            ("-- x", "nohighmem -- x"),
+            ("quiet -- x -- y", "quiet nohighmem -- x -- y"),
+            ("a=\" -- \"", "a=\" -- \" nohighmem"),
+            ("a=\"b c", "a=\"b c\" nohighmem"),
+        ] {
+            let mut settings = Configuration::new(Split::ThreeG, line, Shorthands::default());
+            settings.push("nohighmem");
+            assert_eq!(settings.command_line, with);
+            assert!(mm::param::params(with).any(|param| param.is("nohighmem")), "{with}");
+        }
     }
 }

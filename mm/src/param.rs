@@ -30,12 +30,26 @@ impl Param<'_> {
 
 /// The parameters of `command_line`, in order, up to a lone `--`.
 pub fn params(command_line: &str) -> impl Iterator<Item = Param<'_>> + Clone {
-    Words { rest: command_line }.take_while(|word| *word != "--").map(|word| {
-        match word.split_once('=') {
-            Some((name, value)) => Param { name: unquote(name), value: Some(unquote(value)) },
-            None => Param { name: unquote(word), value: None },
-        }
+    words(command_line).take_while(|word| *word != "--").map(|word| match word.split_once('=') {
+        Some((name, value)) => Param { name: unquote(name), value: Some(unquote(value)) },
+        None => Param { name: unquote(word), value: None },
     })
+}
+
+/// The words of `command_line` as they are, a lone `--` among them.
+pub fn words(command_line: &str) -> impl Iterator<Item = &str> + Clone {
+    Words { rest: command_line }
+}
+
+/// `command_line` up to a lone `--`, and from there on: what parameters are read from, and what is
+/// for the first program.
+#[must_use]
+pub fn halves(command_line: &str) -> (&str, &str) {
+    let mut words = Words { rest: command_line };
+    match words.find(|word| *word == "--") {
+        Some(dashes) => command_line.split_at(command_line.len() - words.rest.len() - dashes.len()),
+        None => (command_line, ""),
+    }
 }
 
 /// Takes off a quote at either end: `"a b"` is `a b`, and so is `"a b` at the end of the line.
@@ -136,6 +150,21 @@ mod tests {
         );
         assert_eq!(params("a=\"never closed b").count(), 1);
         assert_eq!(params(" \t \n").count(), 0);
+    }
+
+    #[test]
+    fn a_line_is_cut_before_its_lone_dashes() {
+        for (line, ours, rest) in [
+            ("", "", ""),
+            ("quiet ", "quiet ", ""),
+            ("quiet -- a -- b", "quiet ", "-- a -- b"),
+            ("-- x", "", "-- x"),
+            ("a --", "a ", "--"),
+            ("a=\" -- \" --b", "a=\" -- \" --b", ""),
+            ("a=\"b -- c", "a=\"b -- c", ""),
+        ] {
+            assert_eq!(halves(line), (ours, rest));
+        }
     }
 
     #[test]

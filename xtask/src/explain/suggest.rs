@@ -9,6 +9,7 @@ use experiment::configuration::Configuration;
 use experiment::machine::Machine;
 use experiment::predict::predict;
 use mm::boot::split::Split;
+use mm::param::{halves, params, words};
 use serde::Serialize;
 
 /// A change of settings.
@@ -90,12 +91,11 @@ impl Search<'_> {
 
     /// The settings under `split`, with a `vmalloc=` behind the others: the last one counts.
     fn changed(&self, split: Split, vmalloc_mib: Option<u64>) -> Configuration {
-        let mut command_line = self.configuration.command_line.clone();
+        let mut changed = Configuration { split, ..self.configuration.clone() };
         if let Some(mib) = vmalloc_mib {
-            let blank = if command_line.is_empty() { "" } else { " " };
-            command_line.push_str(&format!("{blank}vmalloc={mib}M"));
+            changed.push(&format!("vmalloc={mib}M"));
         }
-        Configuration { split, command_line }
+        changed
     }
 
     /// With as much for vmalloc as leaves all RAM in lowmem.
@@ -120,8 +120,11 @@ impl Search<'_> {
     }
 
     fn with_highmem(&self) -> Option<Suggestion> {
-        let words = self.configuration.command_line.split_whitespace();
-        let kept: Vec<_> = words.filter(|word| word.trim_matches('"') != "nohighmem").collect();
+        let (ours, rest) = halves(&self.configuration.command_line);
+        let is_it = |word: &str| params(word).any(|param| param.is("nohighmem"));
+        let kept = words(ours).filter(|word| !is_it(word));
+        let rest = Some(rest).filter(|rest| !rest.is_empty());
+        let kept: Vec<_> = kept.chain(rest).collect();
         let configuration =
             Configuration { command_line: kept.join(" "), ..self.configuration.clone() };
         self.check(Goal::AllUsed, "no nohighmem".to_owned(), configuration)
@@ -199,5 +202,24 @@ mod tests {
         );
         // More than any split has.
         assert_eq!(suggested(3072, "vmalloc=16M"), []);
+    }
+
+    #[test]
+    fn a_change_is_made_where_the_kernel_reads_it() {
+        let line = "a=\"x nohighmem\" nohighmem -- nohighmem";
+        let changes = |mib: u64, line: &str| -> Vec<_> {
+            let machine = Machine::virt(mib << 20);
+            let configuration = Configuration::new(Split::ThreeG, line, Shorthands::default());
+            let answer = predict(&machine, &configuration).unwrap();
+            let found = suggest(&machine, &configuration, &answer).into_iter();
+            found.map(|one| (one.change, one.configuration.command_line)).collect()
+        };
+        let found = changes(900, line);
+        assert_eq!(found[0].0, "vmalloc=108M");
+        assert_eq!(found[0].1, "a=\"x nohighmem\" nohighmem vmalloc=108M -- nohighmem");
+        assert_eq!(found[2].0, "no nohighmem");
+        assert_eq!(found[2].1, "a=\"x nohighmem\" -- nohighmem");
+        assert_eq!(changes(1024, "a=b no-highmem").len(), 1, "another word");
+        assert_eq!(changes(900, "a=\"b")[0].1, "a=\"b\" vmalloc=108M");
     }
 }
