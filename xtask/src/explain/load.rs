@@ -44,10 +44,11 @@ impl LoadAddresses {
     ) -> Self {
         let tree_room = (tree_bytes.unwrap_or(0) + TREE_GROWS).next_multiple_of(MIB);
         let initrd_bytes = situation.loaded.initrd.map_or(1, |initrd| initrd.len());
-        let always = situation.safe_range(situation.always_lowmem());
+        let safe_in = |lowmem| situation.safe_range(above_zero(lowmem));
+        let always = safe_in(situation.always_lowmem());
         let fits = |range: &PhysRange| places(*range, tree_room, initrd_bytes).is_some();
         let is_always = always.is_some_and(|range| fits(&range));
-        let safe = always.filter(fits).or(situation.safe_range(situation.lowmem()));
+        let safe = always.filter(fits).or(safe_in(situation.lowmem()));
         let found = safe.and_then(|range| places(range, tree_room, initrd_bytes));
         let high = safe.filter(|_| found.is_some()).map(|range| Address::from(range.end()));
         Self {
@@ -64,6 +65,12 @@ impl LoadAddresses {
     }
 }
 
+/// `range` without what is at 0, an address that a boot loader, and Linux in r2, take for no tree.
+fn above_zero(range: PhysRange) -> PhysRange {
+    let start = range.start().max(PhysAddr::new(MIB));
+    PhysRange::new(start, range.end().max(start))
+}
+
 /// The tree and the initrd in `safe`, each on a MiB boundary; `None` if there is no room.
 fn places(safe: PhysRange, tree_room: u64, initrd_bytes: u64) -> Option<(PhysAddr, PhysAddr)> {
     let fdt = safe.start().align_up(MIB);
@@ -75,6 +82,20 @@ fn places(safe: PhysRange, tree_room: u64, initrd_bytes: u64) -> Option<(PhysAdd
 #[cfg(test)]
 mod tests {
     use super::*;
+    use experiment::configuration::Configuration;
+    use experiment::machine::Machine;
+    use experiment::rehearse::rehearse;
+
+    #[test]
+    fn nothing_is_loaded_at_0() {
+        let bank = PhysRange::new(PhysAddr::new(0), PhysAddr::new(8 * MIB));
+        let machine = Machine { banks: vec![bank.into()], ..Machine::default() };
+        let found = rehearse(&machine, &Configuration::default(), |boot, _| {
+            LoadAddresses::of(&boot.situation, None, "")
+        });
+        // The 2 MiB below the image are as good but for that.
+        assert_eq!(found.unwrap().fdt, Some(Address(6 * MIB)));
+    }
 
     #[test]
     fn tree_and_initrd_lie_behind_each_other_on_mib_boundaries() {
