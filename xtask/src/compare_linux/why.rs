@@ -3,6 +3,8 @@
 //! Each reason has the condition under which it is one: the words of the command line, the end of RAM, or which side has
 //! more. So a difference of another kind is not explained away. The list of what is meant is in `docs/layout.md`.
 
+use mm::param::params;
+
 use super::facts::{Fact, Facts, Value};
 
 const PAGE: u64 = 4096;
@@ -33,10 +35,7 @@ const IMAGE: &str = "two kernels: one has drivers, file systems and a network";
 
 /// Is `name` a word of the command line, with a value that `wanted` says yes to?
 fn has_word(command_line: &str, name: &str, wanted: impl Fn(&str) -> bool) -> bool {
-    command_line.split_whitespace().any(|word| {
-        let (key, value) = word.split_once('=').unwrap_or((word, ""));
-        key == name && wanted(value)
-    })
+    params(command_line).any(|param| param.is(name) && wanted(param.value.unwrap_or("")))
 }
 
 /// The number in a value.
@@ -111,6 +110,12 @@ mod tests {
         let reason = |fact, line| why(fact, &linux, &ours, line);
         assert_eq!(reason(Fact::HighEnd, ""), Some(LAST_PAGE));
         assert_eq!(reason(Fact::HighEnd, "x nohighmem"), Some(NO_HIGHMEM));
+        assert_eq!(
+            reason(Fact::HighEnd, "x -- nohighmem"),
+            Some(LAST_PAGE),
+            "for the first program"
+        );
+        assert_eq!(reason(Fact::LowZones, "dma-zone=32M"), Some(DMA_ZONE));
         assert_eq!(reason(Fact::HighEnd, "vmalloc=5G"), Some(CUT_TO_32_BITS));
         assert_eq!(reason(Fact::VmallocStart, "vmalloc=5G"), Some(CUT_TO_32_BITS));
         assert_eq!(reason(Fact::VmallocStart, "vmalloc=1G nohighmem"), None);
