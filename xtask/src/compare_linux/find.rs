@@ -97,10 +97,11 @@ pub fn find(
     let of_the_kernel = if zimage.is_some() { None } else { fetched.as_ref() };
     let module = module.or(of_the_kernel.and_then(|files| files.module.as_deref()));
     let module = module.map(Path::to_owned);
-    let zimage = choose(zimage, |files| files.zimage, "Linux kernel (zImage)")?;
-    let busybox = choose(busybox, |files| files.busybox, "busybox (--busybox PATH)")?;
     let not_usable = |path: &Path, wrong: Wrong| NotUsable(format!("{}: {wrong}", path.display()));
+    // What is wrong with a kernel that was given is said before what else there must be.
+    let zimage = choose(zimage, |files| files.zimage, "Linux kernel (zImage)")?;
     let kernel = ZImage::read(&read(&zimage)?).map_err(|wrong| not_usable(&zimage, wrong))?;
+    let busybox = choose(busybox, |files| files.busybox, "busybox (--busybox PATH)")?;
     let bytes = read(&busybox)?;
     kind::check_busybox(&bytes).map_err(|wrong| not_usable(&busybox, wrong))?;
     let module_bytes = module.as_deref().map(read).transpose()?;

@@ -120,10 +120,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let machine = MachineArgs::plain(args.memory, args.cpu, append).with_dtb(args.dtb.clone());
     note(format_args!("booting vmsplit, split {split}"));
     let ours = ours::boot(&machine, &image, Duration::from_secs(args.timeout.into()))?;
-    if let Some(path) = &args.keep_log {
+    // Where the log can not be written, the table is shown all the same.
+    let kept = args.keep_log.as_ref().map_or(Ok(()), |path| {
         let log = format!("{}\n---- vmsplit ----\n{}", linux.console, ours.console);
-        fs::write(path, log).with_context(|| path.display().to_string())?;
-    }
+        fs::write(path, log).with_context(|| path.display().to_string())
+    });
 
     let told = match &linux.end {
         boot::End::Told(told) => facts::of_linux(told),
@@ -146,6 +147,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     };
     let text = if args.json { format!("{}\n", comparison.json()?) } else { comparison.text() };
     io::stdout().write_all(text.as_bytes())?;
+    kept?;
     Ok(exit_code(&linux.end, &ours.end))
 }
 
