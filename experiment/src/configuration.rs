@@ -61,7 +61,12 @@ fn write_split<S: Serializer>(split: &Split, serializer: S) -> Result<S::Ok, S::
     serializer.serialize_str(split.name())
 }
 
-fn read_split<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Split, D::Error> {
+/// Reads a split's name.
+///
+/// # Errors
+///
+/// What is no name of one.
+pub fn read_split<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Split, D::Error> {
     let text = String::deserialize(deserializer)?;
     Split::from_name(&text)
         .ok_or_else(|| Error::custom(format_args!("'{text}' is no split: 3g, 3g-opt, 2g or 1g")))

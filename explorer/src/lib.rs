@@ -7,6 +7,7 @@
 //! {"predict": {"machine": {…}, "configuration": {…}}}      {"answer": {…}}
 //! {"draw":    {"machine": {…}, "configuration": {…}}}      {"answer": {…}, "pictures": {…}}
 //! {"compare": {"left": {…}, "right": {…}}}                 {"differences": [{"path": …, "left": …, "right": …}, …]}
+//! {"configure": {"split": …, "append": …, "vmalloc": …, …}}   {"configuration": {…}}
 //! anything else, or what has no answer                     {"error": "…"}
 //! ```
 //!

@@ -2,6 +2,7 @@
 
 use experiment::answer::Answer;
 use experiment::compare::{Difference, differences};
+use experiment::configuration::{Configuration, Shorthands};
 use experiment::picture;
 use experiment::predict::predict;
 use serde::Serialize;
@@ -17,6 +18,8 @@ pub enum Reply {
     Answer(Box<Answer>),
     /// To [`Request::Compare`].
     Differences(Vec<Difference>),
+    /// To [`Request::Configure`].
+    Configuration(Configuration),
     /// There is no answer: why.
     Error(String),
     /// To [`Request::Draw`].
@@ -46,6 +49,15 @@ pub fn reply(request: &Request) -> Reply {
             let pictures = draw(&answer);
             Reply::Drawn { answer, pictures }
         }),
+        Request::Configure(settings) => {
+            let short = Shorthands {
+                vmalloc: settings.vmalloc.as_deref(),
+                dma_zone: settings.dma_zone.as_deref(),
+                no_highmem: settings.no_highmem,
+            };
+            let configuration = Configuration::new(settings.split, &settings.append, short);
+            Reply::Configuration(configuration)
+        }
         Request::Compare(sides) => compare(sides).map_or_else(
             |error| Reply::Error(format!("answers that can not be compared: {error}")),
             Reply::Differences,

@@ -6,6 +6,7 @@
 use experiment::answer::Answer;
 use experiment::configuration::Configuration;
 use experiment::machine::Machine;
+use mm::boot::split::Split;
 use serde::Deserialize;
 
 /// A question.
@@ -18,6 +19,8 @@ pub enum Request {
     Draw(Experiment),
     /// In what do two answers differ?
     Compare(Box<Sides>),
+    /// Which command line do these settings make?
+    Configure(Settings),
 }
 
 /// A machine and a kernel's settings.
@@ -28,6 +31,23 @@ pub struct Experiment {
     pub machine: Machine,
     /// The settings.
     pub configuration: Configuration,
+}
+
+/// Settings that have a field of their own on the page, and all others in one text.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The split.
+    #[serde(deserialize_with = "experiment::configuration::read_split")]
+    pub split: Split,
+    /// The others.
+    pub append: String,
+    /// The value of `vmalloc=`.
+    pub vmalloc: Option<String>,
+    /// The value of `dma_zone=`.
+    pub dma_zone: Option<String>,
+    /// `nohighmem`.
+    pub no_highmem: bool,
 }
 
 /// Two answers.

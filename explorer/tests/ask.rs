@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
 
-const KEYS: [&str; 4] = ["answer", "pictures", "differences", "error"];
+const KEYS: [&str; 5] = ["answer", "pictures", "differences", "configuration", "error"];
 
 fn configuration(append: &str) -> Configuration {
     Configuration::new(Split::ThreeG, append, Shorthands::default())
@@ -64,6 +64,19 @@ fn two_answers_are_compared_field_by_field() {
     assert_eq!(reply["differences"], json!(expected));
     let same = ask(&json!({"compare": {"left": left, "right": left}}).to_string());
     assert_eq!(same, "{\"differences\":[]}");
+}
+
+#[test]
+fn settings_make_the_command_line_of_the_host_tool() {
+    for append in ["", "quiet", "quiet -- init", "a=\"b c"] {
+        let reply = object(&ask(&json!({"configure": {
+            "split": "2g", "append": append, "vmalloc": "16M", "dma_zone": null, "no_highmem": true
+        }})
+        .to_string()));
+        let short = Shorthands { vmalloc: Some("16M"), dma_zone: None, no_highmem: true };
+        let expected = Configuration::new(Split::TwoG, append, short);
+        assert_eq!(reply["configuration"], json!(expected), "{append}");
+    }
 }
 
 #[test]

@@ -131,12 +131,13 @@ fn settings() -> Vec<Settings> {
         "nohighmem",
         "mem=256M@0x40000000 mem=64M@0x60000000",
         "'\"<&",
+        "quiet -- init",
     ] {
         let three = vec![("0x40000000", "256M"), ("0x60000400", "512M"), ("0x100000000", "1G")];
         for banks in
             [three, vec![("0x80000000", "2G"), ("0x40000000", "1G")], vec![("0x40100000", "511M")]]
         {
-            all.push(Settings { banks, append, ..Settings::new() });
+            all.push(Settings { banks, append, dma_zone: "64M", ..Settings::new() });
         }
     }
     all

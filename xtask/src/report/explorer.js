@@ -99,14 +99,15 @@ function explorer(root) {
         text.setAttribute("aria-invalid", fault?.bank === index && Number.isNaN(bytes(text.value)));
       }
     });
-    const configuration = { split: now.split, command_line: commandLine(now) };
-    const reply = fault ? { error: fault.text } : await ask({ draw: { machine, configuration } });
+    const { configuration, error } = await configure(now);
+    const wrong = fault?.text ?? error;
+    const reply = wrong ? { error: wrong } : await ask({ draw: { machine, configuration } });
     if (turn !== latest) {
       return;
     }
     show("error").textContent = reply.error ? `No layout: ${reply.error}.` : "";
     show("found").hidden = Boolean(reply.error);
-    show("commands").textContent = fault ? "" : commands(machine, configuration).join("\n");
+    show("commands").textContent = wrong ? "" : commands(machine, configuration).join("\n");
     if (!reply.error) {
       found(reply);
     }
@@ -187,15 +188,10 @@ function readBanks(texts) {
   return { machine: { banks } };
 }
 
-// The words in the order in which the host tool puts them; quotes keep a value together that has blanks in it.
-function commandLine({ append, vmalloc, dma_zone, highmem }) {
-  const quoted = (value) => (/\s/.test(value) ? `"${value}"` : value);
-  const words = [append];
-  for (const [name, value] of [["vmalloc", vmalloc], ["dma_zone", dma_zone]]) {
-    words.push(value && `${name}=${quoted(value)}`);
-  }
-  words.push(!highmem && "nohighmem");
-  return words.filter(Boolean).join(" ");
+// The settings as the kernel gets them; the command line is made by the host tool's own rule.
+async function configure({ split, append, vmalloc, dma_zone, highmem }) {
+  const settings = { split, append, vmalloc: vmalloc || null, dma_zone: dma_zone || null, no_highmem: !highmem };
+  return ask({ configure: settings });
 }
 
 // The command lines that ask the same. QEMU's board has one bank, of whole KiB.
