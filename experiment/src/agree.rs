@@ -7,11 +7,10 @@
 //!        └─────▶ its figures, held against each other
 //! ```
 //!
-//! Decided is what follows from the machine and the settings: all of the layout, and of the account of RAM what does
-//! not depend on the image's size, which a prediction may not know: the page array is decided, page tables are not. What
-//! only a kernel has (the pages that its allocator got) has no counterpart in a prediction; there the boot is asked
-//! whether its own figures, which it reads back from different places, fit each other. What is expected stands on the
-//! left of a difference.
+//! Decided is what follows from the machine, the size of the image and the settings: all of the layout, and of the account
+//! of RAM all but the parts of the image, of which a prediction knows the whole. What only a kernel has (the pages that its
+//! allocator got) has no counterpart in a prediction; there the boot is asked whether its own figures, which it reads back
+//! from different places, fit each other. What is expected stands on the left of a difference.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -63,18 +62,21 @@ fn difference(path: &str, left: impl Into<Value>, right: impl Into<Value>) -> Di
     Difference { path: path.to_string(), left: left.into(), right: right.into() }
 }
 
-/// Owners whose bytes are the same whatever the image. Page tables are not: the image is mapped in pages, so that a larger
-/// one takes more of them.
-const DECIDED_OWNERS: [Owner; 6] = [
-    Owner::DeviceTree,
-    Owner::Initrd,
-    Owner::MemReserve,
-    Owner::ReservedMemory,
-    Owner::Vectors,
-    Owner::PageArray,
+/// The parts of the image, which is one piece in a prediction. All others that hold RAM are decided.
+const IMAGE: [Owner; 6] = [
+    Owner::KernelText,
+    Owner::KernelRodata,
+    Owner::KernelInit,
+    Owner::KernelData,
+    Owner::KernelBss,
+    Owner::KernelPadding,
 ];
 
-/// The part of an answer that is decided, whatever the image.
+fn decided_owners() -> impl Iterator<Item = Owner> {
+    Owner::ALL.into_iter().filter(|owner| !IMAGE.contains(owner))
+}
+
+/// The part of an answer that is decided.
 #[derive(Serialize)]
 struct Decided<'a> {
     layout: Layout,
@@ -112,8 +114,8 @@ struct DecidedVmalloc {
 
 impl<'a> From<&'a Totals> for DecidedTotals<'a> {
     fn from(totals: &'a Totals) -> Self {
-        let keys = DECIDED_OWNERS.map(Owner::key);
-        let reserved = keys.map(|key| (key, totals.reserved.get(key).copied())).into();
+        let keys = decided_owners().map(Owner::key);
+        let reserved = keys.map(|key| (key, totals.reserved.get(key).copied())).collect();
         Self { reserved, no_map: totals.no_map, lost: &totals.lost }
     }
 }
@@ -197,12 +199,11 @@ mod tests {
         predict(&Machine::virt(1 << 30), &settings).unwrap()
     }
 
-    /// A kernel whose image has 16 pages of DMA more, and its page tables one.
+    /// A kernel whose image has 16 pages of DMA more.
     fn booted() -> Answer {
         let mut answer = predicted();
         let page = u64::from(PAGE_SIZE);
-        *answer.account.tree.usable.get_mut("DMA").unwrap() -= 17 * page;
-        *answer.account.tree.reserved.get_mut("page_tables").unwrap() += page;
+        *answer.account.tree.usable.get_mut("DMA").unwrap() -= 16 * page;
         *answer.account.tree.reserved.get_mut("kernel_text").unwrap() += 16 * page;
         let mut zones = BTreeMap::new();
         for (name, bytes) in &answer.account.tree.usable {
@@ -251,7 +252,7 @@ mod tests {
 
     #[test]
     fn each_decided_owner_counts() {
-        for owner in DECIDED_OWNERS {
+        for owner in decided_owners() {
             let key = owner.key();
             let more = |it: &mut Answer| *it.account.tree.reserved.get_mut(key).unwrap() += 4096;
             let reserved = format!("account.tree.reserved.{key}");

@@ -27,6 +27,8 @@ pub struct Kernel {
     pub image: Image,
     /// Which file it is.
     pub digest: String,
+    /// Memory that the image takes, from its first byte to the end of `.bss`.
+    pub bytes: u64,
 }
 
 /// Those of a sweep, and what boots them.
@@ -56,7 +58,10 @@ impl Kernels {
             hold(&published.elf, &folder.join(&elf))?;
             hold(&published.raw, &folder.join(&raw))?;
             let digest = digest(&folder.join(&elf))?;
-            kernels.push(Kernel { split, image: Image { elf, raw }, digest });
+            // A raw image is as long as the memory that it takes.
+            let held = folder.join(&raw);
+            let bytes = held.metadata().with_context(|| held.display().to_string())?.len();
+            kernels.push(Kernel { split, image: Image { elf, raw }, digest, bytes });
         }
         Ok(Self { kernels, qemu: version()? })
     }

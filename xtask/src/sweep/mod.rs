@@ -91,7 +91,18 @@ pub struct Args {
 /// A combination, and what the rules say of it.
 struct Predicted {
     combination: Combination,
+    /// The size of the image that is to boot.
+    image_bytes: Option<u64>,
     answer: Result<Answer, String>,
+}
+
+impl Predicted {
+    /// With the image that `kernels` have for it; without them one of the usual size.
+    fn of(combination: Combination, kernels: Option<&Kernels>) -> Result<Self> {
+        let kernel = kernels.map(|kernels| kernels.of(combination.split)).transpose()?;
+        let image_bytes = kernel.map(|kernel| kernel.bytes);
+        Ok(Self { answer: combination.predict(image_bytes), combination, image_bytes })
+    }
 }
 
 /// The command.
@@ -108,16 +119,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let module = explore::set_up_and_build(&workspace);
         Some(module.context("the page can not be made; --no-report does without")?)
     };
-    let rows: Vec<Predicted> = args
-        .lists
-        .combinations()
-        .into_iter()
-        .map(|combination| Predicted { answer: combination.predict(), combination })
-        .collect();
-    let boots = if args.predict_only {
-        Finished::default()
-    } else {
-        boot_rows(args, &workspace, &folder, &rows)?
+    let kernels =
+        if args.predict_only { None } else { Some(Kernels::build(&workspace, &folder, args)?) };
+    let rows = args.lists.combinations().into_iter();
+    let rows = rows.map(|combination| Predicted::of(combination, kernels.as_ref()));
+    let rows: Vec<Predicted> = rows.collect::<Result<_>>()?;
+    let boots = match &kernels {
+        Some(kernels) => boot_rows(args, kernels, &folder, &rows)?,
+        None => Finished::default(),
     };
     let (finished, interrupted) = (boots.by_row.len(), boots.interrupted);
     let results = results(rows, boots);
@@ -171,11 +180,10 @@ struct Finished {
 /// Boots what the journal does not have.
 fn boot_rows(
     args: &Args,
-    workspace: &Workspace,
+    kernels: &Kernels,
     folder: &Path,
     rows: &[Predicted],
 ) -> Result<Finished> {
-    let kernels = Kernels::build(workspace, folder, args)?;
     let mut journal = Journal::open(&folder.join("rows.jsonl"), args.fresh)?;
     let mut finished = Finished::default();
     let mut to_do: Vec<(usize, Key, Booting<'_>)> = Vec::new();
@@ -218,7 +226,7 @@ fn boot_rows(
 fn results(rows: Vec<Predicted>, mut finished: Finished) -> Results {
     let mut kernel = None;
     let rows = rows.into_iter().enumerate().map(|(number, row)| {
-        let Predicted { combination, answer: predicted } = row;
+        let Predicted { combination, image_bytes, answer: predicted } = row;
         let boot = finished.by_row.remove(&number);
         let verdict = match &boot {
             Some(boot) => agree::verdict(&predicted, boot.answer()),
@@ -231,7 +239,7 @@ fn results(rows: Vec<Predicted>, mut finished: Finished) -> Results {
             kernel = kernel.take().or(boot.kernel);
             boot.said.ok()
         });
-        combination.row(predicted, booted, verdict)
+        combination.row(image_bytes, predicted, booted, verdict)
     });
     let rows = rows.collect();
     let predicted = || concat!("vmsplit ", env!("CARGO_PKG_VERSION"), " (predicted)").to_owned();

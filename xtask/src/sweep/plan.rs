@@ -13,6 +13,7 @@ use experiment::machine::{Machine, VIRT_RAM};
 use experiment::predict::predict;
 use experiment::results::{Given, Row, Verdict};
 use mm::addr::MIB;
+use mm::boot::relocate::IMAGE_OFFSET;
 
 use crate::build::Split;
 use crate::qemu::{Cpu, MachineArgs, MemorySize};
@@ -183,7 +184,7 @@ impl Combination {
     #[cfg(test)]
     pub fn row_of(memory: &str, verdict: Verdict) -> Row {
         let combination = Self::of(memory.parse().unwrap());
-        combination.row(combination.predict(), None, verdict)
+        combination.row(None, combination.predict(None), None, verdict)
     }
 
     /// The values, as the results have them.
@@ -198,11 +199,17 @@ impl Combination {
         }
     }
 
-    /// The machine, as it is predicted for.
-    pub fn machine(&self) -> Machine {
+    /// The machine, as it is predicted for, with an image of so many bytes if that is known.
+    pub fn machine(&self, image_bytes: Option<u64>) -> Machine {
         // Where QEMU leaves it for an image that is no raw one.
         let tree = Range { start: VIRT_RAM, end: Address(VIRT_RAM.0 + MIB) };
-        Machine { device_tree: Some(tree), ..Machine::virt(self.memory.bytes()) }
+        let start = Address(VIRT_RAM.0 + IMAGE_OFFSET);
+        let image = |bytes| Range { start, end: Address(start.0 + bytes) };
+        Machine {
+            kernel: image_bytes.map(image),
+            device_tree: Some(tree),
+            ..Machine::virt(self.memory.bytes())
+        }
     }
 
     /// The kernel's settings.
@@ -216,18 +223,20 @@ impl Combination {
     }
 
     /// What the rules say, or why they say nothing.
-    pub fn predict(&self) -> Result<Answer, String> {
-        predict(&self.machine(), &self.configuration()).map_err(|error| error.to_string())
+    pub fn predict(&self, image_bytes: Option<u64>) -> Result<Answer, String> {
+        predict(&self.machine(image_bytes), &self.configuration())
+            .map_err(|error| error.to_string())
     }
 
     /// Its row in the results.
     pub fn row(
         &self,
+        image_bytes: Option<u64>,
         predicted: Result<Answer, String>,
         booted: Option<Answer>,
         verdict: Verdict,
     ) -> Row {
-        let (given, machine) = (self.given(), self.machine());
+        let (given, machine) = (self.given(), self.machine(image_bytes));
         let configuration = self.configuration();
         Row { given, machine, configuration, predicted, booted, verdict }
     }
@@ -301,7 +310,7 @@ mod tests {
         let row = lists(&format!("{arguments} --append quiet")).unwrap().combinations().remove(0);
         let settings = row.configuration();
         assert_eq!(settings.command_line, "quiet vmalloc=-1 dma_zone=32M");
-        assert_eq!(row.predict().unwrap().account.ram, 65544 << 10, "as QEMU rounds it");
+        assert_eq!(row.predict(None).unwrap().account.ram, 65544 << 10, "as QEMU rounds it");
         let image = crate::image::Image { elf: "kernel.elf".into(), raw: "kernel.bin".into() };
         let qemu = row.qemu().command(&image).unwrap();
         let words: Vec<_> = qemu.get_args().map(|word| word.to_string_lossy()).collect();

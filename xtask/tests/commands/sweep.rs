@@ -61,7 +61,10 @@ fn say(host: &Host, mib: u64, answer: &Answer) {
 fn booted(mib: u64) -> Answer {
     let settings = Configuration::new(Default::default(), "", Shorthands::default());
     let tree = Range { start: VIRT_RAM, end: Address(VIRT_RAM.0 + MIB) };
-    let machine = Machine { device_tree: Some(tree), ..Machine::virt(mib * MIB) };
+    // The image that `elf` makes.
+    let kernel = Range { start: Address(0x4020_0000), end: Address(0x4020_0008) };
+    let virt = Machine::virt(mib * MIB);
+    let machine = Machine { device_tree: Some(tree), kernel: Some(kernel), ..virt };
     let mut answer = predict(&machine, &settings).unwrap();
     let pages = |bytes: &u64| u32::try_from(bytes / 4096).unwrap();
     let usable = &answer.account.tree.usable;
