@@ -7,6 +7,7 @@
 //! memory, right behind the zImage. What is below the
 //! kernel takes no room in which Linux looks for large pieces: the archive must not be what a boot dies of.
 
+use mm::param::params;
 use std::fmt;
 
 use super::kind::ZImage;
@@ -73,7 +74,7 @@ pub fn place(
     let zimage_bytes = u64::from(kernel.len) + BEHIND_ZIMAGE;
     let zimage = room((text + u64::from(kernel.unpacked)).next_multiple_of(ALIGN), zimage_bytes);
     let below = RAM + BEFORE_ARCHIVE;
-    let is_memory = !command_line.split_whitespace().any(|word| word.starts_with("mem="));
+    let is_memory = !params(command_line).any(|param| param.is("mem"));
     let archive = if is_memory && below + archive_bytes + BOOT_TABLES <= text {
         below
     } else {
