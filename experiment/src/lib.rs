@@ -25,6 +25,7 @@ pub mod agree;
 pub mod answer;
 pub mod compare;
 pub mod configuration;
+pub mod figures;
 pub mod machine;
 pub mod picture;
 pub mod predict;

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! {"predict": {"machine": {…}, "configuration": {…}}}      {"answer": {…}}
-//! {"draw":    {"machine": {…}, "configuration": {…}}}      {"answer": {…}, "pictures": {…}}
+//! {"draw":    {"machine": {…}, "configuration": {…}}}      {"answer": {…}, "figures": {…}, "pictures": {…}}
 //! {"compare": {"left": {…}, "right": {…}}}                 {"differences": [{"path": …, "left": …, "right": …}, …]}
 //! {"configure": {"split": …, "append": …, "vmalloc": …, …}}   {"configuration": {…}}
 //! anything else, or what has no answer                     {"error": "…"}

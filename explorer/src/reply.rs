@@ -3,6 +3,7 @@
 use experiment::answer::Answer;
 use experiment::compare::{Difference, differences};
 use experiment::configuration::{Configuration, Shorthands};
+use experiment::figures::Figures;
 use experiment::picture;
 use experiment::predict::predict;
 use serde::Serialize;
@@ -27,6 +28,8 @@ pub enum Reply {
     Drawn {
         /// The prediction.
         answer: Box<Answer>,
+        /// What is read first of it.
+        figures: Figures,
         /// The same as pictures.
         pictures: Pictures,
     },
@@ -46,8 +49,8 @@ pub fn reply(request: &Request) -> Reply {
     match request {
         Request::Predict(question) => answer(question, Reply::Answer),
         Request::Draw(question) => answer(question, |answer| {
-            let pictures = draw(&answer);
-            Reply::Drawn { answer, pictures }
+            let (figures, pictures) = (Figures::of(&answer), draw(&answer));
+            Reply::Drawn { answer, figures, pictures }
         }),
         Request::Configure(settings) => {
             let short = Shorthands {

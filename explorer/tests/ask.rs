@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
 
-const KEYS: [&str; 5] = ["answer", "pictures", "differences", "configuration", "error"];
+const KEYS: [&str; 6] = ["answer", "figures", "pictures", "differences", "configuration", "error"];
 
 fn configuration(append: &str) -> Configuration {
     Configuration::new(Split::ThreeG, append, Shorthands::default())

@@ -3,7 +3,7 @@
 use experiment::results::Row;
 use maud::{Markup, html};
 
-use super::figures::title;
+use super::title::title;
 
 /// The form; it is shown by the script that serves it.
 pub fn form(rows: &[Row]) -> Markup {

@@ -114,8 +114,8 @@ function explorer(root) {
     root.dataset.drawn = JSON.stringify(now);
   };
 
-  const found = ({ answer, pictures }) => {
-    const rows = figures(answer);
+  const found = ({ answer, figures: numbers, pictures }) => {
+    const rows = figures(answer, numbers);
     show("figures").replaceChildren(
       ...rows.map(([name, value]) => {
         const row = element("div", "", { "data-figure": name });
@@ -207,15 +207,11 @@ function commands({ banks }, { split, command_line }) {
   return lines;
 }
 
-// What is read first. The numbers are the answer's own, pages as bytes.
-function figures({ layout, account }) {
-  const zones = Object.entries(layout.zones);
-  const present = (high) => zones.filter(([name]) => (name === "HighMem") === high).reduce((sum, [, zone]) => sum + zone.present * 4096, 0);
-  const lost = Object.values(account.tree.lost).reduce((a, b) => a + b, 0);
-  const vmalloc = Number(layout.vmalloc_end) - Number(layout.vmalloc_start);
+// What is read first.
+function figures({ layout }, { lowmem, highmem, lost, vmalloc }) {
   return [
-    ["lowmem", size(present(false))],
-    ["HighMem", size(present(true))],
+    ["lowmem", size(lowmem)],
+    ["HighMem", size(highmem)],
     ["lost", size(lost)],
     ["vmalloc", size(vmalloc)],
     ["PAGE_OFFSET", layout.page_offset],

@@ -7,7 +7,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `command` | `cargo xtask report`: the page of a `results.json` |
-//! | `figures` | the few numbers by which rows are told apart |
+//! | `title` | how a row is called |
 //! | `table` | the rows as a table |
 //! | `section` | all of one row |
 //! | `difference` `explorer` | the forms of the two parts that scripts fill |
@@ -20,11 +20,11 @@ mod command;
 mod difference;
 mod embed;
 mod explorer;
-mod figures;
 mod section;
 mod table;
 #[cfg(test)]
 mod tests;
+mod title;
 
 use experiment::answer::Answer;
 use experiment::picture;

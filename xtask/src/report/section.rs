@@ -4,12 +4,13 @@
 
 use experiment::answer::{Answer, Piece};
 use experiment::compare::Difference;
+use experiment::figures::Figures;
 use experiment::picture::{self, Size};
 use experiment::results::{Row, Verdict};
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::figures::{Figures, title};
+use super::title::title;
 use super::{shown, verdict};
 
 /// Pieces that are lost and listed by themselves; the sums are of all.

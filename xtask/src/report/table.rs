@@ -3,11 +3,11 @@
 //! Cells carry what they are sorted by (`data-value`) where that is not their text. Sorting and filtering are scripts',
 //! so their controls are made, or shown, by scripts: without them there is nothing that does not work.
 
+use experiment::figures::Figures;
 use experiment::picture::Size;
 use experiment::results::Row;
 use maud::{Markup, html};
 
-use super::figures::Figures;
 use super::{shown, verdict};
 
 /// The headings. Those of numbers are on the right.

@@ -5,7 +5,8 @@
 //! that it does not show; and the same rows make the same bytes: no time of day, no duration, no path.
 
 use anyhow::{Context as _, Result};
-use experiment::answer::{Answer, Zone};
+use experiment::answer::Zone;
+use experiment::figures::Figures;
 use experiment::results::{Results, Row, Verdict};
 use serde::Serialize;
 use std::fs;
@@ -116,8 +117,8 @@ impl<'a> Line<'a> {
             command_line: &row.configuration.command_line,
             verdict: row.verdict.name(),
             reason: reason(&row.verdict),
-            lowmem_mib: figures.and_then(|figures| figures.lowmem.map(mib)),
-            highmem_mib: figures.and_then(|figures| figures.highmem.map(mib)),
+            lowmem_mib: figures.map(|figures| mib(figures.lowmem)),
+            highmem_mib: figures.map(|figures| mib(figures.highmem)),
             lost_mib: figures.map(|figures| mib(figures.lost)),
             high_memory: layout.map(|layout| layout.high_memory.to_string()),
             vmalloc_start: layout.map(|layout| layout.vmalloc_start.to_string()),
@@ -130,32 +131,6 @@ impl<'a> Line<'a> {
             highmem_present: present("HighMem"),
             highmem_managed: managed("HighMem"),
             warnings: layout.map(|layout| layout.warnings.join("; ")),
-        }
-    }
-}
-
-/// Sizes in bytes.
-pub struct Figures {
-    /// RAM in the linear map.
-    pub lowmem: Option<u64>,
-    /// RAM above it that is used.
-    pub highmem: Option<u64>,
-    /// RAM that is not used, whyever.
-    pub lost: u64,
-    /// Address space for vmalloc.
-    pub vmalloc: u64,
-}
-
-impl Figures {
-    /// Those of an answer.
-    pub fn of(answer: &Answer) -> Self {
-        let now = answer.account.what_if.as_ref().map(|what_if| &what_if.now);
-        let (start, end) = (answer.layout.vmalloc_start, answer.layout.vmalloc_end);
-        Self {
-            lowmem: now.map(|now| now.lowmem),
-            highmem: now.map(|now| now.highmem),
-            lost: answer.account.tree.lost.values().sum(),
-            vmalloc: end.0.saturating_sub(start.0),
         }
     }
 }

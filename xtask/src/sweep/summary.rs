@@ -6,7 +6,8 @@ use comfy_table::{CellAlignment, Table, presets};
 use experiment::results::{Results, Row, Verdict};
 use std::fmt::Write as _;
 
-use super::files::{Figures, mib};
+use super::files::mib;
+use experiment::figures::Figures;
 
 /// So many rows are shown whole.
 const SMALL: usize = 24;
@@ -73,8 +74,8 @@ fn cells(row: &Row) -> Vec<String> {
     ];
     let answer = row.booted.as_ref().or(row.predicted.as_ref().ok());
     let figures = answer.map(Figures::of);
-    let lowmem = figures.as_ref().and_then(|figures| figures.lowmem);
-    let highmem = figures.as_ref().and_then(|figures| figures.highmem);
+    let lowmem = figures.as_ref().map(|figures| figures.lowmem);
+    let highmem = figures.as_ref().map(|figures| figures.highmem);
     let lost = figures.as_ref().map(|figures| figures.lost);
     let vmalloc = figures.as_ref().map(|figures| figures.vmalloc);
     for bytes in [lowmem, highmem, lost, vmalloc] {
